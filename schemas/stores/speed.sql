@@ -1,0 +1,67 @@
+-- speed-<epoch>.db: the live increments and what is published. WAL, synchronous=NORMAL: a power cut takes the newest
+-- folds, never consistency; all of it can be rebuilt from the newest run and the archive.
+-- Written by: the speed layer. Read by: serving layer and batch layer (drift check), read-only (common/store).
+CREATE TABLE meta (
+  name  TEXT PRIMARY KEY,       -- format, boot id of the last check against the archive
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE position (         -- the next event to fold and the chain hash before it, a partition
+  stream      TEXT NOT NULL,
+  partition   INTEGER NOT NULL,
+  next_offset INTEGER NOT NULL,
+  chain       BLOB NOT NULL,
+  generation  INTEGER NOT NULL, -- stamp of the last block folded
+  PRIMARY KEY (stream, partition)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE view (             -- the views that are folded, a row a definition
+  id              INTEGER PRIMARY KEY,
+  name            TEXT NOT NULL UNIQUE,
+  definition_hash BLOB NOT NULL,
+  state           TEXT NOT NULL CHECK (state IN ('building', 'ready')),
+  run             INTEGER NOT NULL,  -- published run; 0: none, the view is all live since the archive's beginning
+  cut             INTEGER NOT NULL   -- the cut that run covers; 0: none. Generations <= cut are invisible
+) STRICT;
+
+CREATE TABLE generation (       -- the live increments of a view between two cuts that name it
+  view       INTEGER NOT NULL,
+  number     INTEGER NOT NULL,  -- 1 + the last cut that names the view before these events
+  folded     INTEGER NOT NULL,
+  filtered   INTEGER NOT NULL,
+  set_aside  INTEGER NOT NULL,
+  PRIMARY KEY (view, number)
+) STRICT, WITHOUT ROWID;
+
+-- A generation's groups: deltas, each a sorted list of increments, merged by addition. Level 0 is what one commit
+-- touched; a full level is merged into one delta of the next (a log-structured merge tree of increments).
+CREATE TABLE delta (
+  id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: readers may cache blocks by it
+  view       INTEGER NOT NULL,
+  part       INTEGER NOT NULL,  -- 0: the groups; 1..: the distinct sets (common/engine/view_program.h)
+  generation INTEGER NOT NULL,
+  level      INTEGER NOT NULL,
+  group_count INTEGER NOT NULL
+) STRICT;
+CREATE INDEX delta_view ON delta (view, part, generation);
+
+CREATE TABLE delta_block (
+  delta       INTEGER NOT NULL,
+  number      INTEGER NOT NULL,  -- 0, 1, ... in key order
+  first_key   BLOB NOT NULL,
+  last_key    BLOB NOT NULL,
+  group_count INTEGER NOT NULL,
+  body        BLOB NOT NULL,     -- common/engine/group_block.h
+  checksum    BLOB NOT NULL,
+  PRIMARY KEY (delta, number)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE set_aside (         -- at most TLY_SET_ASIDE_LISTED_MAX a view; generation.set_aside counts all
+  view       INTEGER NOT NULL,
+  generation INTEGER NOT NULL,
+  partition  INTEGER NOT NULL,
+  offset     INTEGER NOT NULL,
+  sqlstate   TEXT NOT NULL,
+  message    TEXT NOT NULL,
+  PRIMARY KEY (view, partition, offset)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,12 @@
+# cmake -DFILES=a.sql;b.sql -DOUT=x.c -P embed.cmake: each file as `const char tly_schema_<name>[]`.
+string(REPLACE " " ";" FILES "${FILES}")
+set(text "/* Generated from schemas/stores by scripts/embed.cmake. */\n")
+foreach(file ${FILES})
+  get_filename_component(name ${file} NAME_WE)
+  file(READ ${file} content)
+  string(REPLACE "\\" "\\\\" content "${content}")
+  string(REPLACE "\"" "\\\"" content "${content}")
+  string(REPLACE "\n" "\\n\"\n  \"" content "${content}")
+  string(APPEND text "extern const char tly_schema_${name}[];\nconst char tly_schema_${name}[] =\n  \"${content}\";\n")
+endforeach()
+file(WRITE ${OUT} "${text}")
