@@ -1,0 +1,49 @@
+/* common/store/batch_reader.h -- read batch.db: runs, what each covers, drift.
+ * Thread: a reader belongs to one thread at a time. Results live in the arena given. */
+#ifndef TLY_STORE_BATCH_READER_H
+#define TLY_STORE_BATCH_READER_H
+
+#include "common/archive/archive_reader.h"
+
+struct tly_run_view {
+  const char *view;
+  struct tly_hash definition_hash;
+  int64_t groups, folded, filtered, set_aside; /* -1: not known (running) */
+  int64_t drift;                               /* -1: nothing to compare with */
+};
+
+struct tly_run {
+  int64_t id; /* also the number of its cut */
+  const char *state, *reason;
+  int64_t started_at_us, finished_at_us; /* 0: not finished */
+  int64_t events;                        /* -1: not known */
+  int64_t drift;                         /* -1: nothing to compare with */
+  const char *error, *sqlstate;          /* NULL: none */
+  struct tly_run_view *views;
+  uint32_t view_count;
+  struct tly_position *positions;
+  uint32_t position_count;
+};
+
+typedef struct tly_batch_reader tly_batch_reader;
+
+TLY_CHECK enum tly_status tly_batch_reader_open(const char *directory, const struct tly_project *project,
+                                                tly_batch_reader **out, struct tly_error *error);
+void tly_batch_reader_close(tly_batch_reader *reader);
+/* Newest first, at most `max`. */
+TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, uint32_t max, struct tly_arena *arena,
+                                                struct tly_run **out, uint32_t *count, struct tly_error *error);
+/* Runs in state 'ready' with id > `after`, ascending: what the speed layer publishes. */
+TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
+                                                 struct tly_run **out, uint32_t *count, struct tly_error *error);
+TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
+                                               struct tly_run *out, struct tly_error *error);
+
+struct tly_drift_row {
+  const char *view, *key, *live, *recomputed; /* JSON texts; live or recomputed NULL: the key is missing there */
+};
+TLY_CHECK enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                                 struct tly_drift_row **out, uint32_t *count,
+                                                 struct tly_error *error);
+
+#endif
