@@ -16,8 +16,8 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 
-typedef __int128 tly_i128;
-typedef unsigned __int128 tly_u128;
+__extension__ typedef __int128 tly_i128;
+__extension__ typedef unsigned __int128 tly_u128;
 
 struct tly_decimal {
   int32_t scale;      /* digits after the point, 0..TLY_DECIMAL_DIGITS_MAX */
