@@ -25,7 +25,7 @@ enum tly_method {
 };
 
 struct tly_request {
-  char *id;       /* the id as JSON text ("null" when absent), owned */
+  char *id; /* the id as JSON text ("null" when absent), owned */
   enum tly_method method;
   json_t *params; /* an object, owned; never NULL */
 };
@@ -55,7 +55,6 @@ TLY_CHECK enum tly_status tly_param_text(const json_t *params, const char *name,
                                          struct tly_error *error);
 TLY_CHECK enum tly_status tly_param_integer(const json_t *params, const char *name, int64_t *out,
                                             struct tly_error *error);
-TLY_CHECK enum tly_status tly_param_boolean(const json_t *params, const char *name, bool *out,
-                                            struct tly_error *error);
+TLY_CHECK enum tly_status tly_param_boolean(const json_t *params, const char *name, bool *out, struct tly_error *error);
 
 #endif
