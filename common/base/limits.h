@@ -12,6 +12,7 @@ enum {
   TLY_SQL_FROM_ITEMS_MAX = 64,           /* after every WITH is expanded at each use */
   TLY_SQL_JOINS_MAX = 8,                 /* joined relations a level */
   TLY_SQL_PARAMETERS_MAX = 100,
+  TLY_SQL_STACK_BYTES = 8 << 20,         /* of the thread that parses: 64 KiB of text need about half */
   TLY_DEFINITION_BYTES_MAX = 1 << 20,    /* one *.sql file of a project */
   TLY_NAME_BYTES_MAX = 63,               /* as NAMEDATALEN - 1 in PostgreSQL */
   TLY_COLUMNS_MAX = 256,                 /* of a stream or a view */
@@ -19,6 +20,7 @@ enum {
   TLY_VIEWS_MAX = 256,
   TLY_PARTITIONS_MAX = 1024,
   TLY_DECIMAL_DIGITS_MAX = 1000,
+  TLY_EVENT_DECIMAL_DIGITS_MAX = 400,    /* of an event's unconstrained numeric: its squares and their sums still fit */
   TLY_KEY_BYTES_MAX = 1 << 20,           /* an encoded group key */
   TLY_BATCH_EVENTS_MAX = 65536,          /* events of one archive block and of one event batch */
   TLY_EVALUATE_ROWS = 2048,              /* rows an expression is evaluated over at once */

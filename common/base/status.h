@@ -43,6 +43,7 @@
   X(E_LIMIT_NEGATIVE, "2201W", false)                                                                                  \
   X(E_OFFSET_NEGATIVE, "2201X", false)                                                                                 \
   X(E_TEXT_REPRESENTATION, "22P02", false) /* 'abc'::integer */                                                        \
+  X(E_FILE_FORMAT, "22P04", false)         /* a CSV record or header that does not fit */                              \
   X(E_CARDINALITY, "21000", false)         /* a scalar sub-select gave two rows */                                     \
   X(E_NOT_NULL, "23502", false)                                                                                        \
   X(E_SYNTAX, "42601", false)                                                                                          \
@@ -62,6 +63,7 @@
   X(E_UNDEFINED_PARAMETER, "42P02", false)                                                                             \
   X(E_DUPLICATE_TABLE, "42P07", false)                                                                                 \
   X(E_COLUMN_REFERENCE, "42P10", false)                                                                                \
+  X(E_AMBIGUOUS_PARAMETER, "42P08", false)                                                                             \
   X(E_INDETERMINATE_DATATYPE, "42P18", false)                                                                          \
   X(E_INVALID_OBJECT_DEFINITION, "42P17", false)                                                                       \
   X(E_WINDOWING, "42P20", false)                                                                                       \

@@ -9,7 +9,10 @@
 #include "common/sql/catalog.h"
 #include "common/value/value.h"
 
-enum { TLY_HASH_BYTES = 16 };
+enum {
+  TLY_HASH_BYTES = 16,
+  TLY_DECODER_VERSION = 1 /* raised when the decoder reads the same bytes as other values: part of a view's hash */
+};
 
 struct tly_hash {
   uint8_t bytes[TLY_HASH_BYTES]; /* XXH3-128, canonical form */
@@ -27,7 +30,8 @@ enum tly_expr_kind {
                            NULL (all kernels are strict). Kernels `numeric` and `varchar` coerce to `type`'s typmod */
   TLY_EXPR_FROM_TEXT,   /* argument 0 is text: the input function of `type` */
   TLY_EXPR_TO_TEXT,     /* the output function: text or varchar */
-  TLY_EXPR_RELABEL,     /* the same value under another type (text <-> varchar; numeric whose proof is dropped) */
+  TLY_EXPR_RELABEL,     /* the same value under another type (text <-> varchar; a numeric whose proof is dropped, or
+                           widened to more digits at the same scale) */
   TLY_EXPR_AND,         /* 2 or more arguments, evaluated left to right for the rows that need them */
   TLY_EXPR_OR,
   TLY_EXPR_NOT,
@@ -41,7 +45,7 @@ enum tly_expr_kind {
   TLY_EXPR_IS_NOT_DISTINCT,
   TLY_EXPR_CASE,     /* when, then, when, then, ..., else: an odd count, the last is ELSE (a NULL constant if absent).
                         CASE x WHEN v is resolved to x = v */
-  TLY_EXPR_COALESCE, /* all arguments have `type`'s id */
+  TLY_EXPR_COALESCE, /* the arguments here, the results of CASE, and those of GREATEST and LEAST have exactly `type` */
   TLY_EXPR_NULLIF,   /* kernel is the equality; gives argument 0 or NULL */
   TLY_EXPR_GREATEST, /* NULLs are ignored */
   TLY_EXPR_LEAST,
@@ -151,6 +155,8 @@ struct tly_stream {
   uint32_t column_count;
   enum tly_format format;
   int32_t event_time;     /* column number, or -1 */
+  struct tly_option *options; /* as written: `topic` of a Kafka stream */
+  uint32_t option_count;
   const char *canonical;  /* one text for equal definitions: name, columns, types, paths, format */
   struct tly_hash hash;   /* of it */
   const char *file;
