@@ -2,7 +2,7 @@
 -- folds, never consistency; all of it can be rebuilt from the newest run and the archive.
 -- Written by: the speed layer. Read by: serving layer and batch layer (drift check), read-only (common/store).
 CREATE TABLE meta (
-  name  TEXT PRIMARY KEY,       -- format, boot id of the last check against the archive
+  name  TEXT PRIMARY KEY,       -- checked: '<boot id> <process token>' of the last check against the archive
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -16,13 +16,21 @@ CREATE TABLE position (         -- the next event to fold and the chain hash bef
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE view (             -- the views that are folded, a row a definition
-  id              INTEGER PRIMARY KEY,
+  id              INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: what belongs to no view is dropped
   name            TEXT NOT NULL UNIQUE,
   definition_hash BLOB NOT NULL,
   state           TEXT NOT NULL CHECK (state IN ('building', 'ready')),
   run             INTEGER NOT NULL,  -- published run; 0: none, the view is all live since the archive's beginning
   cut             INTEGER NOT NULL   -- the cut that run covers; 0: none. Generations <= cut are invisible
 ) STRICT;
+
+CREATE TABLE catch_up (         -- a view that is building on a run: how far its folding has come from the run's cut
+  view        INTEGER NOT NULL, -- towards `position`; once there the view is ready
+  partition   INTEGER NOT NULL,
+  next_offset INTEGER NOT NULL,
+  chain       BLOB NOT NULL,
+  PRIMARY KEY (view, partition)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE generation (       -- the live increments of a view between two cuts that name it
   view       INTEGER NOT NULL,
@@ -33,8 +41,9 @@ CREATE TABLE generation (       -- the live increments of a view between two cut
   PRIMARY KEY (view, number)
 ) STRICT, WITHOUT ROWID;
 
--- A generation's groups: deltas, each a sorted list of increments, merged by addition. Level 0 is what one commit
--- touched; a full level is merged into one delta of the next (a log-structured merge tree of increments).
+-- A generation's groups: deltas, each a sorted list of increments, merged by addition (a log-structured merge tree of
+-- increments). A commit adds one; enough deltas of one level are merged into one. The level is the size class: up to 512
+-- groups are level 0, each further level holds eight times as many. Level -1 is being written by a merge: not there yet.
 CREATE TABLE delta (
   id         INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: readers may cache blocks by it
   view       INTEGER NOT NULL,
@@ -55,6 +64,10 @@ CREATE TABLE delta_block (
   checksum    BLOB NOT NULL,
   PRIMARY KEY (delta, number)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE dropped_delta (     -- deltas merged away or trimmed, whose blocks are still to be deleted, in small steps
+  id INTEGER PRIMARY KEY
+) STRICT;
 
 CREATE TABLE set_aside (         -- at most TLY_SET_ASIDE_LISTED_MAX a view; generation.set_aside counts all
   view       INTEGER NOT NULL,
