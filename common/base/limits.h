@@ -23,8 +23,24 @@ enum {
   TLY_EVENT_DECIMAL_DIGITS_MAX = 400,    /* of an event's unconstrained numeric: its squares and their sums still fit */
   TLY_KEY_BYTES_MAX = 1 << 20,           /* an encoded group key */
   TLY_BATCH_EVENTS_MAX = 65536,          /* events of one archive block and of one event batch */
+  TLY_TEXT_BYTES_MAX = 16 << 20,         /* a text that || makes */
+  TLY_SUMMAND_DIGITS_MAX = 480,          /* of a numeric without proof in sum and avg: all sums then fit a decimal */
+  TLY_SUMMAND_SQUARED_DIGITS_MAX = 240,  /* the same in var and stddev */
+  TLY_SLICE_BYTES_MAX = 4 << 20,         /* a slice of groups ends early when its keys and texts reach this */
   TLY_EVALUATE_ROWS = 2048,              /* rows an expression is evaluated over at once */
   TLY_GROUPS_PER_BLOCK = 512,            /* groups of one block of a run file */
+  TLY_RUN_CHAPTER_GROUPS = 8192,         /* groups between two places where a run file's blocks start anew, on average */
+  TLY_RUN_PIECES_MAX = 64,               /* files of one part of a view */
+  TLY_RUN_SCANS_MAX = 64,                /* scans of one run reader that are open at a time */
+  TLY_RUN_CACHE_BYTES = 8 << 20,         /* decoded blocks a run reader keeps */
+  TLY_RECOMPUTE_THREADS_MAX = 64,
+  TLY_RECOMPUTE_BYTES = 160 << 20,       /* groups of a recompute in memory, all threads; above that they are spilled */
+  TLY_RECOMPUTE_SPILLS_MAX = 512,        /* sorted spills a view part; each is a source of the last merge */
+  TLY_BATCH_CLIENTS_MAX = 64,            /* connections to the scheduler */
+  TLY_BATCH_JOBS_MAX = 64,               /* runs that wait for their turn */
+  TLY_BATCH_OUTPUT_BYTES = 256 << 10,    /* unsent replies of one connection; progress is dropped before */
+  TLY_MANIFEST_BYTES_MAX = 256 << 20,    /* runs/<run>/manifest.json */
+  TLY_DRIFT_WAIT_MS = 60000,             /* the drift check waits this long for a speed layer that does not move */
   TLY_PART_ROWS = 1000,                  /* rows of one part of a large answer */
   TLY_PART_BYTES = 256 << 10,
   TLY_CONNECTIONS_MAX = 1024,
@@ -32,11 +48,16 @@ enum {
   TLY_SET_ASIDE_LISTED_MAX = 1000,       /* events listed a view; all are counted */
   TLY_DRIFT_LISTED_MAX = 1000,           /* keys listed a run; all are counted */
   TLY_DOORBELL_POLL_MS = 100,
+  TLY_DELTA_FAN_IN = 8,                  /* live deltas of one size class that are merged into one */
+  TLY_DELTA_CACHE_BYTES = 32 << 20,      /* decoded blocks of live deltas a reader holds */
   TLY_QUERY_TIMEOUT_MS = 10000,
 };
 
 _Static_assert(TLY_PART_BYTES < TLY_BULK_BYTES_MAX, "a part is smaller than a bulk");
 _Static_assert(TLY_KEY_BYTES_MAX >= TLY_LINE_BYTES_MAX, "any text of one event can be a key");
+_Static_assert(2 * TLY_SUMMAND_DIGITS_MAX + 20 <= TLY_DECIMAL_DIGITS_MAX, "2^63 summands at any two scales fit");
+_Static_assert(2 * TLY_SUMMAND_SQUARED_DIGITS_MAX <= TLY_SUMMAND_DIGITS_MAX, "a square is a summand");
 _Static_assert(TLY_BATCH_EVENTS_MAX % TLY_EVALUATE_ROWS == 0, "a batch is whole evaluations");
+_Static_assert(TLY_GROUPS_PER_BLOCK < 65536, "what a group block can hold");
 
 #endif

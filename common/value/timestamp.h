@@ -1,7 +1,8 @@
 /* common/value/timestamp.h -- dates, timestamps and intervals with PostgreSQL's arithmetic, UTC only.
  *
- * date: days since 1970-01-01; timestamp: microseconds since 1970-01-01 00:00:00. Proleptic Gregorian calendar, years 1
- * to 9999 for date output and up to 294276 for timestamps; BC and infinity are refused (0A000).
+ * date: days since 1970-01-01; timestamp: microseconds since 1970-01-01 00:00:00. Proleptic Gregorian calendar from year
+ * 1 on: dates to 5874897 as in PostgreSQL, timestamps to the end of 294246, the last whole year that 64 bits reach from
+ * 1970 (PostgreSQL counts from 2000 and ends 30 years later). BC and infinity are refused (0A000).
  * Thread: pure. */
 #ifndef TLY_VALUE_TIMESTAMP_H
 #define TLY_VALUE_TIMESTAMP_H
@@ -69,6 +70,9 @@ TLY_CHECK enum tly_status tly_interval_add(struct tly_interval a, struct tly_int
                                            struct tly_interval *out, struct tly_error *error);
 TLY_CHECK enum tly_status tly_interval_multiply(struct tly_interval interval, double factor, struct tly_interval *out,
                                                 struct tly_error *error);
+/* `divisor` is not 0. */
+TLY_CHECK enum tly_status tly_interval_divide(struct tly_interval interval, double divisor, struct tly_interval *out,
+                                              struct tly_error *error);
 /* Range checks of PostgreSQL: 22008. */
 TLY_CHECK enum tly_status tly_timestamp_check(int64_t microseconds, struct tly_error *error);
 TLY_CHECK enum tly_status tly_date_check(int64_t days, struct tly_error *error);
