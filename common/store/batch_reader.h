@@ -19,6 +19,7 @@ struct tly_run {
   int64_t events;                        /* -1: not known */
   int64_t drift;                         /* -1: nothing to compare with */
   const char *error, *sqlstate;          /* NULL: none */
+  const char *note;                      /* what else to know of it (why drift was not checked), or NULL */
   struct tly_run_view *views;
   uint32_t view_count;
   struct tly_position *positions;
@@ -36,6 +37,7 @@ TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, uint32
 /* Runs in state 'ready' with id > `after`, ascending: what the speed layer publishes. */
 TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                                  struct tly_run **out, uint32_t *count, struct tly_error *error);
+/* TLY_E_UNDEFINED_OBJECT when there is none of that number. */
 TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
                                                struct tly_run *out, struct tly_error *error);
 
@@ -43,7 +45,17 @@ struct tly_drift_row {
   const char *view, *key, *live, *recomputed; /* JSON texts; live or recomputed NULL: the key is missing there */
 };
 TLY_CHECK enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
-                                                 struct tly_drift_row **out, uint32_t *count,
-                                                 struct tly_error *error);
+                                                 struct tly_drift_row **out, uint32_t *count, struct tly_error *error);
+
+struct tly_set_aside_row {
+  const char *view;
+  uint32_t partition;
+  int64_t offset;
+  const char *sqlstate, *message;
+};
+/* The first TLY_SET_ASIDE_LISTED_MAX events set aside a view, by partition and offset. */
+TLY_CHECK enum tly_status tly_batch_reader_set_aside(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                                     struct tly_set_aside_row **out, uint32_t *count,
+                                                     struct tly_error *error);
 
 #endif

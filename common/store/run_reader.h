@@ -2,8 +2,9 @@
  *
  * Path of an event: recompute -> run files -> [run_reader] -> merge -> answer. Files are immutable and opened so; each
  * block's checksum is verified at each read, a damaged one is TLY_E_CORRUPT naming file and block. The block directory
- * (first keys) is held in memory: about 40 bytes for 512 groups.
- * Thread: a reader belongs to one thread at a time. */
+ * (first and last keys) is held in memory, about 100 bytes for 512 groups, and checked as a whole when the run is
+ * opened. Narrow scans keep the blocks they decoded (up to TLY_RUN_CACHE_BYTES a reader), so that point lookups are
+ * binary searches. Thread: a reader belongs to one thread at a time. */
 #ifndef TLY_STORE_RUN_READER_H
 #define TLY_STORE_RUN_READER_H
 
@@ -19,14 +20,52 @@ TLY_CHECK enum tly_status tly_run_reader_open(const char *directory, int64_t run
 void tly_run_reader_close(tly_run_reader *reader);
 uint64_t tly_run_reader_groups(const tly_run_reader *reader, uint32_t part);
 
-/* Groups of `part` with low <= key < high (encoded keys; a bound of size 0 with data NULL is open), in key order. */
+/* Groups of `part` with low <= key < high (encoded keys; a bound of size 0 with data NULL is open), in key order. The
+ * bounds are copied. At most TLY_RUN_SCANS_MAX scans of a reader may be open at a time (TLY_E_TOO_MANY). */
 TLY_CHECK enum tly_status tly_run_reader_scan(tly_run_reader *reader, uint32_t part, struct tly_text low,
                                               struct tly_text high, struct tly_group_source *out,
                                               struct tly_error *error);
 /* End a scan early or after its end; sources of a reader end with it at the latest. */
 void tly_run_reader_end_scan(tly_run_reader *reader, struct tly_group_source *source);
 
-/* Blocks of a part, for the drift check: equal checksums need no decoding. */
+/* A block as the directory has it. Equal checksums are equal content: the drift check decodes neither. */
+struct tly_run_block {
+  struct tly_text first_key, last_key; /* the reader's, until close */
+  uint32_t group_count;
+  struct tly_hash checksum;
+};
+
 uint32_t tly_run_reader_block_count(const tly_run_reader *reader, uint32_t part);
+struct tly_run_block tly_run_reader_block(const tly_run_reader *reader, uint32_t part, uint32_t index);
+/* The first block that may hold keys >= `key`: the one it would stand in. 0 when it is below all of them. */
+uint32_t tly_run_reader_find_block(const tly_run_reader *reader, uint32_t part, struct tly_text key);
+
+/* ---- what readers and writers of run files agree on
+ * ------------------------------------------------------------------ */
+
+/* Append "<view>.<part>.<piece>.db"; bytes of the view's name that are not letters, digits, '-' or '_' as %XX. */
+void tly_run_file_name(const char *view, uint32_t part, uint32_t piece, struct tly_buffer *out);
+/* Whether a chapter begins at this key (schemas/stores/run.sql): for one key in 8,192 on average. */
+bool tly_run_chapter_begins(struct tly_text key);
+
+/* What a piece's meta says. */
+struct tly_run_meta {
+  int64_t run;
+  const char *view;
+  struct tly_hash definition_hash;
+  uint32_t part, piece, pieces;
+  uint64_t groups;
+};
+
+/* The checksum of a piece: begin with its meta, add each block, end. */
+struct tly_run_checksum {
+  struct tly_buffer bytes;
+};
+void tly_run_checksum_begin(struct tly_run_checksum *checksum, const struct tly_run_meta *meta);
+void tly_run_checksum_add(struct tly_run_checksum *checksum, const struct tly_run_block *block);
+/* Gives the hash as 32 hexadecimal digits and frees what begin took. */
+void tly_run_checksum_end(struct tly_run_checksum *checksum, char text[33]);
+/* A hash as 32 hexadecimal digits. */
+void tly_run_hash_print(const struct tly_hash *hash, char text[33]);
 
 #endif

@@ -14,7 +14,8 @@ CREATE TABLE run (
   events      INTEGER,               -- events read
   drift       INTEGER,               -- keys that differed, over all views; NULL: nothing to compare with
   error       TEXT,                  -- why it failed
-  sqlstate    TEXT
+  sqlstate    TEXT,
+  note        TEXT                   -- what else to know of it: why its drift was not checked
 ) STRICT;
 
 CREATE TABLE run_view (

@@ -1,8 +1,12 @@
 -- runs/<run>/<view>.<part>.<piece>.db: the groups of one view up to a cut, sorted by key, in blocks.
 -- Written by: a recompute (batch_layer/run_writer), once; immutable after. Read by: everybody (common/store/run_reader).
 -- A view's groups may lie in several pieces, each a key range, so that several threads can write.
+-- A new *chapter* begins at each key whose hash says so (common/store/run_reader.h); blocks have 512 groups counted from
+-- the beginning of their chapter, and pieces begin where chapters do. So the blocks do not depend on how many pieces (or
+-- threads) there are, and a group more or less changes the blocks of one chapter only.
 CREATE TABLE meta (
-  name  TEXT PRIMARY KEY,      -- format, run, view, definition hash, part, piece, groups, content hash
+  name  TEXT PRIMARY KEY,      -- run, view, definition, part, piece, pieces, groups; checksum: over those and all that
+                               -- block says but bodies, so that a lost or misplaced block shows when the file is opened
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -11,6 +15,6 @@ CREATE TABLE block (
   first_key   BLOB NOT NULL,
   last_key    BLOB NOT NULL,
   group_count INTEGER NOT NULL,
-  body        BLOB NOT NULL,        -- common/engine/group_block.h
-  checksum    BLOB NOT NULL         -- XXH3-128 over the columns before it; checked at each read
+  checksum    BLOB NOT NULL,        -- XXH3-128 over the other columns; checked at each read
+  body        BLOB NOT NULL         -- common/engine/group_block.h
 ) STRICT;

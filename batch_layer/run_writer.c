@@ -1,0 +1,280 @@
+/* Groups come in slices of any length and leave in blocks. Rows that make a whole block are encoded where they lie;
+ * only those of a block that straddles two slices are copied into `pending`.
+ *
+ * A piece is one SQLite file without journal, since an unfinished piece is never looked at: the run's row in batch.db,
+ * which follows the sync of all pieces and of the folder, is what makes a run exist. The file is committed and synced
+ * every SYNC_BYTES, so that the last sync, and the disk for everybody else, does not choke on all of it at once.
+ *
+ * INVARIANT: the rows in `pending` are the beginning of one block, of one chapter, and fewer than TLY_GROUPS_PER_BLOCK.
+ */
+#include "batch_layer/run_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+#include "common/engine/group_block.h"
+#include "common/sqlite/sqlite.h"
+#include "common/store/run_reader.h"
+#include "common/store/slice.h"
+
+enum { SYNC_BYTES = 8 << 20, HASH_CHUNK_BYTES = 1 << 20 };
+
+extern const char tly_schema_run[];
+
+struct tly_run_writer {
+  const struct tly_view_program *program;
+  struct tly_run_meta meta;
+  char *path, *file;
+  int fd; /* for syncs */
+  sqlite3 *database;
+  sqlite3_stmt *insert;
+  int64_t next_id;
+  size_t unsynced_bytes;
+  struct tly_slice_copy pending;
+  struct tly_slice_window window;
+  struct tly_buffer body, checksums;
+  struct tly_run_checksum checksum;
+};
+
+static struct tly_hash canonical_hash(XXH128_hash_t hash) {
+  struct tly_hash out;
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, hash);
+  memcpy(out.bytes, canonical.digest, sizeof out.bytes);
+  return out;
+}
+
+void tly_run_piece_free(struct tly_run_piece *piece) {
+  tly_free(piece->file);
+  tly_buffer_free(&piece->checksums);
+  memset(piece, 0, sizeof *piece);
+}
+
+static enum tly_status open_file(tly_run_writer *writer, struct tly_error *error) {
+  TLY_TRY(tly_sqlite_open(writer->path, TLY_SQLITE_WRITER_BULK, tly_schema_run, &writer->database, error));
+  writer->fd = open(writer->path, O_RDONLY | O_CLOEXEC);
+  if (writer->fd < 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not open \"%s\"", writer->path);
+  TLY_TRY(tly_sqlite_prepare(writer->database,
+                             "INSERT INTO block (id, first_key, last_key, group_count, checksum, body)"
+                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                             &writer->insert, error));
+  return tly_sqlite_execute(writer->database, "BEGIN", error);
+}
+
+enum tly_status tly_run_writer_open(const char *folder, int64_t run, const struct tly_view_program *program,
+                                    uint32_t part, uint32_t piece, uint32_t pieces, tly_run_writer **out,
+                                    struct tly_error *error) {
+  TLY_ASSERT(part < program->part_count && piece < pieces && pieces <= TLY_RUN_PIECES_MAX);
+  struct tly_buffer name = {0};
+  tly_run_writer *writer = tly_calloc(1, sizeof *writer);
+  writer->program = program;
+  writer->fd = -1;
+  writer->next_id = 1;
+  writer->meta = (struct tly_run_meta){.run = run,
+                                       .view = program->view->name,
+                                       .definition_hash = program->view->hash,
+                                       .part = part,
+                                       .piece = piece,
+                                       .pieces = pieces};
+  tly_run_file_name(program->view->name, part, piece, &name);
+  writer->file = tly_strdup(tly_buffer_text(&name));
+  tly_buffer_clear(&name);
+  tly_buffer_print(&name, "%s/%s", folder, writer->file);
+  writer->path = tly_strdup(tly_buffer_text(&name));
+  tly_buffer_free(&name);
+  tly_slice_copy_init(&writer->pending, program, part);
+  tly_slice_copy_reset(&writer->pending, TLY_GROUPS_PER_BLOCK);
+  tly_slice_window_init(&writer->window, program, part);
+  tly_run_checksum_begin(&writer->checksum, &writer->meta);
+  enum tly_status status = open_file(writer, error);
+  *out = writer;
+  if (status != TLY_OK) {
+    tly_run_writer_close(writer);
+    *out = NULL;
+  }
+  return status;
+}
+
+void tly_run_writer_close(tly_run_writer *writer) {
+  if (writer == NULL)
+    return;
+  sqlite3_finalize(writer->insert);
+  tly_sqlite_close(writer->database);
+  if (writer->fd >= 0)
+    close(writer->fd);
+  tly_slice_copy_free(&writer->pending);
+  tly_slice_window_free(&writer->window);
+  tly_buffer_free(&writer->body);
+  tly_buffer_free(&writer->checksums);
+  tly_buffer_free(&writer->checksum.bytes);
+  tly_free(writer->path);
+  tly_free(writer->file);
+  tly_free(writer);
+}
+
+static enum tly_status sync_file(tly_run_writer *writer, struct tly_error *error) {
+  if (fdatasync(writer->fd) != 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not sync \"%s\"", writer->path);
+  writer->unsynced_bytes = 0;
+  return TLY_OK;
+}
+
+static enum tly_status write_block(tly_run_writer *writer, const struct tly_group_slice *slice,
+                                   struct tly_error *error) {
+  TLY_ASSERT(slice->count > 0 && slice->count <= TLY_GROUPS_PER_BLOCK);
+  struct tly_run_block block = {
+      .first_key = slice->keys[0], .last_key = slice->keys[slice->count - 1], .group_count = slice->count};
+  struct tly_buffer *body = &writer->body;
+  tly_buffer_clear(body);
+  tly_group_block_encode(slice, body);
+  block.checksum = tly_group_block_checksum(block.first_key, block.last_key, block.group_count, body->data, body->size);
+  sqlite3_bind_int64(writer->insert, 1, writer->next_id++);
+  sqlite3_bind_blob(writer->insert, 2, block.first_key.data, (int)block.first_key.size, SQLITE_STATIC);
+  sqlite3_bind_blob(writer->insert, 3, block.last_key.data, (int)block.last_key.size, SQLITE_STATIC);
+  sqlite3_bind_int64(writer->insert, 4, block.group_count);
+  sqlite3_bind_blob(writer->insert, 5, block.checksum.bytes, TLY_HASH_BYTES, SQLITE_STATIC);
+  sqlite3_bind_blob(writer->insert, 6, body->data, (int)body->size, SQLITE_STATIC);
+  TLY_TRY(tly_sqlite_run(writer->insert, error));
+  tly_run_checksum_add(&writer->checksum, &block);
+  tly_buffer_append(&writer->checksums, block.checksum.bytes, TLY_HASH_BYTES);
+  writer->meta.groups += slice->count;
+  writer->unsynced_bytes += body->size;
+  if (writer->unsynced_bytes < SYNC_BYTES)
+    return TLY_OK;
+  TLY_TRY(tly_sqlite_execute(writer->database, "COMMIT; BEGIN", error));
+  return sync_file(writer, error);
+}
+
+static enum tly_status flush_pending(tly_run_writer *writer, struct tly_error *error) {
+  if (writer->pending.slice.count == 0)
+    return TLY_OK;
+  TLY_TRY(write_block(writer, &writer->pending.slice, error));
+  tly_slice_copy_reset(&writer->pending, TLY_GROUPS_PER_BLOCK);
+  return TLY_OK;
+}
+
+/* Rows first .. end - 1, all of one chapter, of which `pending` has the beginning. */
+static enum tly_status append_rows(tly_run_writer *writer, const struct tly_group_slice *slice, uint32_t first,
+                                   uint32_t end, struct tly_error *error) {
+  while (first < end) {
+    uint32_t waiting = writer->pending.slice.count;
+    uint32_t room = TLY_GROUPS_PER_BLOCK - waiting, count = end - first < room ? end - first : room;
+    if (waiting == 0 && count == TLY_GROUPS_PER_BLOCK) {
+      TLY_TRY(write_block(writer, tly_slice_window_set(&writer->window, slice, first, first + count), error));
+    } else {
+      tly_slice_copy_append(&writer->pending, slice, first, first + count);
+      if (count == room)
+        TLY_TRY(flush_pending(writer, error));
+    }
+    first += count;
+  }
+  return TLY_OK;
+}
+
+enum tly_status tly_run_writer_append(tly_run_writer *writer, const struct tly_group_slice *slice,
+                                      struct tly_error *error) {
+  TLY_ASSERT(slice->part == writer->meta.part);
+  uint32_t first = 0;
+  for (uint32_t row = 0; row < slice->count; row++) {
+    if (!tly_run_chapter_begins(slice->keys[row]))
+      continue;
+    TLY_TRY(append_rows(writer, slice, first, row, error));
+    TLY_TRY(flush_pending(writer, error));
+    first = row;
+  }
+  return append_rows(writer, slice, first, slice->count, error);
+}
+
+static enum tly_status write_meta(tly_run_writer *writer, struct tly_error *error) {
+  char checksum[33], definition[33], number[24];
+  tly_run_checksum_end(&writer->checksum, checksum);
+  tly_run_hash_print(&writer->meta.definition_hash, definition);
+  const struct {
+    const char *name;
+    uint64_t value;
+  } numbers[] = {{"run", (uint64_t)writer->meta.run},
+                 {"part", writer->meta.part},
+                 {"piece", writer->meta.piece},
+                 {"pieces", writer->meta.pieces},
+                 {"groups", writer->meta.groups}};
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+    snprintf(number, sizeof number, "%" PRIu64, numbers[i].value);
+    TLY_TRY(tly_sqlite_meta_set(writer->database, numbers[i].name, number, error));
+  }
+  TLY_TRY(tly_sqlite_meta_set(writer->database, "view", writer->meta.view, error));
+  TLY_TRY(tly_sqlite_meta_set(writer->database, "definition", definition, error));
+  return tly_sqlite_meta_set(writer->database, "checksum", checksum, error);
+}
+
+enum tly_status tly_run_writer_finish(tly_run_writer *writer, struct tly_run_piece *out, struct tly_error *error) {
+  memset(out, 0, sizeof *out);
+  TLY_TRY(flush_pending(writer, error));
+  TLY_TRY(write_meta(writer, error));
+  TLY_TRY(tly_sqlite_execute(writer->database, "COMMIT", error));
+  sqlite3_finalize(writer->insert);
+  writer->insert = NULL;
+  tly_sqlite_close(writer->database);
+  writer->database = NULL;
+  TLY_TRY(sync_file(writer, error));
+  out->file = tly_strdup(writer->file);
+  out->part = writer->meta.part;
+  out->piece = writer->meta.piece;
+  out->groups = writer->meta.groups;
+  out->checksums = writer->checksums;
+  memset(&writer->checksums, 0, sizeof writer->checksums);
+  if (fchmod(writer->fd, 0440) != 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make \"%s\" read-only", writer->path);
+  return tly_run_hash_file(writer->path, &out->file_hash, &out->bytes, error);
+}
+
+struct tly_hash tly_run_content_hash(const struct tly_run_piece *const *pieces, uint32_t count) {
+  struct tly_buffer all = {0};
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_ASSERT(i == 0 || pieces[i - 1]->part < pieces[i]->part ||
+               (pieces[i - 1]->part == pieces[i]->part && pieces[i - 1]->piece < pieces[i]->piece));
+    if (i == 0 || pieces[i - 1]->part != pieces[i]->part)
+      tly_buffer_append_varint(&all, pieces[i]->part);
+    tly_buffer_append(&all, pieces[i]->checksums.data, pieces[i]->checksums.size);
+  }
+  struct tly_hash hash = canonical_hash(XXH3_128bits(all.data, all.size));
+  tly_buffer_free(&all);
+  return hash;
+}
+
+enum tly_status tly_run_hash_file(const char *path, struct tly_hash *hash, uint64_t *bytes, struct tly_error *error) {
+  enum tly_status status = TLY_OK;
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not open \"%s\"", path);
+  uint8_t *chunk = tly_malloc(HASH_CHUNK_BYTES);
+  XXH3_state_t *state = XXH3_createState();
+  TLY_ASSERT(state != NULL);
+  XXH3_128bits_reset(state);
+  *bytes = 0;
+  for (;;) {
+    ssize_t count = read(fd, chunk, HASH_CHUNK_BYTES);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      status = TLY_FAIL_ERRNO(error, TLY_E_IO, "could not read \"%s\"", path);
+    if (count <= 0)
+      break;
+    XXH3_128bits_update(state, chunk, (size_t)count);
+    *bytes += (uint64_t)count;
+  }
+  *hash = canonical_hash(XXH3_128bits_digest(state));
+  XXH3_freeState(state);
+  tly_free(chunk);
+  close(fd);
+  return status;
+}

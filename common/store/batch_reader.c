@@ -1,0 +1,243 @@
+/* Each call is one short read transaction, so that the rows of a run, its views and its positions belong together. */
+#include "common/store/batch_reader.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/memory.h"
+#include "common/sqlite/sqlite.h"
+
+enum statement { RUNS, READY, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, STATEMENT_COUNT };
+
+#define RUN_COLUMNS "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note FROM run "
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+    [RUNS] = RUN_COLUMNS "ORDER BY id DESC LIMIT ?1",
+    [READY] = RUN_COLUMNS "WHERE state = 'ready' AND id > ?1 ORDER BY id",
+    [RUN] = RUN_COLUMNS "WHERE id = ?1",
+    [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift FROM run_view WHERE run = ?1"
+              " ORDER BY view",
+    [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
+                  " ORDER BY stream, partition",
+    [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
+    [SET_ASIDE] = "SELECT view, partition, \"offset\", sqlstate, message FROM set_aside WHERE run = ?1"
+                  " ORDER BY view, partition, \"offset\"",
+};
+
+struct tly_batch_reader {
+  const struct tly_project *project;
+  sqlite3 *database;
+  sqlite3_stmt *statements[STATEMENT_COUNT];
+};
+
+enum tly_status tly_batch_reader_open(const char *directory, const struct tly_project *project, tly_batch_reader **out,
+                                      struct tly_error *error) {
+  struct tly_buffer path = {0};
+  tly_batch_reader *reader = tly_calloc(1, sizeof *reader);
+  reader->project = project;
+  tly_buffer_print(&path, "%s/batch.db", directory);
+  enum tly_status status = tly_sqlite_open(tly_buffer_text(&path), TLY_SQLITE_READER, NULL, &reader->database, error);
+  tly_buffer_free(&path);
+  for (int i = 0; status == TLY_OK && i < STATEMENT_COUNT; i++)
+    status = tly_sqlite_prepare(reader->database, statement_texts[i], &reader->statements[i], error);
+  *out = reader;
+  if (status != TLY_OK) {
+    tly_batch_reader_close(reader);
+    *out = NULL;
+  }
+  return status;
+}
+
+void tly_batch_reader_close(tly_batch_reader *reader) {
+  if (reader == NULL)
+    return;
+  for (int i = 0; i < STATEMENT_COUNT; i++)
+    sqlite3_finalize(reader->statements[i]);
+  tly_sqlite_close(reader->database);
+  tly_free(reader);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------------------
+ */
+
+/* Rows of any kind, growing in an arena. */
+struct rows {
+  struct tly_arena *arena;
+  char *items;
+  size_t item_size;
+  uint32_t count, capacity;
+};
+
+static void *add_row(struct rows *rows) {
+  if (rows->count == rows->capacity) {
+    uint32_t capacity = rows->capacity == 0 ? 16 : 2 * rows->capacity;
+    char *items = tly_arena_zero(rows->arena, capacity * rows->item_size);
+    if (rows->count > 0)
+      memcpy(items, rows->items, rows->count * rows->item_size);
+    rows->items = items;
+    rows->capacity = capacity;
+  }
+  return rows->items + rows->item_size * rows->count++;
+}
+
+static const char *text_at(sqlite3_stmt *statement, int column, struct tly_arena *arena) {
+  const unsigned char *text = sqlite3_column_text(statement, column);
+  return text == NULL ? NULL : tly_arena_copy(arena, text, (size_t)sqlite3_column_bytes(statement, column));
+}
+
+static int64_t integer_at(sqlite3_stmt *statement, int column, int64_t if_null) {
+  return sqlite3_column_type(statement, column) == SQLITE_NULL ? if_null : sqlite3_column_int64(statement, column);
+}
+
+static struct tly_hash hash_at(sqlite3_stmt *statement, int column) {
+  struct tly_hash hash = {0};
+  if (sqlite3_column_bytes(statement, column) == TLY_HASH_BYTES)
+    memcpy(hash.bytes, sqlite3_column_blob(statement, column), TLY_HASH_BYTES);
+  return hash;
+}
+
+typedef void (*row_reader)(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row);
+
+static enum tly_status read_rows(tly_batch_reader *reader, enum statement which, int64_t parameter, row_reader read,
+                                 struct rows *rows, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[which];
+  bool has_row = false;
+  enum tly_status status;
+  sqlite3_bind_int64(statement, 1, parameter);
+  while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row)
+    read(reader, statement, rows->arena, add_row(rows));
+  return status;
+}
+
+static void read_run(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  (void)reader;
+  *(struct tly_run *)row = (struct tly_run){.id = sqlite3_column_int64(statement, 0),
+                                            .state = text_at(statement, 1, arena),
+                                            .reason = text_at(statement, 2, arena),
+                                            .started_at_us = sqlite3_column_int64(statement, 3),
+                                            .finished_at_us = integer_at(statement, 4, 0),
+                                            .events = integer_at(statement, 5, -1),
+                                            .drift = integer_at(statement, 6, -1),
+                                            .error = text_at(statement, 7, arena),
+                                            .sqlstate = text_at(statement, 8, arena),
+                                            .note = text_at(statement, 9, arena)};
+}
+
+static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  (void)reader;
+  *(struct tly_run_view *)row = (struct tly_run_view){.view = text_at(statement, 0, arena),
+                                                      .definition_hash = hash_at(statement, 1),
+                                                      .groups = integer_at(statement, 2, -1),
+                                                      .folded = integer_at(statement, 3, -1),
+                                                      .filtered = integer_at(statement, 4, -1),
+                                                      .set_aside = integer_at(statement, 5, -1),
+                                                      .drift = integer_at(statement, 6, -1)};
+}
+
+static void read_position(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  const char *name = (const char *)sqlite3_column_text(statement, 0);
+  const struct tly_stream *stream = name != NULL ? tly_project_stream(reader->project, name) : NULL;
+  *(struct tly_position *)row =
+      (struct tly_position){.stream = stream != NULL ? stream->name : text_at(statement, 0, arena),
+                            .partition = (uint32_t)sqlite3_column_int64(statement, 1),
+                            .next_offset = sqlite3_column_int64(statement, 2),
+                            .chain = hash_at(statement, 3)};
+}
+
+static enum tly_status complete_run(tly_batch_reader *reader, struct tly_run *run, struct tly_arena *arena,
+                                    struct tly_error *error) {
+  struct rows views = {.arena = arena, .item_size = sizeof(struct tly_run_view)};
+  struct rows positions = {.arena = arena, .item_size = sizeof(struct tly_position)};
+  TLY_TRY(read_rows(reader, VIEWS, run->id, read_view, &views, error));
+  TLY_TRY(read_rows(reader, POSITIONS, run->id, read_position, &positions, error));
+  run->views = (struct tly_run_view *)(void *)views.items;
+  run->view_count = views.count;
+  run->positions = (struct tly_position *)(void *)positions.items;
+  run->position_count = positions.count;
+  return TLY_OK;
+}
+
+static enum tly_status read_complete_runs(tly_batch_reader *reader, enum statement which, int64_t parameter,
+                                          struct rows *runs, struct tly_error *error) {
+  TLY_TRY(read_rows(reader, which, parameter, read_run, runs, error));
+  for (uint32_t i = 0; i < runs->count; i++)
+    TLY_TRY(complete_run(reader, (struct tly_run *)(void *)runs->items + i, runs->arena, error));
+  return TLY_OK;
+}
+
+static enum tly_status read_runs(tly_batch_reader *reader, enum statement which, int64_t parameter,
+                                 struct tly_arena *arena, struct tly_run **out, uint32_t *count,
+                                 struct tly_error *error) {
+  struct rows runs = {.arena = arena, .item_size = sizeof(struct tly_run)};
+  *out = NULL;
+  *count = 0;
+  TLY_TRY(tly_sqlite_execute(reader->database, "BEGIN", error));
+  enum tly_status status = read_complete_runs(reader, which, parameter, &runs, error);
+  enum tly_status ended = tly_sqlite_execute(reader->database, "COMMIT", status == TLY_OK ? error : NULL);
+  if (status == TLY_OK)
+    status = ended;
+  if (status != TLY_OK)
+    return status;
+  *out = (struct tly_run *)(void *)runs.items;
+  *count = runs.count;
+  return TLY_OK;
+}
+
+enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, uint32_t max, struct tly_arena *arena,
+                                      struct tly_run **out, uint32_t *count, struct tly_error *error) {
+  return read_runs(reader, RUNS, max, arena, out, count, error);
+}
+
+enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
+                                       struct tly_run **out, uint32_t *count, struct tly_error *error) {
+  return read_runs(reader, READY, after, arena, out, count, error);
+}
+
+enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena, struct tly_run *out,
+                                     struct tly_error *error) {
+  struct tly_run *runs;
+  uint32_t count;
+  TLY_TRY(read_runs(reader, RUN, id, arena, &runs, &count, error));
+  if (count == 0)
+    return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "there is no run %" PRId64, id);
+  *out = runs[0];
+  return TLY_OK;
+}
+
+static void read_drift(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  (void)reader;
+  *(struct tly_drift_row *)row = (struct tly_drift_row){.view = text_at(statement, 0, arena),
+                                                        .key = text_at(statement, 1, arena),
+                                                        .live = text_at(statement, 2, arena),
+                                                        .recomputed = text_at(statement, 3, arena)};
+}
+
+enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                       struct tly_drift_row **out, uint32_t *count, struct tly_error *error) {
+  struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_drift_row)};
+  enum tly_status status = read_rows(reader, DRIFT, run, read_drift, &rows, error);
+  *out = (struct tly_drift_row *)(void *)rows.items;
+  *count = rows.count;
+  return status;
+}
+
+static void read_set_aside(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena,
+                           void *row) {
+  (void)reader;
+  *(struct tly_set_aside_row *)row =
+      (struct tly_set_aside_row){.view = text_at(statement, 0, arena),
+                                 .partition = (uint32_t)sqlite3_column_int64(statement, 1),
+                                 .offset = sqlite3_column_int64(statement, 2),
+                                 .sqlstate = text_at(statement, 3, arena),
+                                 .message = text_at(statement, 4, arena)};
+}
+
+enum tly_status tly_batch_reader_set_aside(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                           struct tly_set_aside_row **out, uint32_t *count, struct tly_error *error) {
+  struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_set_aside_row)};
+  enum tly_status status = read_rows(reader, SET_ASIDE, run, read_set_aside, &rows, error);
+  *out = (struct tly_set_aside_row *)(void *)rows.items;
+  *count = rows.count;
+  return status;
+}
