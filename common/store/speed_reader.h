@@ -19,8 +19,8 @@ TLY_CHECK enum tly_status tly_speed_reader_open(const char *directory, const str
                                                 tly_speed_reader **out, struct tly_error *error);
 void tly_speed_reader_close(tly_speed_reader *reader);
 
-/* Begin a snapshot; reopens by itself when the epoch has changed. TLY_E_NOT_READY when the speed layer has not yet checked
- * the store against the archive since boot. */
+/* Begin a snapshot; reopens by itself when the epoch has changed. TLY_E_NOT_READY when the speed layer has not yet
+ * checked the store against the archive since boot. */
 TLY_CHECK enum tly_status tly_speed_snapshot_begin(tly_speed_reader *reader, struct tly_error *error);
 void tly_speed_snapshot_end(tly_speed_reader *reader);
 /* A number that changes when anything was committed since: equal numbers, equal state. Cheap; no snapshot needed. */
@@ -29,8 +29,8 @@ TLY_CHECK enum tly_status tly_speed_reader_version(tly_speed_reader *reader, uin
 struct tly_published {
   int64_t view_id;
   struct tly_hash definition_hash;
-  bool is_ready;      /* false: still building */
-  int64_t run, cut;   /* 0: none */
+  bool is_ready;                                       /* false: still building */
+  int64_t run, cut;                                    /* 0: none */
   uint64_t live_folded, live_filtered, live_set_aside; /* of the generations above the cut */
 };
 
@@ -41,11 +41,12 @@ TLY_CHECK enum tly_status tly_speed_snapshot_view(tly_speed_reader *reader, cons
 TLY_CHECK enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const struct tly_stream *stream,
                                                        struct tly_arena *arena, struct tly_position **out,
                                                        uint32_t *count, struct tly_error *error);
-/* Merge the live groups with low <= key < high of generations in (above, up_to] of the view's part into `table` (made by
- * the caller for the same program and part). Use up_to INT64_MAX for all. */
+/* Merge the live groups with low <= key < high (a bound with data NULL is open) of generations in (above, up_to] of the
+ * view's part into `table` (made by the caller for the same program and part). Use up_to INT64_MAX for all. Blocks of
+ * narrow ranges are held decoded between calls: `program` must outlive the reader. */
 TLY_CHECK enum tly_status tly_speed_snapshot_groups(tly_speed_reader *reader, const struct tly_view_program *program,
                                                     int64_t view_id, uint32_t part, int64_t above, int64_t up_to,
-                                                    struct tly_text low, struct tly_text high,
-                                                    tly_group_table *table, struct tly_error *error);
+                                                    struct tly_text low, struct tly_text high, tly_group_table *table,
+                                                    struct tly_error *error);
 
 #endif
