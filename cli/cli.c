@@ -1,0 +1,219 @@
+/* The table of commands. Texts of help are written to teach: what it does, what comes out, an example. */
+#include "cli/cli.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "batch_layer/archiver.h"
+#include "batch_layer/batch.h"
+#include "batch_layer/recompute.h"
+#include "cli/command.h"
+#include "common/base/memory.h"
+#include "common/sqlite/sqlite.h"
+#include "serving_layer/serve.h"
+#include "speed_layer/speed.h"
+
+#define CLIENT_OPTIONS                                                                                                 \
+  "Where the server is:\n"                                                                                             \
+  "  --data DIR         its data folder (default ./tally-data)\n"                                                      \
+  "  --socket PATH      its unix socket (default DIR/tally.sock)\n"                                                    \
+  "  --host HOST:PORT   its TCP address, when it was started with --listen\n"
+
+#define PROCESS_OPTIONS                                                                                                \
+  "Options (flag > environment TALLY_DATA, TALLY_LISTEN, ... > tally.conf > default):\n"                               \
+  "  --data DIR                data folder (./tally-data)\n"                                                           \
+  "  --listen HOST:PORT        also answer on TCP (off; there is no password, so bind to a trusted address)\n"         \
+  "  --config FILE             settings file (PROJECT/tally.conf if it is there): key = value under [tally]\n"         \
+  "  --recompute-threads N     threads of a recompute (0: all cores)\n"                                                \
+  "  --query-timeout-ms N      deadline of a query (10000)\n"                                                          \
+  "  --query-memory-bytes N    memory of a query (268435456)\n"                                                        \
+  "  --keep-runs N             published runs kept a view (3)\n"                                                       \
+  "  --seal-bytes N            the active archive file is sealed at this size (67108864) ...\n"                        \
+  "  --seal-age-s N            ... or at this age in seconds (3600)\n"
+
+static int start_layer(struct tly_options *options, int (*layer)(const struct tly_settings *settings)) {
+  struct tly_project *project = tly_command_load_project(options->settings.project);
+  if (project == NULL)
+    return TLY_EXIT_FAILED;
+  tly_project_free(project);
+  return layer(&options->settings);
+}
+
+static int run_archiver(struct tly_options *options) {
+  return start_layer(options, tly_archiver_main);
+}
+
+static int run_batch(struct tly_options *options) {
+  return start_layer(options, tly_batch_main);
+}
+
+static int run_speed(struct tly_options *options) {
+  return start_layer(options, tly_speed_main);
+}
+
+static int run_serve(struct tly_options *options) {
+  return start_layer(options, tly_serve_main);
+}
+
+static int run_recompute_child(struct tly_options *options) {
+  return tly_recompute_main(&options->settings, options->run);
+}
+
+static const struct tly_command commands[] = {
+    {"run", "start everything, supervised",
+     "Usage: tally run PROJECT [options]\n\n"
+     "Starts the archiver, the batch layer, the speed layer and the serving layer on the definitions in the folder\n"
+     "PROJECT (*.sql, in name order), restarts one that dies, and prints one line `ready` on stdout when all answer.\n"
+     "Ends on SIGTERM or Ctrl-C. Logs go to stderr (logfmt).\n\n" PROCESS_OPTIONS
+     "  --http off, --pg off      endpoints that this version does not have yet\n\n"
+     "Example:\n  tally run schemas/examples/orders --data ./tally-data\n",
+     true, 1, 1, tly_command_run},
+    {"check", "parse and type-check the definitions of a project",
+     "Usage: tally check PROJECT\n\n"
+     "Reads every *.sql file of the folder and prints every problem as file:line:col: message, with the line and a\n"
+     "caret under the word, and a hint where a slip is likely. Exit code 0 when there is none, else 1.\n",
+     true, 1, 1, tly_command_check},
+    {"ingest", "send events to a stream",
+     "Usage: tally ingest STREAM [FILE...] [--format json|csv]\n\n"
+     "Sends JSON lines or CSV with a header (default: by the stream's definition, or the file's ending) from the "
+     "files, or from\n"
+     "stdin. Ends when everything is durable; survives a restart of the server meanwhile without losing or doubling "
+     "an\n"
+     "event. Lines that do not decode are listed on stderr with their reason; the others go in. The last line on\n"
+     "stdout is `ingested N, rejected M`.\n\n" CLIENT_OPTIONS "\nExample:\n  tally ingest payments payments.ndjson\n",
+     false, 1, TLY_ARGUMENTS_MAX, tly_command_ingest},
+    {"query", "ask the merged views in SQL",
+     "Usage: tally query [--format table|csv|json|ndjson] [--wait] SQL\n\n"
+     "Runs one SELECT of PostgreSQL's dialect over the views (docs/SQL.md). Every answer is exact and says what it\n"
+     "rests on: the published run, its cut, and the live offsets on top (on stderr with --format table; in the answer\n"
+     "with json). --wait first waits until everything acknowledged so far is in the live views.\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally query --wait \"SELECT account, total FROM account_daily ORDER BY total DESC LIMIT 5\"\n",
+     false, 1, 1, tly_command_query},
+    {"recompute", "recompute views from the archive now, and publish them",
+     "Usage: tally recompute [VIEW...] [--full]\n\n"
+     "Cuts the log, recomputes the views (all of them without VIEW) from the raw events up to the cut, compares the\n"
+     "result with the live one, key by key, and publishes it. Every recompute is a full one for now; --full says so.\n"
+     "The last line on stdout is `run K published: E events, cut C, drift D`. Exit code 1 when it failed or "
+     "drifted.\n\n" CLIENT_OPTIONS,
+     false, 0, TLY_ARGUMENTS_MAX, tly_command_recompute},
+    {"reconcile", "compare a view's live totals with recomputed ones",
+     "Usage: tally reconcile VIEW\n\n"
+     "Recomputes the view from the archive and compares it with the live one at the same cut, every key and column.\n"
+     "Prints the keys that differ with both values. Exit code 0 when all agree, 1 when not.\n"
+     "(--against TABLE, an external ledger, is not in this version yet.)\n\n" CLIENT_OPTIONS,
+     false, 1, 1, tly_command_reconcile},
+    {"runs", "list the runs of the batch layer",
+     "Usage: tally runs [--format table|csv|json|ndjson]\n\n"
+     "One row a run, newest first: state, reason, cut, events, duration, rate, drift, error.\n\n" CLIENT_OPTIONS,
+     false, 0, 0, tly_command_runs},
+    {"status", "show how the layers are and what they hold",
+     "Usage: tally status [--format table|csv|json|ndjson]\n\n"
+     "Each stream's archived and folded offsets, the layers' processes, the sizes of the stores.\n\n" CLIENT_OPTIONS,
+     false, 0, 0, tly_command_status},
+    {"views", "list the views, their state and definitions",
+     "Usage: tally views [--format table|csv|json|ndjson]\n\n"
+     "One row a view: stream, state (building or ready), published run and cut, schedule, events set "
+     "aside.\n\n" CLIENT_OPTIONS,
+     false, 0, 0, tly_command_views},
+    {"archive", "verify or measure the archive",
+     "Usage: tally archive verify|stat [PROJECT] [--data DIR] [--format table|csv|json|ndjson]\n\n"
+     "verify re-reads every event and checks every checksum, chain and dictionary; damage is listed by file and "
+     "block,\n"
+     "and the exit code is then 1. stat prints sizes, a row a file. Both read the data folder directly, whether a\n"
+     "server runs on it or not, by the definitions it was last started with, or those of PROJECT.\n"
+     "(archive export is not in this version yet.)\n",
+     false, 1, 2, tly_command_archive},
+    {"archiver", "run the archiver alone, in the foreground",
+     "Usage: tally archiver PROJECT [options]\n\nThe writer of the archive: ingest, cuts, sealing.\n\n" PROCESS_OPTIONS,
+     true, 1, 1, run_archiver},
+    {"batch", "run the batch layer alone, in the foreground",
+     "Usage: tally batch PROJECT [options]\n\nThe scheduler of recomputes, and their history.\n\n" PROCESS_OPTIONS,
+     true, 1, 1, run_batch},
+    {"speed", "run the speed layer alone, in the foreground",
+     "Usage: tally speed PROJECT [options]\n\nFolds new events into the live views, publishes "
+     "runs.\n\n" PROCESS_OPTIONS,
+     true, 1, 1, run_speed},
+    {"serve", "run the serving layer alone, in the foreground",
+     "Usage: tally serve PROJECT [options]\n\nAnswers on the sockets.\n\n" PROCESS_OPTIONS, true, 1, 1, run_serve},
+    {"recompute-child", NULL, "Usage: tally recompute-child PROJECT --data DIR --run N (started by the batch layer)\n",
+     true, 1, 1, run_recompute_child},
+};
+
+enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out) {
+  fputs("tally keeps totals that are fresh and right: events in, exact merged answers out.\n\n"
+        "Usage: tally COMMAND [arguments]      (tally COMMAND --help tells more)\n\n",
+        out);
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (commands[i].summary != NULL)
+      fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+  fputs("\nA first look:\n"
+        "  tally run schemas/examples/orders &          # definitions in SQL, data in ./tally-data\n"
+        "  tally ingest order_lines superstore.csv      # JSON lines or CSV\n"
+        "  tally query --wait 'SELECT * FROM sales_by_region'\n"
+        "  tally recompute                              # the authoritative result, compared with the live one\n",
+        out);
+}
+
+static const struct tly_command *find(const char *name) {
+  for (int i = 0; i < COMMAND_COUNT; i++)
+    if (strcmp(commands[i].name, name) == 0)
+      return &commands[i];
+  return NULL;
+}
+
+static int usage(const struct tly_command *command, const char *words) {
+  fprintf(stderr, "tally %s: %s\n", command->name, words);
+  fprintf(stderr, "See tally %s --help\n", command->name);
+  return TLY_EXIT_USAGE;
+}
+
+static int run_command(const struct tly_command *command, int argc, char **argv, const char *program) {
+  struct tly_options *options = tly_calloc(1, sizeof *options);
+  struct tly_error error = TLY_ERROR_NONE;
+  int code;
+  if (tly_options_parse(argc, argv, command->has_project, options, &error) != TLY_OK)
+    code = options->help ? (fputs(command->help, stdout), TLY_EXIT_OK) : usage(command, error.message);
+  else if (options->help)
+    code = (fputs(command->help, stdout), TLY_EXIT_OK);
+  else if (options->argument_count < command->argument_min)
+    code = usage(command, "an argument is missing");
+  else if (options->argument_count > command->argument_max)
+    code = usage(command, "too many arguments");
+  else {
+    options->settings.program = program;
+    code = command->run(options);
+  }
+  if (fflush(stdout) != 0 && code == TLY_EXIT_OK)
+    code = TLY_EXIT_FAILED;
+  tly_free(options);
+  return code;
+}
+
+int tly_cli_main(int argc, char **argv) {
+  static char program[4096];
+  ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
+  program[size > 0 ? size : 0] = 0;
+  tly_sqlite_setup();
+  if (argc < 2) {
+    print_help(stderr);
+    return TLY_EXIT_USAGE;
+  }
+  if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    print_help(stdout);
+    return TLY_EXIT_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    puts("tally " TALLY_VERSION);
+    return TLY_EXIT_OK;
+  }
+  const struct tly_command *command = find(argv[1]);
+  if (command == NULL) {
+    fprintf(stderr, "tally: unknown command \"%s\"\nSee tally --help\n", argv[1]);
+    return TLY_EXIT_USAGE;
+  }
+  return run_command(command, argc - 2, argv + 2, program);
+}

@@ -1,0 +1,46 @@
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/file.h"
+
+int tly_command_fail(const struct tly_error *error) {
+  fprintf(stderr, "tally: %s\n", error->message);
+  if (error->hint[0] != 0)
+    fprintf(stderr, "hint: %s\n", error->hint);
+  return TLY_EXIT_FAILED;
+}
+
+struct tly_project *tly_command_load_project(const char *folder) {
+  struct tly_diagnostics diagnostics;
+  struct tly_project *project;
+  struct tly_buffer text = {0};
+  tly_diagnostics_init(&diagnostics);
+  if (tly_project_load(folder, &diagnostics, &project) != TLY_OK) {
+    tly_diagnostics_print(&diagnostics, &text);
+    fputs(tly_buffer_text(&text), stderr);
+  }
+  tly_buffer_free(&text);
+  tly_diagnostics_free(&diagnostics);
+  return project;
+}
+
+void tly_command_socket_path(const struct tly_options *options, char *path, size_t size) {
+  if (options->socket != NULL)
+    snprintf(path, size, "%s", options->socket);
+  else
+    snprintf(path, size, "%s/tally.sock", options->settings.directory);
+}
+
+enum tly_status tly_command_connect(const struct tly_options *options, tly_client **out, struct tly_error *error) {
+  char path[4096];
+  if (options->host != NULL)
+    return tly_client_connect(options->host, true, out, error);
+  tly_command_socket_path(options, path, sizeof path);
+  enum tly_status status = tly_client_connect(path, false, out, error);
+  if (status == TLY_E_CONNECTION && options->socket == NULL)
+    tly_error_hint(error, "start it with `tally run PROJECT --data %s`, or name another folder with --data",
+                   options->settings.directory);
+  return status;
+}

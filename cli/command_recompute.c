@@ -1,0 +1,99 @@
+/* tally recompute and tally reconcile: a run of the batch layer, watched to its publication. */
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "cli/table.h"
+
+static void show_progress(void *context, const json_t *line) {
+  const json_t *progress = json_object_get(line, "progress");
+  const char *stage = json_string_value(json_object_get(progress, "stage"));
+  tly_progress_show(context, stage != NULL ? stage : "recompute",
+                    (uint64_t)json_integer_value(json_object_get(progress, "done")),
+                    (uint64_t)json_integer_value(json_object_get(progress, "all")), "events");
+}
+
+static enum tly_status call(const struct tly_options *options, const char *method, const json_t *params,
+                            json_t **result, struct tly_error *error) {
+  struct tly_progress progress;
+  tly_client *client;
+  TLY_TRY(tly_command_connect(options, &client, error));
+  tly_progress_start(&progress);
+  enum tly_status status = tly_client_call(client, method, params, -1, show_progress, &progress, result, error);
+  tly_progress_end(&progress);
+  tly_client_close(client);
+  return status;
+}
+
+/* {"payments":[120000],"orders":[7,9]} as payments:120000 orders:7,9 */
+static void print_cut(const json_t *cut, FILE *out) {
+  const char *stream;
+  json_t *offsets, *offset;
+  size_t i;
+  const char *separator = "";
+  if (json_object_size(cut) == 0)
+    fputs("empty", out);
+  json_object_foreach((json_t *)(uintptr_t)cut, stream, offsets) {
+    fprintf(out, "%s%s:", separator, stream);
+    json_array_foreach(offsets, i, offset) {
+      fprintf(out, "%s%lld", i > 0 ? "," : "", (long long)json_integer_value(offset));
+    }
+    separator = " ";
+  }
+}
+
+/* NULL drift: there was nothing to compare with, the first run of a definition; no drift was found. */
+static long long drift_of(const json_t *result) {
+  return (long long)json_integer_value(json_object_get(result, "drift"));
+}
+
+int tly_command_recompute(struct tly_options *options) {
+  struct tly_error error = TLY_ERROR_NONE;
+  json_t *result, *params = json_pack("{s:b,s:b}", "full", 1, "progress", 1);
+  if (options->argument_count > 0) {
+    json_t *views = json_array();
+    for (int i = 0; i < options->argument_count; i++)
+      json_array_append_new(views, json_string(options->arguments[i]));
+    json_object_set_new(params, "views", views);
+  }
+  enum tly_status status = call(options, "recompute", params, &result, &error);
+  json_decref(params);
+  if (status != TLY_OK)
+    return tly_command_fail(&error);
+  long long drift = drift_of(result);
+  if (json_is_null(json_object_get(result, "drift")))
+    fprintf(stderr, "nothing to compare with yet: this is the first run of a definition\n");
+  if (drift > 0)
+    fprintf(stderr, "drift: live and recomputed values differ; see tally runs --format json\n");
+  printf("run %lld published: %lld events, cut ", (long long)json_integer_value(json_object_get(result, "run")),
+         (long long)json_integer_value(json_object_get(result, "events")));
+  print_cut(json_object_get(result, "cut"), stdout);
+  printf(", drift %lld\n", drift);
+  json_decref(result);
+  return drift > 0 ? TLY_EXIT_FAILED : TLY_EXIT_OK;
+}
+
+int tly_command_reconcile(struct tly_options *options) {
+  struct tly_error error = TLY_ERROR_NONE;
+  json_t *result;
+  if (options->against != NULL) {
+    fprintf(stderr, "tally reconcile: --against (an external ledger) is not in this version yet\n");
+    return TLY_EXIT_USAGE;
+  }
+  json_t *params = json_pack("{s:s,s:b}", "view", options->arguments[0], "progress", 1);
+  enum tly_status status = call(options, "reconcile", params, &result, &error);
+  json_decref(params);
+  if (status != TLY_OK)
+    return tly_command_fail(&error);
+  long long drift = drift_of(result);
+  const json_t *rows = json_object_get(result, "drift_rows");
+  if (json_array_size(rows) > 0)
+    tly_table_print_objects(rows, options->format, stdout);
+  printf("%s: %lld events, cut ", options->arguments[0],
+         (long long)json_integer_value(json_object_get(result, "events")));
+  print_cut(json_object_get(result, "cut"), stdout);
+  printf(", drift %lld\n", drift);
+  json_decref(result);
+  return drift > 0 ? TLY_EXIT_FAILED : TLY_EXIT_OK;
+}

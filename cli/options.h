@@ -1,0 +1,33 @@
+/* cli/options.h -- arguments, environment and tally.conf, in that precedence, as settings.
+ *
+ * Every setting has one row in the table of options.c: its flag, its environment variable, its key in tally.conf, its
+ * default and its bounds. Thread: main. */
+#ifndef TLY_CLI_OPTIONS_H
+#define TLY_CLI_OPTIONS_H
+
+#include <stdbool.h>
+
+#include "common/base/process.h"
+
+enum tly_output_format { TLY_OUTPUT_TABLE, TLY_OUTPUT_CSV, TLY_OUTPUT_JSON, TLY_OUTPUT_NDJSON };
+
+enum { TLY_ARGUMENTS_MAX = 1024 };
+
+struct tly_options {
+  struct tly_settings settings;
+  const char *socket, *host; /* client commands: --socket PATH, --host HOST:PORT */
+  enum tly_output_format format;
+  const char *format_text; /* as given, for ingest (json | csv); NULL: not given */
+  bool wait, full, help;
+  int64_t run; /* recompute-child */
+  const char *against;
+  const char *arguments[TLY_ARGUMENTS_MAX]; /* what is no option */
+  int argument_count;
+};
+
+/* Parse what stands behind the command's name. Usage errors are TLY_E_CONFIG with words. tally.conf is read from
+ * --config FILE, else from PROJECT/tally.conf when `has_project` (the first argument is the project's folder). */
+TLY_CHECK enum tly_status tly_options_parse(int argc, char **argv, bool has_project, struct tly_options *out,
+                                            struct tly_error *error);
+
+#endif
