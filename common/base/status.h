@@ -32,6 +32,7 @@
   X(E_NULL_NOT_ALLOWED, "22004", false)                                                                                \
   X(E_DATETIME_FORMAT, "22007", false)                                                                                 \
   X(E_DATETIME_OVERFLOW, "22008", false)                                                                               \
+  X(E_TIME_ZONE_DISPLACEMENT, "22009", false)                                                                          \
   X(E_SUBSTRING, "22011", false)                                                                                       \
   X(E_DIVISION_BY_ZERO, "22012", false)                                                                                \
   X(E_ESCAPE_CHARACTER, "22019", false)                                                                                \

@@ -51,16 +51,16 @@ struct tly_decimal tly_decimal_absolute(struct tly_decimal value);
 TLY_DECIMAL_BINARY(add);
 TLY_DECIMAL_BINARY(subtract);
 TLY_DECIMAL_BINARY(multiply);
-TLY_DECIMAL_BINARY(divide);  /* PostgreSQL's result scale; division by zero is 22012 */
-TLY_DECIMAL_BINARY(modulo);  /* sign of the dividend */
+TLY_DECIMAL_BINARY(divide); /* PostgreSQL's result scale; division by zero is 22012 */
+TLY_DECIMAL_BINARY(modulo); /* sign of the dividend */
 #undef TLY_DECIMAL_BINARY
 
 /* Round half away from zero to `scale` digits after the point; negative scales round before it (the display scale is
  * then 0); a larger scale pads with zeros. */
 TLY_CHECK enum tly_status tly_decimal_round(struct tly_decimal value, int32_t scale, struct tly_arena *arena,
                                             struct tly_decimal *out, struct tly_error *error);
-TLY_CHECK enum tly_status tly_decimal_floor(struct tly_decimal value, struct tly_arena *arena,
-                                            struct tly_decimal *out, struct tly_error *error);
+TLY_CHECK enum tly_status tly_decimal_floor(struct tly_decimal value, struct tly_arena *arena, struct tly_decimal *out,
+                                            struct tly_error *error);
 TLY_CHECK enum tly_status tly_decimal_ceil(struct tly_decimal value, struct tly_arena *arena, struct tly_decimal *out,
                                            struct tly_error *error);
 /* The same value with the least scale that shows it: 1.50 -> 1.5, 100 -> 100. */
@@ -88,8 +88,9 @@ TLY_CHECK enum tly_status tly_decimal_variance(enum tly_variance kind, struct tl
                                                struct tly_decimal sum_squares, int64_t count, struct tly_arena *arena,
                                                struct tly_decimal *out, struct tly_error *error);
 
-/* The ordered form: memcmp order is numeric order, equal values give equal bytes; self-terminating. Sign byte, biased
- * exponent, base-100 digits, terminator (after SQLite4's and Oracle's key encodings). Display scale is not in it. */
+/* The ordered form: memcmp order is numeric order, equal values give equal bytes; self-terminating. Sign and biased
+ * exponent in one byte (three far from 1), base-100 digits whose last one is marked (after SQLite4's key encoding). The
+ * first byte is never 0x00 or 0xFF. Display scale is not in it. */
 void tly_decimal_append_ordered(struct tly_decimal value, struct tly_buffer *out);
 /* Reads one; display scale becomes the least that shows the value, or `scale` when scale >= 0. */
 TLY_CHECK enum tly_status tly_decimal_read_ordered(struct tly_cursor *cursor, int32_t scale, struct tly_arena *arena,
