@@ -1,7 +1,7 @@
 /* common/event/event_batch.h -- a run of decoded events of one stream: raw bytes and typed columns side by side.
  *
- * Path of an event: ingest bytes -> decode -> [event batch] -> archive block; and archive block -> [event batch] -> fold.
- * Thread: a batch belongs to one thread at a time. */
+ * Path of an event: ingest bytes -> decode -> [event batch] -> archive block; and archive block -> [event batch] ->
+ * fold. Thread: a batch belongs to one thread at a time. */
 #ifndef TLY_EVENT_EVENT_BATCH_H
 #define TLY_EVENT_EVENT_BATCH_H
 
@@ -17,12 +17,12 @@ struct tly_rejection {
 
 struct tly_event_batch {
   const struct tly_stream *stream;
-  struct tly_arena arena;      /* owns everything below */
-  uint32_t count;              /* events, at most TLY_BATCH_EVENTS_MAX */
-  struct tly_text *raw;        /* each event's payload exactly as it came, without its line end; NULL when the reader did
-                                  not ask for raw. Points into the input given to the decoder, or into the arena */
-  struct tly_vector *columns;  /* stream->column_count of them, each `count` long, never constant. A column that the
-                                  reader did not ask for has count 0 */
+  struct tly_arena arena;     /* owns everything below */
+  uint32_t count;             /* events, at most TLY_BATCH_EVENTS_MAX */
+  struct tly_text *raw;       /* each event's payload exactly as it came, without its line end; NULL when the reader did
+                                 not ask for raw. Points into the input given to the decoder, or into the arena */
+  struct tly_vector *columns; /* stream->column_count of them, each `count` long, never constant. A column that the
+                                 reader did not ask for has count 0 */
   struct tly_rejection *rejections; /* the first TLY_REJECTIONS_LISTED */
   uint32_t rejection_listed;
   uint64_t rejection_count;

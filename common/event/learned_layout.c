@@ -1,0 +1,489 @@
+/* Producers write their events by one piece of code: line after line has the same keys in the same order with the same
+ * spaces; only the values differ. A layout is such a line with holes: literal bytes (keys, colons, brackets, spaces,
+ * the line end), then one scalar value, then literal bytes again. A line fits when every literal is there and every
+ * hole has a value its column takes. So keys are not parsed but compared, the line's end is met rather than searched,
+ * and each byte is looked at about once.
+ *
+ * WHY IT AGREES WITH THE STRICT PATH. The line a layout was learned from was accepted by the strict path, so its
+ * literals are well-formed JSON around its values, its keys are unique where that matters, its nesting is allowed and
+ * every NOT NULL column has a value. Another line with the same literals differs in scalars only. Of these a layout
+ * takes: (1) strings without a backslash and control characters, whose UTF-8 is checked if they leave ASCII; (2)
+ * numbers in JSON's grammar: what follows must be the next literal, which begins with none of 0-9 . e E + -; (3) the
+ * words true, false, null, followed by the next literal. Values are made by tly_convert_*, or by a shorter way here
+ * that takes a subset and gives the same. Whatever is not taken is "no fit", never a rejection: the strict path then
+ * says what is wrong.
+ *
+ * SPEED. Bytes are compared and searched 16 at a time (SSE2), digits made numbers 8 at a time, which reads past the
+ * value: within MARGIN bytes of the input's end nothing fits, and the last lines go the strict way.
+ *
+ * LEARNING. Up to LAYOUTS_MAX layouts, tried in an order in which those that hit move forward. A line that fits none is
+ * learned, in place of the last one. When layouts are replaced without ever having been used, the shapes do not repeat:
+ * patience doubles, so that learning costs next to nothing.
+ *
+ * INVARIANTS (check_invariants)
+ *   (1) the last step, and only it, is OP_END.
+ *   (2) literal bytes are padded: 16 bytes may be read at any literal's start and at each further 16. */
+#include "common/event/learned_layout.h"
+
+#include <emmintrin.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+#include "common/event/convert.h"
+#include "common/event/line.h"
+#include "common/event/walk_json.h"
+
+enum {
+  LAYOUTS_MAX = 4,
+  STEPS_MAX = 512,
+  LITERAL_BYTES_MAX = 64 << 10,
+  PATIENCE_MAX = 1 << 16,
+  MARGIN = 64,
+  CHUNK = 16,
+  SCALED_DIGITS_MAX = 18
+};
+
+enum op {
+  OP_END,
+  OP_IGNORE, /* no column wants it */
+  OP_TEXT,
+  OP_SCALED, /* a number as a scaled 64-bit integer: integers, numeric(p,s) up to 18 digits, epoch times */
+  OP_TIME,   /* a text as date or time */
+  OP_OTHER
+};
+
+/* A literal, then what stands behind it. */
+struct step {
+  uint32_t literal; /* its place in layout->literals */
+  uint32_t literal_size;
+  uint32_t column;
+  uint8_t op;
+  uint8_t scale;     /* OP_SCALED */
+  int64_t low, high; /* OP_SCALED: what is certainly in range */
+};
+
+struct layout {
+  struct tly_buffer literals;
+  struct step steps[STEPS_MAX];
+  uint32_t step_count;
+  uint32_t absent[TLY_COLUMNS_MAX]; /* columns that have no value in such a line: NULL */
+  uint32_t absent_count;
+  uint32_t line_end_size;
+  uint64_t hit_count;
+};
+
+struct tly_layouts {
+  const struct tly_path_tree *tree;
+  struct layout *order[LAYOUTS_MAX];
+  uint32_t count;
+  uint32_t misses;   /* accepted lines that fitted nothing, since the last learning */
+  uint32_t patience; /* how many of them it takes */
+};
+
+static const int64_t powers_of_ten[SCALED_DIGITS_MAX + 1] = {INT64_C(1),
+                                                             INT64_C(10),
+                                                             INT64_C(100),
+                                                             INT64_C(1000),
+                                                             INT64_C(10000),
+                                                             INT64_C(100000),
+                                                             INT64_C(1000000),
+                                                             INT64_C(10000000),
+                                                             INT64_C(100000000),
+                                                             INT64_C(1000000000),
+                                                             INT64_C(10000000000),
+                                                             INT64_C(100000000000),
+                                                             INT64_C(1000000000000),
+                                                             INT64_C(10000000000000),
+                                                             INT64_C(100000000000000),
+                                                             INT64_C(1000000000000000),
+                                                             INT64_C(10000000000000000),
+                                                             INT64_C(100000000000000000),
+                                                             INT64_C(1000000000000000000)};
+
+static void check_invariants(const struct layout *layout) {
+  TLY_ASSERT(layout->step_count > 0 && layout->step_count <= STEPS_MAX);
+  TLY_ASSERT(layout->steps[layout->step_count - 1].op == OP_END);
+  TLY_ASSERT(layout->literals.size % CHUNK == 0);
+}
+
+struct tly_layouts *tly_layouts_new(const struct tly_path_tree *tree) {
+  struct tly_layouts *layouts = tly_calloc(1, sizeof *layouts);
+  layouts->tree = tree;
+  layouts->patience = 1;
+  return layouts;
+}
+
+void tly_layouts_free(struct tly_layouts *layouts) {
+  if (layouts == NULL)
+    return;
+  for (uint32_t i = 0; i < layouts->count; i++) {
+    tly_buffer_free(&layouts->order[i]->literals);
+    tly_free(layouts->order[i]);
+  }
+  tly_free(layouts);
+}
+
+/* ---- learning ------------------------------------------------------------------------------------------------------
+ */
+
+static void describe_column(struct step *step, const struct tly_stream_column *column) {
+  step->op = OP_OTHER;
+  switch (column->type.id) {
+  case TLY_TYPE_TEXT: step->op = OP_TEXT; return;
+  case TLY_TYPE_SMALLINT:
+  case TLY_TYPE_INTEGER:
+  case TLY_TYPE_BIGINT:
+    step->op = OP_SCALED;
+    step->high = column->type.id == TLY_TYPE_SMALLINT  ? INT16_MAX
+                 : column->type.id == TLY_TYPE_INTEGER ? INT32_MAX
+                                                       : powers_of_ten[SCALED_DIGITS_MAX] - 1;
+    step->low = column->type.id == TLY_TYPE_BIGINT ? -step->high : -step->high - 1;
+    return;
+  case TLY_TYPE_NUMERIC:
+    if (tly_type_form(column->type) != TLY_FORM_I64)
+      return;
+    step->op = OP_SCALED;
+    step->scale = (uint8_t)column->type.scale;
+    step->high = powers_of_ten[column->type.precision] - 1;
+    step->low = -step->high;
+    return;
+  case TLY_TYPE_DATE:
+  case TLY_TYPE_TIMESTAMP:
+  case TLY_TYPE_TIMESTAMPTZ:
+    if (column->unit == TLY_TIME_RFC3339) {
+      step->op = OP_TIME;
+    } else if (column->type.id != TLY_TYPE_DATE) {
+      step->op = OP_SCALED;
+      step->scale = column->unit == TLY_TIME_EPOCH_S ? 6 : column->unit == TLY_TIME_EPOCH_MS ? 3 : 0;
+      step->high = powers_of_ten[17]; /* the year 5138: far inside a timestamp's range */
+      step->low = -powers_of_ten[16]; /* the year 1653 */
+    }
+    return;
+  default: return;
+  }
+}
+
+static bool add_step(struct layout *layout, const char *literal, size_t size) {
+  if (layout->step_count == STEPS_MAX || layout->literals.size + size > LITERAL_BYTES_MAX)
+    return false;
+  struct step *step = &layout->steps[layout->step_count++];
+  *step = (struct step){.literal = (uint32_t)layout->literals.size, .literal_size = (uint32_t)size, .op = OP_END};
+  tly_buffer_append(&layout->literals, literal, size);
+  while (layout->literals.size % CHUNK != 0 || layout->literals.size == step->literal)
+    tly_buffer_append_byte(&layout->literals, 0);
+  return true;
+}
+
+static bool is_scalar(enum tly_json_kind kind) {
+  return kind == TLY_JSON_STRING || kind == TLY_JSON_NUMBER || kind == TLY_JSON_TRUE || kind == TLY_JSON_FALSE ||
+         kind == TLY_JSON_NULL;
+}
+
+static bool is_inner(const struct tly_path_tree *tree, uint32_t node) {
+  return node != TLY_PATH_NONE && tree->nodes[node].some_below != TLY_PATH_NONE;
+}
+
+/* Columns whose value is in no step. */
+static void find_absent(const struct tly_path_tree *tree, struct layout *layout) {
+  bool is_present[TLY_COLUMNS_MAX] = {false};
+  for (uint32_t i = 0; i + 1 < layout->step_count; i++)
+    if (layout->steps[i].op != OP_IGNORE)
+      is_present[layout->steps[i].column] = true;
+  layout->absent_count = 0;
+  for (uint32_t i = 0; i < tree->stream->column_count; i++)
+    if (!is_present[i])
+      layout->absent[layout->absent_count++] = i;
+}
+
+/* Make `layout` that of the line; false when it has too many values. A null where the paths of columns go on, which
+ * leaves them without a value, is part of the literal bytes. */
+static bool describe_line(const struct tly_path_tree *tree, struct layout *layout, const char *line, size_t size,
+                          struct tly_buffer *scratch) {
+  struct tly_json_walk walk;
+  struct tly_json_token token;
+  const char *literal = line;
+  size_t payload_size = tly_line_payload_size(line, line + size);
+  layout->step_count = 0;
+  layout->hit_count = 0;
+  layout->line_end_size = (uint32_t)(size - payload_size);
+  tly_buffer_clear(&layout->literals);
+  tly_json_walk_init(&walk, tree, scratch, line, payload_size);
+  do {
+    enum tly_status status = tly_json_walk_next(&walk, &token, NULL);
+    TLY_ASSERT(status == TLY_OK); /* it was accepted a moment ago */
+    if (!is_scalar(token.kind) || is_inner(tree, walk.node))
+      continue;
+    bool has_quotes = token.kind == TLY_JSON_STRING;
+    if (!add_step(layout, literal, (size_t)(token.data - has_quotes - literal)))
+      return false;
+    struct step *step = &layout->steps[layout->step_count - 1];
+    step->op = OP_IGNORE;
+    if (walk.node != TLY_PATH_NONE) {
+      step->column = tree->nodes[walk.node].column;
+      describe_column(step, &tree->stream->columns[step->column]);
+    }
+    literal = token.data + token.size + has_quotes;
+  } while (token.kind != TLY_JSON_END);
+  if (!add_step(layout, literal, (size_t)(line + size - literal)))
+    return false;
+  find_absent(tree, layout);
+  check_invariants(layout);
+  return true;
+}
+
+void tly_layouts_learn(struct tly_layouts *layouts, const char *line, size_t size, struct tly_buffer *scratch) {
+  bool can_learn = line[size - 1] == '\n' && !layouts->tree->has_shared_paths &&
+                   layouts->tree->stream->column_count <= TLY_COLUMNS_MAX;
+  if (!can_learn || ++layouts->misses < layouts->patience)
+    return;
+  layouts->misses = 0;
+  if (layouts->count < LAYOUTS_MAX) {
+    layouts->order[layouts->count++] = tly_calloc(1, sizeof(struct layout));
+  } else {
+    bool was_used = layouts->order[LAYOUTS_MAX - 1]->hit_count > 0;
+    layouts->patience = was_used ? 1 : layouts->patience * 2;
+    if (layouts->patience > PATIENCE_MAX)
+      layouts->patience = PATIENCE_MAX;
+  }
+  struct layout *layout = layouts->order[layouts->count - 1];
+  if (!describe_line(layouts->tree, layout, line, size, scratch))
+    layout->step_count = 0; /* fits nothing */
+}
+
+/* ---- fitting -------------------------------------------------------------------------------------------------------
+ */
+
+/* Where a line is being read. Each take_ function returns the first byte behind what it took, or NULL. */
+struct reader {
+  const char *safe_end; /* MARGIN bytes may be read at any place up to here */
+  struct tly_batch_writer *writer;
+  uint32_t row;
+};
+
+static inline bool literal_fits(const uint8_t *literal, uint32_t size, const char *next, const char *safe_end) {
+  for (;;) {
+    if (next > safe_end)
+      return false;
+    __m128i wanted = _mm_loadu_si128((const __m128i *)(const void *)literal);
+    __m128i found = _mm_loadu_si128((const __m128i *)(const void *)next);
+    uint32_t equal = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(wanted, found));
+    if (size <= CHUNK) {
+      uint32_t needed = (1u << size) - 1;
+      return (equal & needed) == needed;
+    }
+    if (equal != 0xFFFF)
+      return false;
+    literal += CHUNK;
+    next += CHUNK;
+    size -= CHUNK;
+  }
+}
+
+/* `next` is behind the opening quote; *size is that of the string. Returns the byte behind the closing quote. */
+static inline const char *take_string(const char *next, const char *safe_end, uint32_t *size) {
+  const __m128i quote = _mm_set1_epi8('"');
+  const __m128i backslash = _mm_set1_epi8('\\');
+  const __m128i control = _mm_set1_epi8(0x1f);
+  const char *start = next;
+  uint32_t high = 0;
+  for (; next <= safe_end; next += CHUNK) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
+    __m128i stops = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
+    stops = _mm_or_si128(stops, _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
+    uint32_t stop_bits = (uint32_t)_mm_movemask_epi8(stops);
+    uint32_t high_bits = (uint32_t)_mm_movemask_epi8(bytes);
+    if (stop_bits == 0) {
+      high |= high_bits;
+      continue;
+    }
+    uint32_t at = (uint32_t)__builtin_ctz(stop_bits);
+    high |= high_bits & ((1u << at) - 1);
+    next += at;
+    *size = (uint32_t)(next - start);
+    if (*next != '"' || (high != 0 && !tly_text_is_valid(start, *size)))
+      return NULL;
+    return next + 1;
+  }
+  return NULL;
+}
+
+/* Up to 24 digits, 8 at a time; *count is how many. The value is right for up to 18. */
+static inline const char *take_digits(const char *next, uint64_t *value, uint32_t *count) {
+  uint64_t total = 0;
+  *count = 0;
+  for (int round = 0; round < 3; round++) {
+    uint64_t digits;
+    memcpy(&digits, next, sizeof digits);
+    digits ^= UINT64_C(0x3030303030303030);
+    uint64_t others = ((digits + UINT64_C(0x7676767676767676)) | digits) & UINT64_C(0x8080808080808080);
+    uint32_t run = others == 0 ? 8 : (uint32_t)__builtin_ctzll(others) / 8;
+    if (run == 0)
+      break;
+    digits <<= 64 - 8 * run;
+    digits = digits * 10 + (digits >> 8);
+    digits = ((digits & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+              (digits >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
+             32;
+    total = total * (uint64_t)powers_of_ten[run] + digits;
+    *count += run;
+    next += run;
+    if (run < 8)
+      break;
+  }
+  *value = total;
+  return next;
+}
+
+static const char *take_null(const struct reader *reader, struct tly_column_target *target, const char *next) {
+  if (memcmp(next, "null", 4) != 0 || target->null == NULL)
+    return NULL;
+  tly_batch_writer_set_null(target, reader->row);
+  return next + 4;
+}
+
+static inline const char *take_text(const struct reader *reader, struct tly_column_target *target, const char *next) {
+  uint32_t size;
+  if (*next != '"')
+    return take_null(reader, target, next);
+  const char *behind = take_string(next + 1, reader->safe_end, &size);
+  if (behind != NULL)
+    target->text[reader->row] = (struct tly_text){.data = next + 1, .size = size};
+  return behind;
+}
+
+static inline const char *take_scaled(const struct reader *reader, struct tly_column_target *target,
+                                      const struct step *step, const char *next) {
+  uint64_t whole;
+  uint64_t fraction = 0;
+  uint32_t whole_count;
+  uint32_t fraction_count = 0;
+  if (*next == 'n')
+    return take_null(reader, target, next);
+  bool is_quoted = *next == '"';
+  next += is_quoted;
+  bool is_negative = *next == '-';
+  next += is_negative;
+  const char *first = next;
+  next = take_digits(next, &whole, &whole_count);
+  if (whole_count == 0 || whole_count + step->scale > SCALED_DIGITS_MAX || (*first == '0' && whole_count > 1))
+    return NULL;
+  if (*next == '.') {
+    next = take_digits(next + 1, &fraction, &fraction_count);
+    if (fraction_count == 0 || fraction_count > step->scale)
+      return NULL;
+  }
+  if (is_quoted && *next++ != '"')
+    return NULL;
+  int64_t value =
+      (int64_t)whole * powers_of_ten[step->scale] + (int64_t)fraction * powers_of_ten[step->scale - fraction_count];
+  if (is_negative)
+    value = -value;
+  if (value < step->low || value > step->high)
+    return NULL;
+  target->i64[reader->row] = value;
+  return next;
+}
+
+static inline const char *take_converted(const struct reader *reader, struct tly_column_target *target,
+                                         const char *next) {
+  uint32_t size;
+  if (*next != '"')
+    return take_null(reader, target, next);
+  const char *behind = take_string(next + 1, reader->safe_end, &size);
+  struct tly_text text = {.data = next + 1, .size = size};
+  if (behind == NULL ||
+      tly_convert_text(target, reader->row, text, TLY_TEXT_OF_JSON, &reader->writer->batch->arena, NULL) != TLY_OK)
+    return NULL;
+  return behind;
+}
+
+/* Any scalar that is not a string; `target` is NULL when no column wants it. */
+static const char *take_number_or_word(const struct reader *reader, struct tly_column_target *target,
+                                       const char *next) {
+  bool is_true = *next == 't';
+  if (is_true || *next == 'f') {
+    const char *word = is_true ? "true" : "false";
+    size_t size = is_true ? 4 : 5;
+    if (memcmp(next, word, size) != 0 ||
+        (target != NULL && tly_convert_boolean(target, reader->row, is_true, NULL) != TLY_OK))
+      return NULL;
+    return next + size;
+  }
+  if (*next == 'n') {
+    if (target != NULL)
+      return take_null(reader, target, next);
+    return memcmp(next, "null", 4) == 0 ? next + 4 : NULL;
+  }
+  const char *behind = tly_json_number_end(next, reader->safe_end);
+  if (behind == NULL || target == NULL)
+    return behind;
+  struct tly_text number = {.data = next, .size = (uint32_t)(behind - next)};
+  struct tly_arena *arena = &reader->writer->batch->arena;
+  return tly_convert_number(target, reader->row, number, arena, NULL) == TLY_OK ? behind : NULL;
+}
+
+static const char *take_ignored(const struct reader *reader, const char *next) {
+  uint32_t size;
+  if (*next == '"')
+    return take_string(next + 1, reader->safe_end, &size);
+  return take_number_or_word(reader, NULL, next);
+}
+
+static const char *take_other(const struct reader *reader, struct tly_column_target *target, const char *next) {
+  return *next == '"' ? take_converted(reader, target, next) : take_number_or_word(reader, target, next);
+}
+
+/* The first byte behind the line, or NULL. */
+static const char *fit(const struct layout *layout, const struct reader *reader, const char *next) {
+  const uint8_t *literals = layout->literals.data;
+  for (const struct step *step = layout->steps;; step++) {
+    if (!literal_fits(literals + step->literal, step->literal_size, next, reader->safe_end))
+      return NULL;
+    next += step->literal_size;
+    if (next > reader->safe_end)
+      return step->op == OP_END ? next : NULL;
+    struct tly_column_target *target = &reader->writer->targets[step->column];
+    switch ((enum op)step->op) {
+    case OP_END: return next;
+    case OP_IGNORE: next = take_ignored(reader, next); break;
+    case OP_TEXT: next = take_text(reader, target, next); break;
+    case OP_SCALED: next = take_scaled(reader, target, step, next); break;
+    case OP_TIME: next = take_converted(reader, target, next); break;
+    case OP_OTHER: next = take_other(reader, target, next); break;
+    }
+    if (next == NULL)
+      return NULL;
+  }
+}
+
+static void fill_absent(const struct layout *layout, const struct reader *reader) {
+  for (uint32_t i = 0; i < layout->absent_count; i++)
+    tly_batch_writer_set_null(&reader->writer->targets[layout->absent[i]], reader->row);
+}
+
+const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, const char *end,
+                              struct tly_batch_writer *writer) {
+  if (layouts->count == 0 || end - next <= MARGIN)
+    return NULL;
+  struct reader reader = {.safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
+  for (uint32_t i = 0; i < layouts->count; i++) {
+    struct layout *layout = layouts->order[i];
+    const char *behind = layout->step_count > 0 ? fit(layout, &reader, next) : NULL;
+    size_t size = behind == NULL ? 0 : (size_t)(behind - next) - layout->line_end_size;
+    if (behind == NULL || size > TLY_LINE_BYTES_MAX) {
+      tly_batch_writer_clear(writer);
+      continue;
+    }
+    fill_absent(layout, &reader);
+    tly_batch_writer_commit(writer, next, size);
+    layout->hit_count++;
+    if (i > 0) {
+      layouts->order[i] = layouts->order[i - 1];
+      layouts->order[i - 1] = layout;
+    }
+    return behind;
+  }
+  return NULL;
+}
