@@ -39,6 +39,7 @@ struct tly_run_writer {
   sqlite3_stmt *insert;
   int64_t next_id;
   size_t unsynced_bytes;
+  size_t block_bytes; /* of the keys and texts of the block that has begun */
   struct tly_slice_copy pending;
   struct tly_slice_window window;
   struct tly_buffer body, checksums;
@@ -148,6 +149,7 @@ static enum tly_status write_block(tly_run_writer *writer, const struct tly_grou
   tly_run_checksum_add(&writer->checksum, &block);
   tly_buffer_append(&writer->checksums, block.checksum.bytes, TLY_HASH_BYTES);
   writer->meta.groups += slice->count;
+  writer->block_bytes = 0;
   writer->unsynced_bytes += body->size;
   if (writer->unsynced_bytes < SYNC_BYTES)
     return TLY_OK;
@@ -163,20 +165,37 @@ static enum tly_status flush_pending(tly_run_writer *writer, struct tly_error *e
   return TLY_OK;
 }
 
-/* Rows first .. end - 1, all of one chapter, of which `pending` has the beginning. */
+/* How far rows from `first` on go into the block that `pending` begins: up to TLY_GROUPS_PER_BLOCK groups, or fewer
+ * when keys and texts reach TLY_SLICE_BYTES_MAX. *is_full says that the block ends there. */
+static uint32_t rows_that_fit(tly_run_writer *writer, const struct tly_group_slice *slice, uint32_t first, uint32_t end,
+                              bool *is_full) {
+  uint32_t row = first, count = writer->pending.slice.count;
+  *is_full = false;
+  for (; row < end && count < TLY_GROUPS_PER_BLOCK; row++, count++) {
+    size_t bytes = tly_slice_row_bytes(slice, row);
+    *is_full = count > 0 && writer->block_bytes + bytes > TLY_SLICE_BYTES_MAX;
+    if (*is_full)
+      return row;
+    writer->block_bytes += bytes;
+  }
+  *is_full = count == TLY_GROUPS_PER_BLOCK;
+  return row;
+}
+
+/* Rows first .. end - 1, all of one chapter, of which `pending` has the beginning of the last block. */
 static enum tly_status append_rows(tly_run_writer *writer, const struct tly_group_slice *slice, uint32_t first,
                                    uint32_t end, struct tly_error *error) {
   while (first < end) {
-    uint32_t waiting = writer->pending.slice.count;
-    uint32_t room = TLY_GROUPS_PER_BLOCK - waiting, count = end - first < room ? end - first : room;
-    if (waiting == 0 && count == TLY_GROUPS_PER_BLOCK) {
-      TLY_TRY(write_block(writer, tly_slice_window_set(&writer->window, slice, first, first + count), error));
+    bool is_full;
+    uint32_t next = rows_that_fit(writer, slice, first, end, &is_full);
+    if (is_full && writer->pending.slice.count == 0) {
+      TLY_TRY(write_block(writer, tly_slice_window_set(&writer->window, slice, first, next), error));
     } else {
-      tly_slice_copy_append(&writer->pending, slice, first, first + count);
-      if (count == room)
+      tly_slice_copy_append(&writer->pending, slice, first, next);
+      if (is_full)
         TLY_TRY(flush_pending(writer, error));
     }
-    first += count;
+    first = next;
   }
   return TLY_OK;
 }

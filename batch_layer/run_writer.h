@@ -3,9 +3,10 @@
  * Path of an event: archive -> recompute -> merge -> [run_writer] -> run files -> run_reader.
  *
  * Content is canonical. A *chapter* begins at each key whose hash says so (tly_run_chapter_begins), blocks have
- * TLY_GROUPS_PER_BLOCK groups counted from the beginning of their chapter, and pieces begin where chapters do. So the
- * blocks, and the content hash over them, are the same for any number of pieces and threads.
- * Thread: a writer belongs to one thread; several pieces are written in parallel by a writer each. */
+ * TLY_GROUPS_PER_BLOCK groups counted from the beginning of their chapter (fewer where keys and texts reach
+ * TLY_SLICE_BYTES_MAX), and pieces begin where chapters do. So the blocks, and the content hash over them, are the same
+ * for any number of pieces and threads. Thread: a writer belongs to one thread; several pieces are written in parallel
+ * by a writer each. */
 #ifndef TLY_BATCH_RUN_WRITER_H
 #define TLY_BATCH_RUN_WRITER_H
 

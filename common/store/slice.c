@@ -123,20 +123,21 @@ static void copy_states(struct tly_group_slice *into, struct tly_state_column *c
   }
   size_t size = element_size(column->form);
   memcpy((char *)column->i64 + place * size, (const char *)from->i64 + first * size, count * size);
-  for (uint32_t i = 0; i < count; i++) {
-    bool is_empty = column->empty != NULL && column->empty[place + i] != 0;
-    if (column->form == TLY_STATE_DECIMAL)
-      column->decimal[place + i] =
-          is_empty ? (struct tly_decimal){0} : copy_decimal(column->decimal[place + i], &into->arena);
-    else if (column->form == TLY_STATE_TEXT) {
-      struct tly_text *text = &column->text[place + i];
-      if (is_empty)
-        *text = (struct tly_text){.data = "", .size = 0};
-      else
-        text->data = tly_arena_copy(&into->arena, text->data, text->size);
-    } else
-      break;
+  for (uint32_t i = 0; column->form == TLY_STATE_DECIMAL && i < count; i++)
+    column->decimal[place + i] = copy_decimal(column->decimal[place + i], &into->arena);
+  for (uint32_t i = 0; column->form == TLY_STATE_TEXT && i < count; i++) {
+    struct tly_text *text = &column->text[place + i];
+    if (text->data != NULL) /* NULL marks a state without a value */
+      text->data = tly_arena_copy(&into->arena, text->data, text->size);
   }
+}
+
+size_t tly_slice_row_bytes(const struct tly_group_slice *slice, uint32_t row) {
+  size_t bytes = slice->keys[row].size;
+  for (uint32_t c = 0; c < component_count(slice); c++)
+    if (slice->states[c].form == TLY_STATE_TEXT)
+      bytes += slice->states[c].text[row].size;
+  return bytes;
 }
 
 void tly_slice_copy_append(struct tly_slice_copy *copy, const struct tly_group_slice *from, uint32_t first,

@@ -10,6 +10,9 @@
 /* The number of rows whose key is below `key`: where `key` stands or would stand. */
 uint32_t tly_slice_lower_bound(const struct tly_group_slice *slice, struct tly_text key);
 
+/* Bytes of a row's key and texts: what can make a row large. */
+size_t tly_slice_row_bytes(const struct tly_group_slice *slice, uint32_t row);
+
 /* A window on some rows of another slice. Copies nothing: it is valid as long as the slice it was set to. */
 struct tly_slice_window {
   struct tly_group_slice slice;

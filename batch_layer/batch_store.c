@@ -1,0 +1,285 @@
+/* INVARIANT: states only go running -> ready | failed, ready -> withdrawn | rejected, rejected -> withdrawn. Each
+ * change names the state it leaves in its WHERE and must touch one row: a second change of the same run is a bug that
+ * stops here, before it is on disk. */
+#include "batch_layer/batch_store.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/crash_point.h"
+#include "common/base/memory.h"
+#include "common/sqlite/sqlite.h"
+
+enum { WAL_PAGES_MAX = 1000 };
+
+extern const char tly_schema_batch[];
+
+enum statement {
+  BEGIN_RUN,
+  BEGIN_VIEW,
+  ADD_POSITION,
+  SET_FIRED,
+  GET_FIRED,
+  END_READY,
+  END_VIEW,
+  ADD_DRIFT,
+  ADD_SET_ASIDE,
+  END_FAILED,
+  WITHDRAW,
+  STATEMENT_COUNT
+};
+
+static const char *const statement_texts[STATEMENT_COUNT] = {
+    [BEGIN_RUN] = "INSERT INTO run (id, state, reason, started_at) VALUES (?1, 'running', ?2, ?3)",
+    [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash) VALUES (?1, ?2, ?3)",
+    [ADD_POSITION] =
+        "INSERT INTO run_position (run, stream, partition, next_offset, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SET_FIRED] = "INSERT OR REPLACE INTO schedule (view, cron, fired_at) VALUES (?1, ?2, ?3)",
+    [GET_FIRED] = "SELECT fired_at FROM schedule WHERE view = ?1 AND cron = ?2",
+    [END_READY] = "UPDATE run SET state = 'ready', finished_at = ?2, events = ?3, drift = ?4, note = ?5"
+                  " WHERE id = ?1 AND state = 'running'",
+    [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
+                 " content_hash = ?8, pieces = ?9 WHERE run = ?1 AND view = ?2",
+    [ADD_DRIFT] = "INSERT INTO drift (run, view, number, key, live, recomputed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ADD_SET_ASIDE] = "INSERT INTO set_aside (run, view, partition, \"offset\", sqlstate, message)"
+                      " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [END_FAILED] = "UPDATE run SET state = 'failed', finished_at = ?2, error = ?3, sqlstate = ?4"
+                   " WHERE id = ?1 AND state = 'running'",
+    [WITHDRAW] = "UPDATE run SET state = 'withdrawn' WHERE id = ?1 AND state IN ('ready', 'rejected')",
+};
+
+struct tly_batch_store {
+  sqlite3 *database;
+  sqlite3_stmt *statements[STATEMENT_COUNT];
+};
+
+static void bind_text(sqlite3_stmt *statement, int place, const char *text) {
+  sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC); /* NULL binds NULL */
+}
+
+static void bind_hash(sqlite3_stmt *statement, int place, const struct tly_hash *hash) {
+  sqlite3_bind_blob(statement, place, hash->bytes, TLY_HASH_BYTES, SQLITE_STATIC);
+}
+
+/* Run a statement that must change exactly one row. */
+static enum tly_status change_one(tly_batch_store *store, enum statement which, int64_t run, struct tly_error *error) {
+  TLY_TRY(tly_sqlite_run(store->statements[which], error));
+  if (sqlite3_changes(store->database) != 1)
+    return TLY_FAIL(error, TLY_E_INTERNAL, "run %" PRId64 " is not in the state that this step begins with", run);
+  return TLY_OK;
+}
+
+/* End the transaction: commit after success, else roll back. */
+static enum tly_status end_transaction(tly_batch_store *store, enum tly_status status, struct tly_error *error) {
+  if (status == TLY_OK)
+    status = tly_sqlite_execute(store->database, "COMMIT", error);
+  if (status == TLY_OK)
+    return tly_sqlite_checkpoint(store->database, WAL_PAGES_MAX, error);
+  if (!sqlite3_get_autocommit(store->database))
+    sqlite3_exec(store->database, "ROLLBACK", NULL, NULL, NULL); /* the first failure is the one to tell of */
+  return status;
+}
+
+static enum tly_status fail_interrupted(tly_batch_store *store, int64_t now_us, struct tly_error *error) {
+  sqlite3_stmt *statement;
+  TLY_TRY(tly_sqlite_prepare(store->database,
+                             "UPDATE run SET state = 'failed', finished_at = ?1,"
+                             " error = 'interrupted: the process ended', sqlstate = '57014' WHERE state = 'running'",
+                             &statement, error));
+  sqlite3_bind_int64(statement, 1, now_us);
+  enum tly_status status = tly_sqlite_run(statement, error);
+  sqlite3_finalize(statement);
+  return status;
+}
+
+enum tly_status tly_batch_store_open(const char *directory, int64_t now_us, tly_batch_store **out,
+                                     struct tly_error *error) {
+  struct tly_buffer path = {0};
+  tly_batch_store *store = tly_calloc(1, sizeof *store);
+  tly_buffer_print(&path, "%s/batch.db", directory);
+  enum tly_status status =
+      tly_sqlite_open(tly_buffer_text(&path), TLY_SQLITE_WRITER_FULL, tly_schema_batch, &store->database, error);
+  tly_buffer_free(&path);
+  for (int i = 0; status == TLY_OK && i < STATEMENT_COUNT; i++)
+    status = tly_sqlite_prepare(store->database, statement_texts[i], &store->statements[i], error);
+  if (status == TLY_OK)
+    status = fail_interrupted(store, now_us, error);
+  *out = store;
+  if (status != TLY_OK) {
+    tly_batch_store_close(store);
+    *out = NULL;
+  }
+  return status;
+}
+
+void tly_batch_store_close(tly_batch_store *store) {
+  if (store == NULL)
+    return;
+  for (int i = 0; i < STATEMENT_COUNT; i++)
+    sqlite3_finalize(store->statements[i]);
+  tly_sqlite_close(store->database);
+  tly_free(store);
+}
+
+/* ---- begin --------------------------------------------------------------------------------------------------------
+ */
+
+static enum tly_status set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
+                                 struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[SET_FIRED];
+  TLY_ASSERT(view->recompute != NULL);
+  bind_text(statement, 1, view->name);
+  bind_text(statement, 2, view->recompute);
+  sqlite3_bind_int64(statement, 3, fired_at_us);
+  return tly_sqlite_run(statement, error);
+}
+
+static enum tly_status begin_view(tly_batch_store *store, int64_t run, const struct tly_view *view, int64_t fired_at_us,
+                                  struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[BEGIN_VIEW];
+  sqlite3_bind_int64(statement, 1, run);
+  bind_text(statement, 2, view->name);
+  bind_hash(statement, 3, &view->hash);
+  TLY_TRY(tly_sqlite_run(statement, error));
+  return fired_at_us != 0 ? set_fired(store, view, fired_at_us, error) : TLY_OK;
+}
+
+static enum tly_status begin_rows(tly_batch_store *store, const struct tly_run_start *start, struct tly_error *error) {
+  int64_t run = start->cut->number;
+  sqlite3_stmt *statement = store->statements[BEGIN_RUN];
+  sqlite3_bind_int64(statement, 1, run);
+  bind_text(statement, 2, start->reason);
+  sqlite3_bind_int64(statement, 3, start->started_at_us);
+  TLY_TRY(tly_sqlite_run(statement, error));
+  for (uint32_t i = 0; i < start->view_count; i++)
+    TLY_TRY(begin_view(store, run, start->views[i], start->fired_at_us[i], error));
+  statement = store->statements[ADD_POSITION];
+  for (uint32_t i = 0; i < start->cut->position_count; i++) {
+    const struct tly_position *position = &start->cut->positions[i];
+    sqlite3_bind_int64(statement, 1, run);
+    bind_text(statement, 2, position->stream);
+    sqlite3_bind_int64(statement, 3, position->partition);
+    sqlite3_bind_int64(statement, 4, position->next_offset);
+    bind_hash(statement, 5, &position->chain);
+    TLY_TRY(tly_sqlite_run(statement, error));
+  }
+  return TLY_OK;
+}
+
+enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_run_start *start,
+                                      struct tly_error *error) {
+  TLY_ASSERT(start->cut->number > 0);
+  TLY_TRY(tly_sqlite_execute(store->database, "BEGIN IMMEDIATE", error));
+  return end_transaction(store, begin_rows(store, start, error), error);
+}
+
+/* ---- end ----------------------------------------------------------------------------------------------------------
+ */
+
+static void bind_drift(sqlite3_stmt *statement, int place, int64_t drift) {
+  if (drift >= 0)
+    sqlite3_bind_int64(statement, place, drift);
+  else
+    sqlite3_bind_null(statement, place);
+}
+
+static enum tly_status add_lists(tly_batch_store *store, int64_t run, const struct tly_run_view_result *view,
+                                 struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[ADD_DRIFT];
+  for (uint32_t i = 0; i < view->drift_listed_count; i++) {
+    sqlite3_bind_int64(statement, 1, run);
+    bind_text(statement, 2, view->view);
+    sqlite3_bind_int64(statement, 3, i);
+    bind_text(statement, 4, view->drift_listed[i].key);
+    bind_text(statement, 5, view->drift_listed[i].live);
+    bind_text(statement, 6, view->drift_listed[i].recomputed);
+    TLY_TRY(tly_sqlite_run(statement, error));
+  }
+  statement = store->statements[ADD_SET_ASIDE];
+  for (uint32_t i = 0; i < view->set_aside_listed_count; i++) {
+    const struct tly_run_set_aside *event = &view->set_aside_listed[i];
+    sqlite3_bind_int64(statement, 1, run);
+    bind_text(statement, 2, view->view);
+    sqlite3_bind_int64(statement, 3, event->partition);
+    sqlite3_bind_int64(statement, 4, event->offset);
+    bind_text(statement, 5, event->sqlstate);
+    bind_text(statement, 6, event->message);
+    TLY_TRY(tly_sqlite_run(statement, error));
+  }
+  return TLY_OK;
+}
+
+static enum tly_status end_view(tly_batch_store *store, int64_t run, const struct tly_run_view_result *view,
+                                struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[END_VIEW];
+  sqlite3_bind_int64(statement, 1, run);
+  bind_text(statement, 2, view->view);
+  sqlite3_bind_int64(statement, 3, (int64_t)view->groups);
+  sqlite3_bind_int64(statement, 4, (int64_t)view->folded);
+  sqlite3_bind_int64(statement, 5, (int64_t)view->filtered);
+  sqlite3_bind_int64(statement, 6, (int64_t)view->set_aside);
+  bind_drift(statement, 7, view->drift);
+  bind_hash(statement, 8, &view->content_hash);
+  sqlite3_bind_int64(statement, 9, view->file_count);
+  TLY_TRY(change_one(store, END_VIEW, run, error));
+  return add_lists(store, run, view, error);
+}
+
+static enum tly_status ready_rows(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
+                                  struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[END_READY];
+  sqlite3_bind_int64(statement, 1, result->run);
+  sqlite3_bind_int64(statement, 2, now_us);
+  sqlite3_bind_int64(statement, 3, (int64_t)result->events);
+  bind_drift(statement, 4, tly_run_result_drift(result));
+  bind_text(statement, 5, result->note);
+  TLY_TRY(change_one(store, END_READY, result->run, error));
+  for (uint32_t i = 0; i < result->view_count; i++)
+    TLY_TRY(end_view(store, result->run, &result->views[i], error));
+  return TLY_OK;
+}
+
+enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
+                                      struct tly_error *error) {
+  TLY_TRY(tly_sqlite_execute(store->database, "BEGIN IMMEDIATE", error));
+  enum tly_status status = ready_rows(store, result, now_us, error);
+  tly_crash_point("run.before_ready");
+  status = end_transaction(store, status, error);
+  tly_crash_point("run.after_ready");
+  return status;
+}
+
+enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_t now_us, const struct tly_error *why,
+                                     struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[END_FAILED];
+  sqlite3_bind_int64(statement, 1, run);
+  sqlite3_bind_int64(statement, 2, now_us);
+  bind_text(statement, 3, why->message);
+  bind_text(statement, 4, tly_status_sqlstate(why->status));
+  return change_one(store, END_FAILED, run, error);
+}
+
+enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error) {
+  sqlite3_bind_int64(store->statements[WITHDRAW], 1, run);
+  return change_one(store, WITHDRAW, run, error);
+}
+
+/* ---- schedules ----------------------------------------------------------------------------------------------------
+ */
+
+enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_view *view, bool *found,
+                                      int64_t *fired_at_us, struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[GET_FIRED];
+  bind_text(statement, 1, view->name);
+  bind_text(statement, 2, view->recompute);
+  enum tly_status status = tly_sqlite_step(statement, found, error);
+  *fired_at_us = status == TLY_OK && *found ? sqlite3_column_int64(statement, 0) : 0;
+  sqlite3_reset(statement);
+  return status;
+}
+
+enum tly_status tly_batch_store_set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
+                                          struct tly_error *error) {
+  return set_fired(store, view, fired_at_us, error);
+}

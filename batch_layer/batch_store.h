@@ -1,0 +1,47 @@
+/* batch_layer/batch_store.h -- the writer of batch.db: what the batch layer did and decided.
+ *
+ * Path of an event: ... -> recompute -> run files -> [batch_store: run k is ready] -> speed layer publishes it.
+ *
+ * A run is `running`, then `ready` or `failed`; a ready one may become `withdrawn` before its files are deleted, or
+ * `rejected` by a rollback. No other change of state exists; each is one synced transaction.
+ * Thread: belongs to the scheduler's thread, the only writer. */
+#ifndef TLY_BATCH_BATCH_STORE_H
+#define TLY_BATCH_BATCH_STORE_H
+
+#include "batch_layer/run_result.h"
+
+typedef struct tly_batch_store tly_batch_store;
+
+/* Open or make `directory`/batch.db. Runs that were left running become failed: their process has ended. */
+TLY_CHECK enum tly_status tly_batch_store_open(const char *directory, int64_t now_us, tly_batch_store **out,
+                                               struct tly_error *error);
+void tly_batch_store_close(tly_batch_store *store);
+
+/* A run that begins. */
+struct tly_run_start {
+  const struct tly_cut *cut; /* its number is the run's id */
+  const char *reason;        /* "schedule", "manual", "definition" */
+  int64_t started_at_us;
+  const struct tly_view *const *views;
+  const int64_t *fired_at_us; /* one a view: the scheduled minute that this run serves, or 0 */
+  uint32_t view_count;
+};
+
+TLY_CHECK enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_run_start *start,
+                                                struct tly_error *error);
+/* running -> ready, with everything the recompute found. */
+TLY_CHECK enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result,
+                                                int64_t now_us, struct tly_error *error);
+/* running -> failed, with the words of `why`. */
+TLY_CHECK enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_t now_us,
+                                               const struct tly_error *why, struct tly_error *error);
+/* ready or rejected -> withdrawn: from now on nobody may begin to read it. */
+TLY_CHECK enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error);
+
+/* The scheduled minute a view's schedule last fired for, under this very cron text; *found false when there is none. */
+TLY_CHECK enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_view *view, bool *found,
+                                                int64_t *fired_at_us, struct tly_error *error);
+TLY_CHECK enum tly_status tly_batch_store_set_fired(tly_batch_store *store, const struct tly_view *view,
+                                                    int64_t fired_at_us, struct tly_error *error);
+
+#endif
