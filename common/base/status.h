@@ -35,6 +35,10 @@
   X(E_TIME_ZONE_DISPLACEMENT, "22009", false)                                                                          \
   X(E_SUBSTRING, "22011", false)                                                                                       \
   X(E_DIVISION_BY_ZERO, "22012", false)                                                                                \
+  X(E_FRAME_OFFSET, "22013", false)        /* a window frame's offset is negative */                                   \
+  X(E_NTILE_ARGUMENT, "22014", false)                                                                                  \
+  X(E_NTH_VALUE_ARGUMENT, "22016", false)                                                                              \
+  X(E_INTERVAL_OVERFLOW, "22015", false)                                                                               \
   X(E_ESCAPE_CHARACTER, "22019", false)                                                                                \
   X(E_CHARACTER_NOT_IN_REPERTOIRE, "22021", false)                                                                     \
   X(E_INVALID_PARAMETER, "22023", false)                                                                               \

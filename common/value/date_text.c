@@ -150,9 +150,10 @@ static void scan_fraction(struct scan *scan, struct civil_time *time) {
   time->microsecond = (int64_t)rint(strtod(text, NULL) * 1e6);
 }
 
-static enum scan_result scan_clock(struct scan *scan, bool may_be_compact, struct civil_time *time) {
+static enum scan_result scan_clock(struct scan *scan, bool *is_compact, struct civil_time *time) {
   struct number hour = scan_number(scan, NUMBER_DIGITS_MAX);
-  if (may_be_compact && (hour.digits == 4 || hour.digits == 6) && peek(scan) != ':') {
+  *is_compact = (hour.digits == 4 || hour.digits == 6) && peek(scan) != ':';
+  if (*is_compact) {
     int without_seconds = hour.digits == 4 ? hour.value : hour.value / 100;
     time->hour = without_seconds / 100;
     time->minute = without_seconds % 100;
@@ -224,12 +225,23 @@ static enum scan_result scan_zone_offset(struct scan *scan, struct civil_time *t
   return SCAN_OK;
 }
 
+/* Whether a '-' stands at digits without colons, so that PostgreSQL takes it for a part of them and not for a zone. */
+static bool is_glued(const struct scan *scan, bool has_time, bool is_compact) {
+  if (peek(scan) != '-' || !is_digit(scan->next[-1]) || (has_time && !is_compact))
+    return false;
+  return !has_time || memchr(scan->next, ':', (size_t)(scan->end - scan->next)) != NULL;
+}
+
+/* What follows the date. */
 static enum scan_result scan_rest(struct scan *scan, struct civil_time *time) {
   enum scan_result result = SCAN_OK;
-  bool has_t = skip(scan, 'T') || skip(scan, 't');
+  bool is_compact = false, has_t = skip(scan, 'T') || skip(scan, 't');
   skip_spaces(scan);
-  if (has_t || is_digit(peek(scan)))
-    result = scan_clock(scan, has_t, time);
+  bool has_time = has_t || is_digit(peek(scan));
+  if (has_time)
+    result = scan_clock(scan, &is_compact, time);
+  if (is_glued(scan, has_time, is_compact))
+    return SCAN_BAD_SYNTAX;
   skip_spaces(scan);
   if (result == SCAN_OK && (peek(scan) == '+' || peek(scan) == '-'))
     result = scan_zone_offset(scan, time);

@@ -34,7 +34,7 @@ enum tly_unit {
   TLY_UNIT_TIMEZONE,
   TLY_UNIT_TIMEZONE_HOUR,
   TLY_UNIT_TIMEZONE_MINUTE,
-  /* not in interval input: */
+  /* only to extract: */
   TLY_UNIT_DOW,
   TLY_UNIT_DOY,
   TLY_UNIT_ISODOW,

@@ -15,9 +15,9 @@
 #include "common/value/decimal_internal.h"
 
 enum {
-  EXPONENT_MAX = 1 << 20,    /* beyond any value that could be kept */
-  MESSAGE_TEXT_MAX = 100,    /* characters of a bad input that are shown */
-  NUMERIC_DOUBLE_DIGITS = 15 /* DBL_DIG, as PostgreSQL converts */
+  EXPONENT_MAX = INT32_MAX / 2, /* larger ones overflow whatever the digits are */
+  MESSAGE_TEXT_MAX = 100,       /* characters of a bad input that are shown */
+  NUMERIC_DOUBLE_DIGITS = 15    /* DBL_DIG, as PostgreSQL converts */
 };
 
 /* --- parse ---------------------------------------------------------------------------------------------------------
@@ -32,7 +32,7 @@ struct numeral {
   char digits[TLY_DECIMAL_DIGITS_MAX + 1];
   int32_t digit_count;
   int32_t exponent, fraction_digits;
-  bool is_negative, has_too_many_digits;
+  bool is_negative, has_too_many_digits, is_exponent_out_of_range;
 };
 
 static char peek(const struct scan *scan) {
@@ -81,23 +81,29 @@ static bool scan_digits(struct scan *scan, struct numeral *numeral) {
   }
 }
 
+/* As strtol, which PostgreSQL reads it with: spaces may follow the e. */
 static bool scan_exponent(struct scan *scan, struct numeral *numeral) {
   if (peek(scan) != 'e' && peek(scan) != 'E')
     return true;
   scan->next++;
+  skip_spaces(scan);
   bool is_negative = skip(scan, '-');
   if (!is_negative)
     skip(scan, '+');
   if (!is_digit(peek(scan)))
     return false;
-  int32_t exponent = 0;
+  int64_t exponent = 0;
   for (; is_digit(peek(scan)); scan->next++)
     if (exponent < EXPONENT_MAX)
       exponent = exponent * 10 + (*scan->next - '0');
-  numeral->exponent = is_negative ? -exponent : exponent;
+  if (exponent >= EXPONENT_MAX)
+    numeral->is_exponent_out_of_range = true;
+  else
+    numeral->exponent = (int32_t)(is_negative ? -exponent : exponent);
   return true;
 }
 
+/* False: bad syntax, unless the exponent was out of range, which PostgreSQL reports before it looks at the rest. */
 static bool scan_numeral(struct scan *scan, struct numeral *numeral) {
   skip_spaces(scan);
   numeral->is_negative = skip(scan, '-');
@@ -160,8 +166,11 @@ enum tly_status tly_decimal_parse(const char *text, size_t size, struct tly_aren
   struct scan scan = {text, text + size};
   struct numeral numeral;
   numeral.digit_count = numeral.exponent = numeral.fraction_digits = 0;
-  numeral.has_too_many_digits = false;
-  if (!scan_numeral(&scan, &numeral))
+  numeral.has_too_many_digits = numeral.is_exponent_out_of_range = false;
+  bool is_numeral = scan_numeral(&scan, &numeral);
+  if (numeral.is_exponent_out_of_range)
+    return tly_decimal_overflow(error);
+  if (!is_numeral)
     return refuse_text(text, size, error);
   int32_t scale = numeral.fraction_digits - numeral.exponent;
   int32_t zeros = scale < 0 && numeral.digit_count > 0 ? -scale : 0;

@@ -16,7 +16,11 @@
 
 #include "common/value/datetime_internal.h"
 
-enum { FIELDS_MAX = 25, SHOWN_BYTES_MAX = 100, MONTH_DAYS = TLY_DAYS_PER_MONTH };
+enum {
+  FIELDS_MAX = 25,
+  SHOWN_BYTES_MAX = 100,
+  ALL_SECONDS = 1 << TLY_UNIT_SECOND | 1 << TLY_UNIT_MILLISECOND | 1 << TLY_UNIT_MICROSECOND,
+};
 
 enum scan_result { SCAN_OK, SCAN_BAD_SYNTAX, SCAN_OUT_OF_RANGE };
 
@@ -85,7 +89,7 @@ static bool add_quantity(struct quantity quantity, struct unit_rule rule, struct
            add_fraction_days(quantity.fraction, (int)rule.size, interval);
   case TO_MONTHS:
     return add_whole(quantity.whole, rule.size, &interval->months) &&
-           (rule.size == 1 ? add_fraction_days(quantity.fraction, MONTH_DAYS, interval)
+           (rule.size == 1 ? add_fraction_days(quantity.fraction, TLY_DAYS_PER_MONTH, interval)
                            : add_fraction_years(quantity.fraction, rule.size, interval));
   }
   return false;
@@ -116,25 +120,32 @@ static bool is_number_character(char character) {
   return isdigit((unsigned char)character) || character == '.' || character == ':' || character == '-';
 }
 
+/* Steps over one number with its sign; a point at its end must not touch a word. False: no field starts so. */
+static bool skip_number(const char *text, size_t size, size_t *place) {
+  bool has_sign = text[*place] == '+' || text[*place] == '-';
+  *place += has_sign;
+  while (has_sign && *place < size && isspace((unsigned char)text[*place])) /* a sign may stand apart */
+    ++*place;
+  if (*place == size || !(isdigit((unsigned char)text[*place]) || (text[*place] == '.' && !has_sign)))
+    return false;
+  while (*place < size && is_number_character(text[*place]))
+    ++*place;
+  return *place == size || text[*place - 1] != '.' || !isalpha((unsigned char)text[*place]);
+}
+
 /* Words, and numbers with what stands in them; @ and spaces between mean nothing. */
 static bool split_fields(const char *text, size_t size, struct field *fields, int *count) {
   *count = 0;
   for (size_t place = 0; place < size;) {
-    char first = text[place];
-    if (isspace((unsigned char)first) || first == '@') {
+    size_t start = place;
+    bool is_word = isalpha((unsigned char)text[place]) != 0;
+    if (isspace((unsigned char)text[place]) || text[place] == '@') {
       place++;
       continue;
     }
-    size_t start = place++;
-    bool is_word = isalpha((unsigned char)first) != 0;
-    if (!is_word && !is_number_character(first) && first != '+')
-      return false;
-    if (!is_word && (first == '+' || first == '-')) /* a sign may stand apart from its number */
-      while (place < size && isspace((unsigned char)text[place]))
-        place++;
-    while (place < size && (is_word ? isalpha((unsigned char)text[place]) != 0 : is_number_character(text[place])))
+    while (is_word && place < size && isalpha((unsigned char)text[place]))
       place++;
-    if (*count == FIELDS_MAX)
+    if ((!is_word && !skip_number(text, size, &place)) || *count == FIELDS_MAX)
       return false;
     fields[(*count)++] = (struct field){.text = text + start, .size = place - start, .is_word = is_word};
   }
@@ -200,7 +211,7 @@ static enum scan_result scan_time(const char *text, int64_t *microseconds) {
 
 static enum scan_result add_time(struct interval_scan *scan, const char *text) {
   int64_t microseconds;
-  const uint32_t units = 1u << TLY_UNIT_HOUR | 1u << TLY_UNIT_MINUTE | 1u << TLY_UNIT_SECOND;
+  const uint32_t units = 1u << TLY_UNIT_HOUR | 1u << TLY_UNIT_MINUTE | ALL_SECONDS;
   bool has_sign = *text == '-' || *text == '+';
   enum scan_result result = scan_time(text + has_sign, &microseconds);
   if (result != SCAN_OK)
@@ -225,7 +236,7 @@ static enum scan_result scan_year_month(char *end, bool is_negative, struct quan
 
 static uint32_t units_of(enum tly_unit unit, double fraction) {
   if (unit == TLY_UNIT_SECOND && fraction != 0)
-    return 1u << TLY_UNIT_SECOND | 1u << TLY_UNIT_MILLISECOND | 1u << TLY_UNIT_MICROSECOND;
+    return ALL_SECONDS;
   return 1u << unit;
 }
 
@@ -353,7 +364,7 @@ enum tly_status tly_interval_parse(const char *text, size_t size, struct tly_int
     result = copy[0] == 'P' ? scan_iso(copy + 1, out) : scan_quantities(text, size, out);
   }
   if (result == SCAN_OUT_OF_RANGE)
-    return TLY_FAIL(error, TLY_E_DATETIME_OVERFLOW, "interval field value out of range: \"%.*s\"", shown, text);
+    return TLY_FAIL(error, TLY_E_INTERVAL_OVERFLOW, "interval field value out of range: \"%.*s\"", shown, text);
   if (result != SCAN_OK)
     return TLY_FAIL(error, TLY_E_DATETIME_FORMAT, "invalid input syntax for type interval: \"%.*s\"", shown, text);
   return TLY_OK;

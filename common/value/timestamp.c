@@ -123,7 +123,7 @@ enum tly_status tly_timestamp_trunc(const char *unit, size_t unit_size, int64_t 
     return TLY_OK;
   }
   if (!truncate_days(known, tly_floor_divide(microseconds, TLY_US_PER_DAY), &days))
-    return tly_unit_refuse(known, unit, unit_size, "timestamp", error);
+    return tly_unit_refuse(known >= TLY_UNIT_DOW ? TLY_UNIT_NONE : known, unit, unit_size, "timestamp", error);
   *out = days * TLY_US_PER_DAY;
   return tly_timestamp_check(*out, error);
 }
