@@ -97,7 +97,8 @@ static void copy_keys(struct tly_group_slice *into, const struct tly_group_slice
   for (uint32_t row = first; row < end; row++) {
     struct tly_text *key = &into->keys[into->count + row - first];
     *key = (struct tly_text){.data = place, .size = from->keys[row].size};
-    memcpy(place, from->keys[row].data, key->size);
+    if (key->size > 0)
+      memcpy(place, from->keys[row].data, key->size);
     place += key->size;
   }
 }

@@ -1,0 +1,42 @@
+/* batch_layer/recompute.h -- compute views anew from the raw archive up to a cut: the authoritative result.
+ *
+ * Path of an event: archive -> [recompute: read, fold, merge] -> run_writer -> runs/<run>/ -> published by the speed
+ * layer.
+ *
+ * Every block of generations <= cut is read and decoded once and folded into every view of the run that reads its
+ * stream. The result does not depend on the number of threads, the memory bound or the order of blocks, bit for bit.
+ * Thread: tly_recompute starts and ends threads of its own. */
+#ifndef TLY_BATCH_RECOMPUTE_H
+#define TLY_BATCH_RECOMPUTE_H
+
+#include "batch_layer/run_result.h"
+#include "common/base/process.h"
+
+struct tly_recompute_job {
+  const char *directory;
+  const struct tly_project *project;
+  const struct tly_cut *cut; /* its number is the run's id */
+  const struct tly_view *const *views;
+  uint32_t view_count;
+  uint32_t threads;       /* 1..TLY_RECOMPUTE_THREADS_MAX */
+  size_t group_bytes_max; /* of groups in memory, all threads; TLY_RECOMPUTE_BYTES */
+  /* Told now and then, from the calling thread, how many events of how many are folded. NULL is fine. */
+  void (*progress)(void *context, uint64_t done, uint64_t all);
+  void *context;
+};
+
+/* Write the files of the run into DIR/runs/<run>/, which must be there, empty but for its lock, and sync them and the
+ * folder. *out (in `arena`) has everything but drift. TLY_E_CORRUPT when the archive does not hold what the cut says:
+ * blocks that do not tile, an end or a chain hash that differs. */
+TLY_CHECK enum tly_status tly_recompute(const struct tly_recompute_job *job, struct tly_arena *arena,
+                                        struct tly_run_result *out, struct tly_error *error);
+
+/* The child process that the scheduler starts as `<program> recompute-child --data DIR --run N PROJECT`: computes run
+ * N, which stands in batch.db as running, checks drift, writes the manifest. It lowers its priority, dies with its
+ * parent and tells what it does as JSON lines on stdout:
+ *   {"stage":"recompute","done":n,"all":m}, {"stage":"reconcile",...}, and at last
+ *   {"manifest":"<hash>"} or {"error":{"sqlstate":...,"message":...}}.
+ * Calls tly_process_setup itself. The exit status. */
+int tly_recompute_main(const struct tly_settings *settings, int64_t run);
+
+#endif

@@ -1,0 +1,229 @@
+/* The first half of a recompute: a thread reads blocks and folds each into every view that reads its stream.
+ *
+ * Memory. A thread may hold its share of the job's bound in group tables. Above it the largest table is drained into
+ * sorted groups in the thread's temporary file and begins anew; the last merge adds the states of a key together again,
+ * so a spill changes nothing but the time it takes. At the end what is in the tables is drained too: into memory while
+ * that fits, else into the file.
+ *
+ * Events set aside are listed up to TLY_SET_ASIDE_LISTED_MAX a view, the first by position, whichever thread met them:
+ * each thread keeps the first of those it met. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_layer/recompute_work.h"
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+
+enum { DRAIN_GROUPS = 4096, SPILL_GROUPS = 1024, SET_ASIDE_KEPT_MAX = 2 * TLY_SET_ASIDE_LISTED_MAX };
+
+/* What one thread has of one view. */
+struct view_fold {
+  tly_fold *fold;                /* NULL: the view's stream had no block for this thread yet */
+  struct tly_fold_counts counts; /* of folds before the present one */
+  struct tly_run_set_aside *set_aside;
+  uint32_t set_aside_count;
+  bool is_full; /* TLY_SET_ASIDE_LISTED_MAX are kept: those behind the last of them are not */
+};
+
+struct folder {
+  struct tly_recompute_work *work;
+  uint32_t thread;
+  tly_archive_reader *reader;
+  struct tly_event_batch *batches; /* one a stream, made when first needed */
+  bool *has_batch;
+  struct view_fold *folds;
+  size_t bytes_max;
+};
+
+/* ---- set aside ----------------------------------------------------------------------------------------------------
+ */
+
+static int compare_positions(const void *a, const void *b) {
+  const struct tly_run_set_aside *left = a, *right = b;
+  if (left->partition != right->partition)
+    return left->partition < right->partition ? -1 : 1;
+  return left->offset < right->offset ? -1 : left->offset > right->offset;
+}
+
+struct set_aside_visit {
+  struct view_fold *fold;
+  const struct tly_block_ref *ref;
+  struct tly_arena *arena;
+};
+
+static void list_set_aside(void *context, uint32_t event, const struct tly_row_error *row_error) {
+  struct set_aside_visit *visit = context;
+  struct view_fold *fold = visit->fold;
+  struct tly_run_set_aside item = {.partition = visit->ref->partition,
+                                   .offset = visit->ref->first_offset + event,
+                                   .sqlstate = tly_status_sqlstate(row_error->status)};
+  if (fold->is_full && compare_positions(&item, &fold->set_aside[TLY_SET_ASIDE_LISTED_MAX - 1]) > 0)
+    return;
+  if (fold->set_aside == NULL)
+    fold->set_aside = tly_calloc(SET_ASIDE_KEPT_MAX, sizeof *fold->set_aside);
+  item.message = tly_arena_copy(visit->arena, row_error->message, strlen(row_error->message));
+  fold->set_aside[fold->set_aside_count++] = item;
+  if (fold->set_aside_count < SET_ASIDE_KEPT_MAX)
+    return;
+  qsort(fold->set_aside, fold->set_aside_count, sizeof *fold->set_aside, compare_positions);
+  fold->set_aside_count = TLY_SET_ASIDE_LISTED_MAX;
+  fold->is_full = true;
+}
+
+/* ---- groups out of the tables -------------------------------------------------------------------------------------
+ */
+
+static void add_sorted(struct tly_recompute_work *work, struct tly_part_work *part, tly_sorted_groups *sorted) {
+  pthread_mutex_lock(&work->mutex);
+  if (part->sorted_count == part->sorted_capacity) {
+    part->sorted_capacity = part->sorted_capacity == 0 ? 8 : 2 * part->sorted_capacity;
+    part->sorted = tly_realloc_array(part->sorted, part->sorted_capacity, sizeof(tly_sorted_groups *));
+  }
+  part->sorted[part->sorted_count++] = sorted;
+  pthread_mutex_unlock(&work->mutex);
+}
+
+static enum tly_status drain_part(struct folder *folder, uint32_t view, uint32_t part, bool to_file,
+                                  struct tly_error *error) {
+  struct tly_view_work *view_work = &folder->work->views[view];
+  struct tly_spill_file *spill = &folder->work->spills[folder->thread];
+  tly_group_table *table = tly_fold_part(folder->folds[view].fold, part);
+  if (tly_group_table_count(table) == 0)
+    return TLY_OK;
+  if (view_work->parts[part].sorted_count >= TLY_RECOMPUTE_SPILLS_MAX)
+    return TLY_FAIL(error, TLY_E_NO_MEMORY, "view %s has too many groups to recompute within %zu bytes",
+                    view_work->view->name, folder->work->job->group_bytes_max);
+  if (to_file && spill->fd < 0)
+    TLY_TRY(tly_spill_file_open(folder->work->folder, spill, error));
+  tly_sorted_groups *sorted = tly_sorted_groups_new(view_work->program, part, to_file ? spill : NULL);
+  add_sorted(folder->work, &view_work->parts[part], sorted);
+  return tly_group_table_drain(table, to_file ? SPILL_GROUPS : DRAIN_GROUPS, tly_sorted_groups_append, sorted, error);
+}
+
+/* Drain the view's tables and give their memory back. */
+static enum tly_status drain_view(struct folder *folder, uint32_t view, bool to_file, struct tly_error *error) {
+  struct view_fold *fold = &folder->folds[view];
+  struct tly_fold_counts counts = tly_fold_counts(fold->fold);
+  enum tly_status status = TLY_OK;
+  for (uint32_t p = 0; status == TLY_OK && p < folder->work->views[view].program->part_count; p++)
+    status = drain_part(folder, view, p, to_file, error);
+  fold->counts.folded += counts.folded;
+  fold->counts.filtered += counts.filtered;
+  fold->counts.set_aside += counts.set_aside;
+  tly_fold_free(fold->fold);
+  fold->fold = NULL;
+  return status;
+}
+
+static size_t fold_bytes(const struct folder *folder, uint32_t view) {
+  return folder->folds[view].fold != NULL ? tly_fold_bytes(folder->folds[view].fold) : 0;
+}
+
+static size_t all_bytes(const struct folder *folder, uint32_t *largest) {
+  size_t bytes = 0;
+  *largest = 0;
+  for (uint32_t v = 0; v < folder->work->job->view_count; v++) {
+    bytes += fold_bytes(folder, v);
+    if (fold_bytes(folder, v) > fold_bytes(folder, *largest))
+      *largest = v;
+  }
+  return bytes;
+}
+
+static enum tly_status keep_bound(struct folder *folder, struct tly_error *error) {
+  uint32_t largest;
+  while (all_bytes(folder, &largest) > folder->bytes_max)
+    TLY_TRY(drain_view(folder, largest, true, error));
+  return TLY_OK;
+}
+
+/* ---- folding ------------------------------------------------------------------------------------------------------
+ */
+
+static struct tly_event_batch *batch_of(struct folder *folder, uint32_t stream) {
+  if (!folder->has_batch[stream])
+    tly_event_batch_init(&folder->batches[stream], &folder->work->job->project->streams[stream]);
+  folder->has_batch[stream] = true;
+  return &folder->batches[stream];
+}
+
+static enum tly_status fold_block(struct folder *folder, const struct tly_planned_block *block,
+                                  struct tly_error *error) {
+  struct tly_recompute_work *work = folder->work;
+  const struct tly_stream *stream = &work->job->project->streams[block->stream];
+  struct tly_event_batch *batch = batch_of(folder, block->stream);
+  TLY_TRY(
+      tly_archive_reader_read(folder->reader, stream, &block->ref, work->wanted[block->stream], false, batch, error));
+  TLY_ASSERT(batch->count == block->ref.event_count);
+  for (uint32_t v = 0; v < work->job->view_count; v++) {
+    struct view_fold *fold = &folder->folds[v];
+    if (work->views[v].stream != block->stream)
+      continue;
+    if (fold->fold == NULL)
+      fold->fold = tly_fold_new(work->views[v].program);
+    struct set_aside_visit visit = {.fold = fold, .ref = &block->ref, .arena = &work->arenas[folder->thread]};
+    tly_fold_batch(fold->fold, batch, list_set_aside, &visit);
+  }
+  atomic_fetch_add(&work->folded, block->ref.event_count);
+  return keep_bound(folder, error);
+}
+
+/* Give this thread's groups, counts and lists to the work. */
+static enum tly_status hand_over(struct folder *folder, struct tly_error *error) {
+  struct tly_recompute_work *work = folder->work;
+  size_t kept = 0;
+  for (uint32_t v = 0; v < work->job->view_count; v++) {
+    struct view_fold *fold = &folder->folds[v];
+    uint32_t largest;
+    size_t bytes = fold_bytes(folder, v);
+    bool to_file = kept + bytes + all_bytes(folder, &largest) > folder->bytes_max;
+    if (fold->fold != NULL)
+      TLY_TRY(drain_view(folder, v, to_file, error));
+    kept += to_file ? 0 : bytes;
+    struct tly_view_work *into = &work->views[v];
+    pthread_mutex_lock(&work->mutex);
+    into->counts.folded += fold->counts.folded;
+    into->counts.filtered += fold->counts.filtered;
+    into->counts.set_aside += fold->counts.set_aside;
+    into->set_aside =
+        tly_realloc_array(into->set_aside, into->set_aside_count + fold->set_aside_count + 1, sizeof *into->set_aside);
+    for (uint32_t i = 0; i < fold->set_aside_count; i++)
+      into->set_aside[into->set_aside_count++] = fold->set_aside[i];
+    pthread_mutex_unlock(&work->mutex);
+  }
+  return TLY_OK;
+}
+
+static void free_folder(struct folder *folder) {
+  for (uint32_t v = 0; v < folder->work->job->view_count; v++) {
+    if (folder->folds[v].fold != NULL)
+      tly_fold_free(folder->folds[v].fold);
+    tly_free(folder->folds[v].set_aside);
+  }
+  for (uint32_t s = 0; s < folder->work->job->project->stream_count; s++)
+    if (folder->has_batch[s])
+      tly_event_batch_free(&folder->batches[s]);
+  tly_free(folder->folds);
+  tly_free(folder->batches);
+  tly_free(folder->has_batch);
+  tly_archive_reader_close(folder->reader);
+}
+
+enum tly_status tly_recompute_fold(struct tly_recompute_work *work, uint32_t thread, struct tly_error *error) {
+  const struct tly_recompute_job *job = work->job;
+  struct folder folder = {.work = work, .thread = thread, .bytes_max = job->group_bytes_max / job->threads};
+  TLY_TRY(tly_archive_reader_open(job->directory, job->project, &folder.reader, error));
+  folder.batches = tly_calloc(job->project->stream_count, sizeof *folder.batches);
+  folder.has_batch = tly_calloc(job->project->stream_count, sizeof *folder.has_batch);
+  folder.folds = tly_calloc(job->view_count, sizeof *folder.folds);
+  enum tly_status status = TLY_OK;
+  const struct tly_planned_block *block;
+  while (status == TLY_OK && !atomic_load(&work->stopping) &&
+         (block = tly_recompute_plan_take(&work->plan, thread)) != NULL)
+    status = fold_block(&folder, block, error);
+  if (status == TLY_OK)
+    status = hand_over(&folder, error);
+  free_folder(&folder);
+  return status;
+}

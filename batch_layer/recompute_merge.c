@@ -1,0 +1,211 @@
+/* The second half of a recompute: sorted groups from all threads and spills are merged into the files of the run.
+ *
+ * A part with many groups is divided into pieces, each a key range, so that all threads have work. A piece must begin
+ * where a chapter does (run_writer.h): the boundary is the first such key at or above a sampled one, over all sources.
+ * So the number of pieces follows from the sizes and the threads, but the blocks in them do not depend on it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch_layer/recompute_work.h"
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+#include "common/value/ordered_key.h"
+
+enum { PIECE_GROUPS_MIN = 4 * TLY_RUN_CHAPTER_GROUPS, MERGED_GROUPS = 4096 };
+
+/* ---- dividing -----------------------------------------------------------------------------------------------------
+ */
+
+static struct tly_text buffer_text(const struct tly_buffer *buffer) {
+  return (struct tly_text){.data = (const char *)buffer->data, .size = (uint32_t)buffer->size};
+}
+
+static int compare_keys(const void *a, const void *b) {
+  const struct tly_text *left = a, *right = b;
+  return tly_key_compare(left->data, left->size, right->data, right->size);
+}
+
+/* All samples of a part, sorted; the caller frees. */
+static struct tly_text *sorted_samples(const struct tly_part_work *part, uint32_t *count) {
+  *count = 0;
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    *count += tly_sorted_groups_sample_count(part->sorted[i]);
+  struct tly_text *samples = tly_malloc(*count * sizeof *samples);
+  struct tly_text *next = samples;
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    for (uint32_t s = 0; s < tly_sorted_groups_sample_count(part->sorted[i]); s++)
+      *next++ = tly_sorted_groups_sample(part->sorted[i], s);
+  qsort(samples, *count, sizeof *samples, compare_keys);
+  return samples;
+}
+
+/* The first chapter at or above `key` over all sources, into *out; *found false when there is none. */
+static enum tly_status find_chapter(const struct tly_part_work *part, struct tly_text key, struct tly_buffer *out,
+                                    bool *found, struct tly_error *error) {
+  struct tly_buffer candidate = {0};
+  enum tly_status status = TLY_OK;
+  *found = false;
+  for (uint32_t i = 0; status == TLY_OK && i < part->sorted_count; i++) {
+    bool is_here;
+    tly_buffer_clear(&candidate);
+    status = tly_sorted_groups_chapter(part->sorted[i], key, &candidate, &is_here, error);
+    if (status != TLY_OK || !is_here)
+      continue;
+    struct tly_text found_key = buffer_text(&candidate), least = buffer_text(out);
+    if (*found && compare_keys(&found_key, &least) >= 0)
+      continue;
+    tly_buffer_clear(out);
+    tly_buffer_append(out, candidate.data, candidate.size);
+    *found = true;
+  }
+  tly_buffer_free(&candidate);
+  return status;
+}
+
+/* Boundaries between at most `pieces` pieces, ascending, *count of them. */
+static enum tly_status find_boundaries(const struct tly_part_work *part, uint32_t pieces, struct tly_buffer *boundaries,
+                                       uint32_t *count, struct tly_error *error) {
+  uint32_t sample_count;
+  struct tly_text *samples = sorted_samples(part, &sample_count);
+  enum tly_status status = TLY_OK;
+  *count = 0;
+  for (uint32_t i = 1; status == TLY_OK && i < pieces; i++) {
+    bool found;
+    struct tly_buffer *boundary = &boundaries[*count];
+    tly_buffer_clear(boundary);
+    status = find_chapter(part, samples[(uint64_t)sample_count * i / pieces], boundary, &found, error);
+    if (status != TLY_OK || !found)
+      break;
+    struct tly_text key = buffer_text(boundary);
+    struct tly_text before = *count > 0 ? buffer_text(boundary - 1) : (struct tly_text){.data = NULL};
+    if (before.data == NULL || compare_keys(&before, &key) < 0)
+      ++*count;
+  }
+  tly_free(samples);
+  return status;
+}
+
+static struct tly_merge_task *add_task(struct tly_recompute_work *work) {
+  if (work->task_count == work->task_capacity) {
+    work->task_capacity = work->task_capacity == 0 ? 16 : 2 * work->task_capacity;
+    work->tasks = tly_realloc_array(work->tasks, work->task_capacity, sizeof *work->tasks);
+  }
+  struct tly_merge_task *task = &work->tasks[work->task_count++];
+  memset(task, 0, sizeof *task);
+  return task;
+}
+
+static enum tly_status divide_part(struct tly_recompute_work *work, uint32_t view, uint32_t part_number,
+                                   struct tly_error *error) {
+  const struct tly_part_work *part = &work->views[view].parts[part_number];
+  struct tly_buffer boundaries[TLY_RUN_PIECES_MAX] = {{0}};
+  uint64_t groups = 0;
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    groups += tly_sorted_groups_count(part->sorted[i]);
+  uint64_t pieces = groups / PIECE_GROUPS_MIN;
+  pieces = pieces > work->job->threads ? work->job->threads : pieces;
+  pieces = pieces > TLY_RUN_PIECES_MAX ? TLY_RUN_PIECES_MAX : pieces;
+  uint32_t count = 0;
+  enum tly_status status = TLY_OK;
+  if (pieces > 1)
+    status = find_boundaries(part, (uint32_t)pieces, boundaries, &count, error);
+  for (uint32_t i = 0; status == TLY_OK && i <= count; i++) {
+    struct tly_merge_task *task = add_task(work);
+    task->view = view;
+    task->part = part_number;
+    task->piece = i;
+    task->pieces = count + 1;
+    if (i > 0)
+      tly_buffer_append(&task->low, boundaries[i - 1].data, boundaries[i - 1].size);
+    if (i < count)
+      tly_buffer_append(&task->high, boundaries[i].data, boundaries[i].size);
+  }
+  for (uint32_t i = 0; i < TLY_RUN_PIECES_MAX; i++)
+    tly_buffer_free(&boundaries[i]);
+  return status;
+}
+
+enum tly_status tly_recompute_divide(struct tly_recompute_work *work, struct tly_error *error) {
+  for (uint32_t v = 0; v < work->job->view_count; v++)
+    for (uint32_t p = 0; p < work->views[v].program->part_count; p++)
+      TLY_TRY(divide_part(work, v, p, error));
+  return TLY_OK;
+}
+
+void tly_recompute_tasks_free(struct tly_recompute_work *work) {
+  for (uint32_t i = 0; i < work->task_count; i++) {
+    tly_buffer_free(&work->tasks[i].low);
+    tly_buffer_free(&work->tasks[i].high);
+    tly_run_piece_free(&work->tasks[i].result);
+  }
+  tly_free(work->tasks);
+}
+
+/* ---- merging ------------------------------------------------------------------------------------------------------
+ */
+
+static enum tly_status write_source(struct tly_group_source source, const struct tly_recompute_work *work,
+                                    tly_run_writer *writer, struct tly_error *error) {
+  const struct tly_group_slice *slice;
+  while (!atomic_load(&work->stopping)) {
+    TLY_TRY(source.next(source.context, &slice, error));
+    if (slice == NULL)
+      return TLY_OK;
+    TLY_TRY(tly_run_writer_append(writer, slice, error));
+  }
+  return TLY_FAIL(error, TLY_E_CANCELLED, "another thread of the recompute has failed");
+}
+
+static enum tly_status write_merged(const struct tly_recompute_work *work, const struct tly_view_work *view,
+                                    uint32_t part, const struct tly_group_source *sources, uint32_t count,
+                                    tly_run_writer *writer, struct tly_error *error) {
+  if (count == 0)
+    return TLY_OK;
+  if (count == 1)
+    return write_source(sources[0], work, writer, error);
+  tly_merge *merge = tly_merge_new(view->program, part, sources, count);
+  const struct tly_group_slice *slice;
+  enum tly_status status;
+  while ((status = tly_merge_next(merge, MERGED_GROUPS, &slice, error)) == TLY_OK && slice != NULL &&
+         !atomic_load(&work->stopping)) {
+    status = tly_run_writer_append(writer, slice, error);
+    if (status != TLY_OK)
+      break;
+  }
+  tly_merge_free(merge);
+  return status;
+}
+
+static enum tly_status write_piece(const struct tly_recompute_work *work, struct tly_merge_task *task,
+                                   struct tly_error *error) {
+  const struct tly_view_work *view = &work->views[task->view];
+  const struct tly_part_work *part = &view->parts[task->part];
+  tly_sorted_cursor **cursors = tly_calloc(part->sorted_count, sizeof(tly_sorted_cursor *));
+  struct tly_group_source *sources = tly_calloc(part->sorted_count, sizeof *sources);
+  tly_run_writer *writer = NULL;
+  for (uint32_t i = 0; i < part->sorted_count; i++) {
+    cursors[i] = tly_sorted_cursor_new(part->sorted[i], buffer_text(&task->low), buffer_text(&task->high));
+    sources[i] = tly_sorted_cursor_source(cursors[i]);
+  }
+  enum tly_status status = tly_run_writer_open(work->folder, work->job->cut->number, view->program, task->part,
+                                               task->piece, task->pieces, &writer, error);
+  if (status == TLY_OK)
+    status = write_merged(work, view, task->part, sources, part->sorted_count, writer, error);
+  if (status == TLY_OK && !atomic_load(&work->stopping))
+    status = tly_run_writer_finish(writer, &task->result, error);
+  tly_run_writer_close(writer);
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    tly_sorted_cursor_free(cursors[i]);
+  tly_free(cursors);
+  tly_free(sources);
+  return status;
+}
+
+enum tly_status tly_recompute_merge(struct tly_recompute_work *work, uint32_t thread, struct tly_error *error) {
+  (void)thread;
+  uint32_t task;
+  while (!atomic_load(&work->stopping) && (task = atomic_fetch_add(&work->next_task, 1)) < work->task_count)
+    TLY_TRY(write_piece(work, &work->tasks[task], error));
+  return TLY_OK;
+}

@@ -1,0 +1,70 @@
+/* batch_layer/recompute_work.h -- the two halves of a recompute, and what they hand on: fold, then merge. Private to
+ * recompute.
+ *
+ * Path of an event: archive block -> [fold: a group table a thread and view] -> sorted groups -> [merge: pieces] ->
+ * files. Thread: what is said at each function. */
+#ifndef TLY_BATCH_RECOMPUTE_WORK_H
+#define TLY_BATCH_RECOMPUTE_WORK_H
+
+#include <stdatomic.h>
+
+#include "batch_layer/recompute.h"
+#include "batch_layer/recompute_plan.h"
+#include "batch_layer/run_writer.h"
+#include "batch_layer/sorted_groups.h"
+#include "common/engine/fold.h"
+
+/* Sorted groups of one part of a view, from all threads: sources of its last merge. */
+struct tly_part_work {
+  tly_sorted_groups **sorted;
+  uint32_t sorted_count, sorted_capacity;
+};
+
+struct tly_view_work {
+  const struct tly_view *view;
+  struct tly_view_program *program;
+  uint32_t stream; /* number in the project */
+  struct tly_part_work *parts;
+  struct tly_fold_counts counts;
+  struct tly_run_set_aside *set_aside; /* of all threads, in the arenas of the workers, in no order */
+  uint32_t set_aside_count, set_aside_capacity;
+};
+
+struct tly_recompute_work {
+  const struct tly_recompute_job *job;
+  const char *folder;
+  struct tly_recompute_plan plan;
+  bool **wanted; /* one a stream: the columns its views fold, or NULL when no view reads it */
+  struct tly_view_work *views;
+  struct tly_spill_file *spills; /* one a thread */
+  struct tly_arena *arenas;      /* one a thread: texts of events set aside */
+  struct tly_merge_task *tasks;
+  uint32_t task_count, task_capacity;
+  _Atomic uint32_t next_task;
+  _Atomic uint64_t folded; /* events, for the progress */
+  _Atomic bool stopping;   /* a thread has failed: the others give up */
+  pthread_mutex_t mutex;   /* guards `views` while threads hand over, and what follows */
+  pthread_cond_t changed;
+  uint32_t running;
+  enum tly_status status; /* the first failure */
+  struct tly_error error;
+};
+
+/* Fold blocks of the plan until there are none, then hand the groups over. Any thread, each with its own number. */
+TLY_CHECK enum tly_status tly_recompute_fold(struct tly_recompute_work *work, uint32_t thread, struct tly_error *error);
+
+/* One piece to write. */
+struct tly_merge_task {
+  uint32_t view, part, piece, pieces;
+  struct tly_buffer low, high; /* encoded keys; no data: open */
+  struct tly_run_piece result;
+};
+
+/* Divide the views' parts into pieces. The calling thread alone. */
+TLY_CHECK enum tly_status tly_recompute_divide(struct tly_recompute_work *work, struct tly_error *error);
+/* Write pieces until there are none left. Any thread. */
+TLY_CHECK enum tly_status tly_recompute_merge(struct tly_recompute_work *work, uint32_t thread,
+                                              struct tly_error *error);
+void tly_recompute_tasks_free(struct tly_recompute_work *work);
+
+#endif
