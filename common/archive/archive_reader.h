@@ -11,8 +11,8 @@
 #include "common/event/event_batch.h"
 #include "common/sql/project.h"
 
-/* A running hash over a partition's events: h(n) = XXH3-128(h(n-1), length, payload of event n), all zeros before the
- * first. Over original bytes, so re-blocking keeps it. */
+/* A running hash over a partition's events: h(n) = XXH3-128(h(n-1), length, XXH3-128(payload of event n)), all zeros
+ * before the first. Over original bytes, so re-blocking keeps it. */
 typedef struct tly_hash tly_chain;
 
 tly_chain tly_chain_next(tly_chain before, const void *payload, size_t size);

@@ -7,7 +7,7 @@ CREATE TABLE meta (
 
 CREATE TABLE stream (
   name       TEXT PRIMARY KEY,
-  definition TEXT NOT NULL,    -- canonical text of the stream's columns, to see what changed between two starts
+  definition TEXT NOT NULL,    -- JSON of the stream's columns and format, to see what changed between two starts
   hash       BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,373 @@
+/* Packed integers. First a byte that says how, then
+ *
+ *   CONSTANT  value                                            every value is this one
+ *   FRAME     base, unit, width, bits                          value = base + unit * bits[i]
+ *   DELTA     first, base, unit, width, bits                   value[i] = value[i - 1] + base + unit * bits[i - 1]
+ *   RUNS      run count, FRAME or CONSTANT of the run values, the same of the run lengths
+ *
+ * with zig-zag or plain varints for the numbers, and bits packed little endian, lowest bit first. All arithmetic is modulo
+ * 2^64, so that the difference of any two values has a width. A width is 0 to 57 or 64: up to 57 bits at any bit offset
+ * lie within one 8-byte load, which keeps the unpacking loop free of branches; the widths between are rounded up.
+ *
+ * Sizes are computed, not tried: one pass collects the ranges of values and differences and the number of runs. */
+#include "common/archive/pack.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+
+enum pack_kind { PACK_CONSTANT, PACK_FRAME, PACK_DELTA, PACK_RUNS };
+
+enum { WIDTH_LOADABLE_MAX = 57, WIDTH_FULL = 64, HEADER_ESTIMATE = 12 };
+
+struct shape {
+  int64_t min, max;
+  int64_t delta_min; /* of the differences modulo 2^64, taken as signed */
+  int64_t delta_max;
+  uint32_t runs;
+};
+
+static int64_t subtract(int64_t a, int64_t b) {
+  return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
+static struct shape shape_of(const int64_t *values, uint32_t count) {
+  struct shape shape = {.min = values[0], .max = values[0], .runs = 1};
+  if (count == 1)
+    return shape;
+  shape.delta_min = shape.delta_max = subtract(values[1], values[0]);
+  for (uint32_t i = 1; i < count; i++) {
+    int64_t value = values[i], delta = subtract(value, values[i - 1]);
+    shape.min = value < shape.min ? value : shape.min;
+    shape.max = value > shape.max ? value : shape.max;
+    shape.delta_min = delta < shape.delta_min ? delta : shape.delta_min;
+    shape.delta_max = delta > shape.delta_max ? delta : shape.delta_max;
+    shape.runs += delta != 0;
+  }
+  return shape;
+}
+
+static unsigned width_of(uint64_t range) {
+  unsigned width = range == 0 ? 0 : 64 - (unsigned)__builtin_clzll(range);
+  return width > WIDTH_LOADABLE_MAX ? WIDTH_FULL : width;
+}
+
+static size_t packed_size(uint32_t count, unsigned width) {
+  return ((size_t)count * width + 7) / 8;
+}
+
+static uint64_t greatest_common_divisor(uint64_t a, uint64_t b) {
+  while (b != 0) {
+    uint64_t rest = a % b;
+    a = b;
+    b = rest;
+  }
+  return a;
+}
+
+/* The greatest divisor of all values[i] - base; 0 when all are equal. */
+static uint64_t common_unit(const int64_t *values, uint32_t count, int64_t base) {
+  uint64_t unit = 0;
+  for (uint32_t i = 0; i < count && unit != 1; i++) {
+    uint64_t offset = (uint64_t)values[i] - (uint64_t)base;
+    if (unit == 0 || offset % unit != 0)
+      unit = greatest_common_divisor(offset, unit);
+  }
+  return unit;
+}
+
+static bool divides_all(const int64_t *values, uint32_t count, int64_t base, uint64_t unit) {
+  for (uint32_t i = 0; i < count; i++)
+    if (((uint64_t)values[i] - (uint64_t)base) % unit != 0)
+      return false;
+  return true;
+}
+
+/* A unit that divides all differences from `base`; hence all differences between values. */
+static uint64_t unit_of(const int64_t *values, uint32_t count, int64_t base, int64_t hint, enum tly_effort effort) {
+  if (effort == TLY_EFFORT_SEALED) {
+    uint64_t unit = common_unit(values, count, base);
+    return unit == 0 ? 1 : unit;
+  }
+  return hint > 1 && divides_all(values, count, base, (uint64_t)hint) ? (uint64_t)hint : 1;
+}
+
+/* ---- bits ------------------------------------------------------------------------------------------------------------ */
+
+__extension__ typedef unsigned __int128 two_words;
+
+struct bit_writer {
+  uint8_t *next;
+  two_words pending;
+  unsigned pending_bits;
+};
+
+static void put_bits(struct bit_writer *writer, uint64_t value, unsigned width) {
+  writer->pending |= (two_words)value << writer->pending_bits;
+  writer->pending_bits += width;
+  if (writer->pending_bits >= 64) {
+    uint64_t word = (uint64_t)writer->pending;
+    memcpy(writer->next, &word, sizeof word);
+    writer->next += sizeof word;
+    writer->pending >>= 64;
+    writer->pending_bits -= 64;
+  }
+}
+
+static void finish_bits(struct bit_writer *writer) {
+  uint64_t word = (uint64_t)writer->pending;
+  size_t bytes = (writer->pending_bits + 7) / 8;
+  memcpy(writer->next, &word, bytes);
+}
+
+/* (values[i] - base) / unit, or with `is_delta` (values[i + 1] - values[i] - base) / unit, `count` of them. */
+static void pack_bits(const int64_t *values, uint32_t count, bool is_delta, int64_t base, uint64_t unit, unsigned width,
+                      struct tly_buffer *out) {
+  size_t size = packed_size(count, width);
+  struct bit_writer writer = {.next = tly_buffer_reserve(out, size + sizeof(uint64_t))};
+  for (uint32_t i = 0; i < count && width > 0; i++) {
+    uint64_t value = is_delta ? (uint64_t)values[i + 1] - (uint64_t)values[i] : (uint64_t)values[i];
+    value -= (uint64_t)base;
+    put_bits(&writer, unit == 1 ? value : value / unit, width);
+  }
+  finish_bits(&writer);
+  out->size += size;
+}
+
+/* ---- packing --------------------------------------------------------------------------------------------------------- */
+
+static void pack_constant(int64_t value, struct tly_buffer *out) {
+  tly_buffer_append_byte(out, PACK_CONSTANT);
+  tly_buffer_append_zigzag(out, value);
+}
+
+static void pack_frame(const int64_t *values, uint32_t count, int64_t base, uint64_t unit, unsigned width,
+                       struct tly_buffer *out) {
+  tly_buffer_append_byte(out, PACK_FRAME);
+  tly_buffer_append_zigzag(out, base);
+  tly_buffer_append_varint(out, unit);
+  tly_buffer_append_byte(out, (uint8_t)width);
+  pack_bits(values, count, false, base, unit, width, out);
+}
+
+static void pack_delta(const int64_t *values, uint32_t count, int64_t base, uint64_t unit, unsigned width,
+                       struct tly_buffer *out) {
+  tly_buffer_append_byte(out, PACK_DELTA);
+  tly_buffer_append_zigzag(out, values[0]);
+  tly_buffer_append_zigzag(out, base);
+  tly_buffer_append_varint(out, unit);
+  tly_buffer_append_byte(out, (uint8_t)width);
+  pack_bits(values, count - 1, true, base, unit, width, out);
+}
+
+/* A frame or a constant: what the parts of RUNS are made of. */
+static void pack_flat(const int64_t *values, uint32_t count, struct tly_buffer *out) {
+  struct shape shape = shape_of(values, count);
+  if (shape.min == shape.max)
+    pack_constant(shape.min, out);
+  else
+    pack_frame(values, count, shape.min, 1, width_of((uint64_t)shape.max - (uint64_t)shape.min), out);
+}
+
+static void pack_runs(const int64_t *values, uint32_t count, uint32_t runs, struct tly_buffer *out) {
+  struct tly_buffer room = {0};
+  int64_t *run_values = (int64_t *)(void *)tly_buffer_reserve(&room, 2 * (size_t)runs * sizeof(int64_t));
+  int64_t *lengths = run_values + runs;
+  uint32_t run = 0, start = 0;
+  for (uint32_t i = 1; i <= count; i++)
+    if (i == count || values[i] != values[start]) {
+      run_values[run] = values[start];
+      lengths[run++] = (int64_t)(i - start);
+      start = i;
+    }
+  TLY_ASSERT(run == runs);
+  tly_buffer_append_byte(out, PACK_RUNS);
+  tly_buffer_append_varint(out, runs);
+  pack_flat(run_values, runs, out);
+  pack_flat(lengths, runs, out);
+  tly_buffer_free(&room);
+}
+
+void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint, enum tly_effort effort,
+                       struct tly_buffer *out) {
+  if (count == 0) {
+    pack_constant(0, out);
+    return;
+  }
+  struct shape shape = shape_of(values, count);
+  if (shape.min == shape.max) {
+    pack_constant(shape.min, out);
+    return;
+  }
+  uint64_t unit = unit_of(values, count, shape.min, unit_hint, effort);
+  unsigned frame_width = width_of(((uint64_t)shape.max - (uint64_t)shape.min) / unit);
+  /* The differences are multiples of the unit as signed numbers only while none of them wraps around. */
+  bool delta_wraps = (uint64_t)shape.max - (uint64_t)shape.min > (uint64_t)INT64_MAX;
+  unsigned delta_width =
+      delta_wraps ? WIDTH_FULL : width_of(((uint64_t)shape.delta_max - (uint64_t)shape.delta_min) / unit);
+  unsigned run_width = width_of((uint64_t)shape.max - (uint64_t)shape.min) + width_of(count);
+  size_t frame_size = packed_size(count, frame_width);
+  size_t delta_size = packed_size(count - 1, delta_width) + HEADER_ESTIMATE;
+  size_t runs_size = packed_size(shape.runs, run_width) + HEADER_ESTIMATE;
+  if (!delta_wraps && delta_size < frame_size && delta_size <= runs_size)
+    pack_delta(values, count, shape.delta_min, unit, delta_width, out);
+  else if (runs_size < frame_size)
+    pack_runs(values, count, shape.runs, out);
+  else
+    pack_frame(values, count, shape.min, unit, frame_width, out);
+}
+
+/* ---- unpacking ------------------------------------------------------------------------------------------------------- */
+
+struct packed {
+  const uint8_t *bytes;
+  uint64_t base, unit;
+  uint64_t mask;
+  unsigned width;
+};
+
+/* Base, unit, width and the bits of `count` values; fails the cursor on anything else. */
+static struct packed read_packed(struct tly_cursor *in, uint32_t count) {
+  struct packed packed = {.base = (uint64_t)tly_cursor_zigzag(in), .unit = tly_cursor_varint(in)};
+  packed.width = tly_cursor_byte(in);
+  if (packed.width > WIDTH_LOADABLE_MAX && packed.width != WIDTH_FULL)
+    in->failed = 1;
+  packed.mask = packed.width == WIDTH_FULL ? UINT64_MAX : (UINT64_C(1) << (packed.width & 63)) - 1;
+  packed.bytes = tly_cursor_bytes(in, packed_size(count, packed.width));
+  if (tly_cursor_left(in) < TLY_PACK_PADDING)
+    in->failed = 1;
+  return packed;
+}
+
+static inline uint64_t bits_at(const struct packed *packed, uint64_t index) {
+  uint64_t word, bit = index * packed->width;
+  memcpy(&word, packed->bytes + (bit >> 3), sizeof word);
+  return (word >> (bit & 7)) & packed->mask;
+}
+
+static void unpack_frame(const struct packed *packed, uint32_t count, int64_t *out) {
+  if (packed->unit == 1)
+    for (uint32_t i = 0; i < count; i++)
+      out[i] = (int64_t)(packed->base + bits_at(packed, i));
+  else
+    for (uint32_t i = 0; i < count; i++)
+      out[i] = (int64_t)(packed->base + packed->unit * bits_at(packed, i));
+}
+
+static void unpack_delta(const struct packed *packed, int64_t first, uint32_t count, int64_t *out) {
+  uint64_t value = (uint64_t)first;
+  out[0] = first;
+  for (uint32_t i = 1; i < count; i++) {
+    value += packed->base + packed->unit * bits_at(packed, i - 1);
+    out[i] = (int64_t)value;
+  }
+}
+
+/* One element at a time of a CONSTANT or FRAME: the parts of RUNS. */
+static bool open_flat(struct tly_cursor *in, uint32_t count, struct packed *packed) {
+  uint8_t kind = tly_cursor_byte(in);
+  *packed = (struct packed){.unit = 1};
+  if (kind == PACK_CONSTANT) {
+    packed->base = (uint64_t)tly_cursor_zigzag(in);
+    packed->bytes = in->next;
+    if (tly_cursor_left(in) < TLY_PACK_PADDING)
+      in->failed = 1;
+  } else if (kind == PACK_FRAME) {
+    *packed = read_packed(in, count);
+  } else {
+    in->failed = 1;
+  }
+  return !in->failed;
+}
+
+static uint64_t flat_at(const struct packed *packed, uint32_t index) {
+  return packed->base + packed->unit * bits_at(packed, index);
+}
+
+static void unpack_runs(struct tly_cursor *in, uint32_t count, int64_t *out) {
+  struct packed values, lengths;
+  uint64_t runs = tly_cursor_varint(in);
+  if (runs > count)
+    in->failed = 1;
+  if (in->failed || !open_flat(in, (uint32_t)runs, &values) || !open_flat(in, (uint32_t)runs, &lengths))
+    return;
+  uint32_t done = 0;
+  for (uint32_t run = 0; run < runs; run++) {
+    uint64_t length = flat_at(&lengths, run);
+    int64_t value = (int64_t)flat_at(&values, run);
+    if (length > count - done) {
+      in->failed = 1;
+      return;
+    }
+    for (uint32_t end = done + (uint32_t)length; done < end; done++)
+      out[done] = value;
+  }
+  if (done != count)
+    in->failed = 1;
+}
+
+void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
+  struct packed packed;
+  int64_t first;
+  switch (tly_cursor_byte(in)) {
+  case PACK_CONSTANT:
+    first = tly_cursor_zigzag(in);
+    for (uint32_t i = 0; i < count; i++)
+      out[i] = first;
+    break;
+  case PACK_FRAME:
+    packed = read_packed(in, count);
+    if (!in->failed)
+      unpack_frame(&packed, count, out);
+    break;
+  case PACK_DELTA:
+    first = tly_cursor_zigzag(in);
+    if (count == 0)
+      in->failed = 1;
+    packed = read_packed(in, count == 0 ? 0 : count - 1);
+    if (!in->failed)
+      unpack_delta(&packed, first, count, out);
+    break;
+  case PACK_RUNS: unpack_runs(in, count, out); break;
+  default: in->failed = 1; break;
+  }
+}
+
+/* Codes are nearly always a frame; the other forms go through wide integers, a stretch at a time. */
+static void unpack_codes_frame(const struct packed *packed, uint32_t count, uint32_t *out) {
+  for (uint32_t i = 0; i < count; i++)
+    out[i] = (uint32_t)(packed->base + bits_at(packed, i));
+}
+
+static bool all_below(const uint32_t *codes, uint32_t count, uint32_t limit) {
+  uint32_t max = 0;
+  for (uint32_t i = 0; i < count; i++)
+    max = codes[i] > max ? codes[i] : max;
+  return max < limit;
+}
+
+void tly_unpack_codes(struct tly_cursor *in, uint32_t count, uint32_t limit, uint32_t *out) {
+  static const size_t wide_bytes = sizeof(int64_t);
+  struct tly_cursor start = *in;
+  TLY_ASSERT(count <= TLY_BATCH_EVENTS_MAX);
+  if (tly_cursor_byte(in) == PACK_FRAME) {
+    struct packed packed = read_packed(in, count);
+    if (!in->failed && packed.unit == 1 && packed.base + packed.mask <= UINT32_MAX) {
+      unpack_codes_frame(&packed, count, out);
+      if (count > 0 && !all_below(out, count, limit))
+        in->failed = 1;
+      return;
+    }
+  }
+  *in = start;
+  struct tly_buffer room = {0};
+  int64_t *wide = (int64_t *)(void *)tly_buffer_reserve(&room, (count + 1) * wide_bytes);
+  tly_unpack_integers(in, count, wide);
+  for (uint32_t i = 0; i < count && !in->failed; i++) {
+    if (wide[i] < 0 || wide[i] >= (int64_t)limit)
+      in->failed = 1;
+    out[i] = (uint32_t)wide[i];
+  }
+  tly_buffer_free(&room);
+}
