@@ -65,44 +65,37 @@ static enum tly_status events_behind(const struct tly_reconcile_job *job, tly_sp
   return status;
 }
 
-/* Wait until the speed layer has passed the cut. *reader is NULL, and *why filled, when it did not come there. */
-static enum tly_status wait_for_speed(const struct tly_reconcile_job *job, tly_speed_reader **reader,
-                                      struct tly_error *why, struct tly_error *error) {
+/* Wait until the speed layer has passed the cut. NULL, with the reason in *why, when it did not come there. */
+static tly_speed_reader *wait_for_speed(const struct tly_reconcile_job *job, struct tly_error *why) {
   struct tly_arena arena;
+  tly_speed_reader *reader = NULL;
   int64_t last_behind = INT64_MAX, moved_at = tly_clock_monotonic_us(&tly_clock_real), pause_us = POLL_FIRST_US;
-  enum tly_status status;
-  *reader = NULL;
   tly_arena_init(&arena);
   for (;;) {
-    int64_t behind = INT64_MAX;
-    status = *reader == NULL ? tly_speed_reader_open(job->directory, job->project, reader, why) : TLY_OK;
+    int64_t behind = INT64_MAX, now = tly_clock_monotonic_us(&tly_clock_real);
+    enum tly_status status =
+        reader == NULL ? tly_speed_reader_open(job->directory, job->project, &reader, why) : TLY_OK;
     if (status == TLY_OK)
-      status = events_behind(job, *reader, &arena, &behind, why);
-    if (status != TLY_OK && !tly_status_is_retriable(status)) {
-      if (error != NULL)
-        *error = *why;
-      break;
-    }
+      status = events_behind(job, reader, &arena, &behind, why);
     if (behind == 0)
       break;
-    status = TLY_OK;
-    int64_t now = tly_clock_monotonic_us(&tly_clock_real);
     if (behind < last_behind)
       moved_at = now;
     last_behind = behind;
-    if (now - moved_at > (int64_t)job->wait_ms * 1000) {
-      if (behind != INT64_MAX)
-        TLY_FAIL(why, TLY_E_NOT_READY, "the speed layer is %" PRId64 " events behind the cut and does not move",
-                 behind);
-      tly_speed_reader_close(*reader);
-      *reader = NULL;
+    bool is_late = now - moved_at > (int64_t)job->wait_ms * 1000;
+    if (status == TLY_OK && is_late)
+      status = TLY_FAIL(why, TLY_E_CANCELLED, "the speed layer is %" PRId64 " events behind the cut and does not move",
+                        behind);
+    if (is_late || (status != TLY_OK && !tly_status_is_retriable(status))) {
+      tly_speed_reader_close(reader);
+      reader = NULL;
       break;
     }
     nanosleep(&(struct timespec){.tv_nsec = pause_us * 1000}, NULL);
     pause_us = 2 * pause_us < POLL_LAST_US ? 2 * pause_us : POLL_LAST_US;
   }
   tly_arena_free(&arena);
-  return status;
+  return reader;
 }
 
 /* ---- comparing ----------------------------------------------------------------------------------------------------
@@ -327,36 +320,21 @@ static enum tly_status compare_view(const struct tly_reconcile_job *job, uint32_
   return status;
 }
 
-/* What cannot be compared for now (the speed layer restarts, rebuilds) is no reason to hold the run back. */
-static enum tly_status note_why(enum tly_status status, const struct tly_error *why, struct tly_arena *arena,
-                                struct tly_run_result *result, struct tly_error *error) {
-  if (status != TLY_OK && !tly_status_is_retriable(status)) {
-    if (error != NULL)
-      *error = *why;
-    return status;
-  }
-  if (status != TLY_OK)
-    result->note = tly_arena_print(arena, "drift not checked: %s", why->message);
-  return TLY_OK;
-}
-
-enum tly_status tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena,
-                              struct tly_run_result *result, struct tly_error *error) {
-  tly_speed_reader *speed;
+void tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena, struct tly_run_result *result) {
   struct tly_error why = TLY_ERROR_NONE;
   uint32_t room = TLY_DRIFT_LISTED_MAX;
   TLY_ASSERT(result->view_count == job->view_count);
-  TLY_TRY(wait_for_speed(job, &speed, &why, error));
-  if (speed == NULL)
-    return note_why(TLY_E_NOT_READY, &why, arena, result, error);
-  enum tly_status status = TLY_OK;
-  for (uint32_t v = 0; status == TLY_OK && v < job->view_count; v++) {
-    status = compare_view(job, v, speed, room, arena, &result->views[v], &why);
-    status = note_why(status, &why, arena, result, error);
+  tly_speed_reader *speed = wait_for_speed(job, &why);
+  if (speed == NULL) {
+    result->note = tly_arena_print(arena, "drift not checked: %s", why.message);
+    return;
+  }
+  for (uint32_t v = 0; v < job->view_count; v++) {
+    if (compare_view(job, v, speed, room, arena, &result->views[v], &why) != TLY_OK)
+      result->note = tly_arena_print(arena, "drift of view %s not checked: %s", job->views[v]->name, why.message);
     room -= result->views[v].drift_listed_count;
     if (job->progress != NULL)
       job->progress(job->context, v + 1, job->view_count);
   }
   tly_speed_reader_close(speed);
-  return status;
 }

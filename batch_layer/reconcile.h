@@ -24,9 +24,9 @@ struct tly_reconcile_job {
   void *context;
 };
 
-/* Fill drift, its list and the note of `result`, whose views are the job's. What it points to lives in `arena`. Fails
- * when a store cannot be read; drift itself is no failure. */
-TLY_CHECK enum tly_status tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena,
-                                        struct tly_run_result *result, struct tly_error *error);
+/* Fill drift, its list and the note of `result`, whose views are the job's. What it points to lives in `arena`. Does
+ * not fail: that a side cannot be read is no reason to hold back the new run, which may be the cure; the note says what
+ * was not compared, and why. */
+void tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena, struct tly_run_result *result);
 
 #endif
