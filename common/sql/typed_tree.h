@@ -118,6 +118,9 @@ struct tly_expr {
   struct tly_query *query;
 };
 
+/* Structural equality, as PostgreSQL's equal(): locations do not count, two sub-selects are never one. Either may be NULL. */
+bool tly_expr_equal(const struct tly_expr *a, const struct tly_expr *b);
+
 /* ---- definitions --------------------------------------------------------------------------------------------------- */
 
 struct tly_option {

@@ -1,0 +1,44 @@
+/* serving_layer/source.h -- where a statement's groups come from: the stores, or a test's memory.
+ *
+ * Path of an answer: [source] -> view_scan -> merged_table -> SQLite -> encode. A seam: everything above it (plan,
+ * merging, aggregates) is tested without a file.
+ * Thread: a source belongs to one thread at a time. */
+#ifndef TLY_SERVING_SOURCE_H
+#define TLY_SERVING_SOURCE_H
+
+#include "common/engine/merge.h"
+
+/* What one view stands for in one state of the stores. Strings and arrays live until the next begin of the source. */
+struct tly_view_state {
+  int64_t view_id;
+  int64_t run;         /* published run (or the run asked for); 0: none, the view is all live */
+  int64_t cut;         /* live generations above it count */
+  bool has_live;       /* false: run_<n>.view, that run alone */
+  uint64_t set_aside;  /* events set aside, run and live together */
+  int64_t *cut_offsets, *live_offsets; /* next offset, by partition */
+  uint32_t cut_partitions, live_partitions;
+};
+
+struct tly_source {
+  void *context;
+  /* Begin to look at one state of all views. Every begin needs an end, soon: nothing is written past it meanwhile. */
+  enum tly_status (*begin)(void *context, struct tly_error *error);
+  void (*end)(void *context);
+  /* Between begin and end: the state of a view; `run` > 0 asks for that run alone. Its run stays readable until release. */
+  enum tly_status (*view)(void *context, const struct tly_view_program *program, int64_t run,
+                          struct tly_view_state *out, struct tly_error *error);
+  /* Between begin and end: add the live groups of low <= key < high to `table`. */
+  enum tly_status (*live)(void *context, const struct tly_view_program *program, const struct tly_view_state *state,
+                          uint32_t part, struct tly_text low, struct tly_text high, tly_group_table *table,
+                          struct tly_error *error);
+  /* Any time until release: the run's groups of low <= key < high. Every scan needs an end_scan. */
+  enum tly_status (*scan)(void *context, const struct tly_view_program *program, int64_t run, uint32_t part,
+                          struct tly_text low, struct tly_text high, struct tly_group_source *out,
+                          struct tly_error *error);
+  void (*end_scan)(void *context, const struct tly_view_program *program, int64_t run,
+                   struct tly_group_source *source);
+  /* The statement is over: runs asked for by number are let go. */
+  void (*release)(void *context);
+};
+
+#endif
