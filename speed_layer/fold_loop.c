@@ -1,0 +1,324 @@
+/* One step folds blocks in memory and then commits everything at once. How much goes into a commit adapts by itself:
+ *
+ *   quiet   A block arrives, nothing more is there: it is committed at once. Freshness is one fold and one commit.
+ *   loaded  While a commit runs, further blocks arrive; they make up the next one. A step ends when nothing is left, at
+ *           STEP_EVENTS or after STEP_US; at most half of the time is spent committing (rest_after_commit), so commits
+ * grow with the load instead of following each other without end. behind  More than BEHIND_EVENTS to go (a start, a
+ * rebuild): nobody can have a fresh answer, so commits are large and few, bounded by memory and by BEHIND_US.
+ *
+ * The views of a stream fold from the layer's own tail. A view that is being built on a run has a tail of its own,
+ * which starts at the run's cut and never passes the layer's; in the very transaction in which the two meet, the view
+ * is ready.
+ *
+ * INVARIANTS
+ *   (1) Every block taken begins with the running hash at which the fold stands, or its own events prove it.
+ *   (2) Positions in memory are ahead of the store's only between the first fold of a step and its commit. Any failure
+ * in between ends the process, so memory is never the only one to know. (3) A view folds a block exactly if the block's
+ * stamp is above the view's cut. */
+#include "speed_layer/fold_loop.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/crash_point.h"
+#include "common/base/log.h"
+#include "speed_layer/publish.h"
+
+enum {
+  BLOCKS_AT_ONCE = 64,
+  STEP_EVENTS = 64 << 10,
+  STEP_US = 5000,
+  BEHIND_EVENTS = 1 << 20,
+  BEHIND_STEP_EVENTS = 16 << 20,
+  BEHIND_US = 250000,
+  CATCH_UP_US = 20000,
+  REST_US_MAX = 10000,
+  FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
+};
+
+/* What one step may still do. */
+struct budget {
+  int64_t events_left, until_us;
+  bool did_fold;
+};
+
+static bool is_spent(struct tly_speed *speed, const struct budget *budget) {
+  uint64_t groups = 0;
+  if (!budget->did_fold)
+    return false; /* a step always comes on */
+  if (budget->events_left <= 0 || tly_clock_monotonic_us(speed->clock) >= budget->until_us)
+    return true;
+  for (uint32_t v = 0; v < speed->view_count; v++)
+    for (uint32_t part = 0; part < speed->views[v].program->part_count; part++)
+      groups += tly_group_table_count(tly_fold_part(speed->views[v].fold, part));
+  return groups > FOLD_GROUPS_MAX;
+}
+
+/* ---- one block -----------------------------------------------------------------------------------------------------
+ */
+
+/* The cuts below `stamp` are recorded, with a sync, before any block is stamped with it: they can be read now. */
+static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct tly_error *error) {
+  struct tly_cut *cuts;
+  uint32_t count;
+  if (stamp - 1 <= speed->cut_known)
+    return TLY_OK;
+  TLY_TRY(tly_speed_archive_status(
+      speed, tly_archive_reader_cuts(speed->archive, speed->cut_known, &speed->arena, &cuts, &count, error)));
+  for (uint32_t c = 0; c < count; c++) {
+    TLY_ASSERT(cuts[c].number > speed->cut_known);
+    speed->cut_known = cuts[c].number;
+    for (uint32_t v = 0; v < cuts[c].view_count; v++) {
+      struct tly_live_view *live = tly_speed_view(speed, cuts[c].views[v]);
+      if (live != NULL && cuts[c].number > live->cut)
+        tly_cut_list_add(&live->cuts, cuts[c].number);
+    }
+  }
+  if (stamp - 1 > speed->cut_known)
+    return tly_speed_archive_status(speed,
+                                    TLY_FAIL(error, TLY_E_CORRUPT,
+                                             "a block is stamped with generation %lld, but the archive's index has no"
+                                             " cut %lld",
+                                             (long long)stamp, (long long)(stamp - 1)));
+  return TLY_OK;
+}
+
+/* Who folds a block: the ready views (only == NULL), or one view that catches up. */
+static bool takes_part(const struct tly_live_view *live, const struct tly_live_view *only,
+                       const struct tly_stream *stream, int64_t stamp) {
+  if (live->view->stream != stream || stamp <= live->cut)
+    return false;
+  return only != NULL ? live == only : live->is_ready;
+}
+
+static bool collect_wanted(struct tly_speed *speed, const struct tly_live_view *only, const struct tly_stream *stream,
+                           int64_t stamp, bool *wanted) {
+  bool any = false;
+  memset(wanted, 0, stream->column_count * sizeof *wanted);
+  for (uint32_t v = 0; v < speed->view_count; v++) {
+    const struct tly_live_view *live = &speed->views[v];
+    if (!takes_part(live, only, stream, stamp))
+      continue;
+    any = true;
+    for (uint32_t c = 0; c < stream->column_count; c++)
+      wanted[c] |= live->program->column_used[c];
+  }
+  return any;
+}
+
+static enum tly_status fold_events(struct tly_speed *speed, const struct tly_live_view *only,
+                                   const struct tly_block_ref *ref, const struct tly_event_batch *events,
+                                   int64_t first_offset, struct tly_error *error) {
+  TLY_TRY(know_cuts(speed, ref->generation, error));
+  for (uint32_t v = 0; v < speed->view_count; v++)
+    if (takes_part(&speed->views[v], only, events->stream, ref->generation))
+      TLY_TRY(tly_live_view_fold(&speed->views[v], speed->store, speed->merge, events, ref->generation, ref->partition,
+                                 first_offset, error));
+  return TLY_OK;
+}
+
+/* Take the events of `ref` from where `position` stands, up to `limit` (which ends at chain `limit_chain`; INT64_MAX:
+ * all). Only a block that re-blocking has put together can reach below the position or beyond the limit. */
+static enum tly_status take_block(struct tly_speed *speed, const struct tly_live_view *only,
+                                  struct tly_tail_position *position, const struct tly_block_ref *ref, int64_t limit,
+                                  const tly_chain *limit_chain, struct tly_error *error) {
+  bool wanted[TLY_COLUMNS_MAX];
+  const struct tly_stream *stream = position->stream;
+  struct tly_event_batch *batch = tly_speed_batch(speed, stream), events;
+  int64_t end = ref->first_offset + ref->event_count;
+  bool reaches_below = ref->first_offset < position->next_offset;
+  int64_t first = reaches_below ? position->next_offset : ref->first_offset;
+  int64_t last = end < limit ? end : limit;
+  TLY_ASSERT(first < last);
+  if (!reaches_below && !tly_chain_equal(&ref->chain_before, &position->chain)) {
+    speed->disagrees = true;
+    return TLY_OK;
+  }
+  bool any = collect_wanted(speed, only, stream, ref->generation, wanted);
+  if (any || reaches_below)
+    TLY_TRY(tly_speed_archive_status(
+        speed, tly_archive_reader_read(speed->archive, stream, ref, wanted, reaches_below, batch, error)));
+  if (reaches_below) {
+    tly_chain chain = tly_tail_chain_over(ref->chain_before, batch, (uint32_t)(first - ref->first_offset));
+    speed->disagrees = !tly_chain_equal(&chain, &position->chain);
+    if (speed->disagrees)
+      return TLY_OK;
+  }
+  if (any) {
+    tly_tail_slice(batch, (uint32_t)(first - ref->first_offset), (uint32_t)(last - first), speed->columns, &events);
+    TLY_TRY(fold_events(speed, only, ref, &events, first, error));
+  }
+  position->next_offset = last;
+  position->chain = last == end ? ref->chain_after : *limit_chain;
+  position->generation = ref->generation;
+  position->is_dirty = true;
+  return TLY_OK;
+}
+
+/* Take blocks until `limit` or the budget's end. */
+static enum tly_status take_blocks(struct tly_speed *speed, const struct tly_live_view *only,
+                                   struct tly_tail_position *position, int64_t limit, const tly_chain *limit_chain,
+                                   struct budget *budget, struct tly_error *error) {
+  struct tly_block_ref *refs;
+  uint32_t count = 1;
+  while (count > 0 && position->next_offset < limit && !is_spent(speed, budget)) {
+    TLY_TRY(tly_speed_archive_status(
+        speed, tly_archive_reader_blocks(speed->archive, position->stream, position->partition, position->next_offset,
+                                         INT64_MAX, BLOCKS_AT_ONCE, &speed->arena, &refs, &count, error)));
+    for (uint32_t r = 0; r < count && refs[r].first_offset < limit && !is_spent(speed, budget); r++) {
+      int64_t before = position->next_offset;
+      TLY_TRY(take_block(speed, only, position, &refs[r], limit, limit_chain, error));
+      if (speed->disagrees)
+        return TLY_OK;
+      budget->events_left -= position->next_offset - before;
+      budget->did_fold = true;
+    }
+    if (count > 0 && refs[0].first_offset >= limit)
+      return TLY_OK;
+  }
+  return TLY_OK;
+}
+
+/* ---- the layer's own tail ------------------------------------------------------------------------------------------
+ */
+
+/* The archive's ends, as of now. *behind: how many events stand above the tail. */
+static enum tly_status read_heads(struct tly_speed *speed, struct tly_position **heads, uint32_t *count,
+                                  int64_t *behind, struct tly_error *error) {
+  *behind = 0;
+  tly_arena_reset(&speed->arena);
+  TLY_TRY(
+      tly_speed_archive_status(speed, tly_archive_reader_heads(speed->archive, &speed->arena, heads, count, error)));
+  for (uint32_t h = 0; h < *count; h++) {
+    const struct tly_stream *stream = tly_project_stream(speed->project, (*heads)[h].stream);
+    *behind += (*heads)[h].next_offset - tly_tail_position(&speed->tail, stream, (*heads)[h].partition)->next_offset;
+  }
+  return TLY_OK;
+}
+
+/* Fold what stands above the tail in one partition. */
+static enum tly_status follow_head(struct tly_speed *speed, const struct tly_position *head, struct budget *budget,
+                                   struct tly_error *error) {
+  const struct tly_stream *stream = tly_project_stream(speed->project, head->stream);
+  struct tly_tail_position *position = tly_tail_position(&speed->tail, stream, head->partition);
+  if (head->next_offset < position->next_offset ||
+      (head->next_offset == position->next_offset && !tly_chain_equal(&head->chain, &position->chain)))
+    speed->disagrees = true;
+  else if (head->next_offset > position->next_offset)
+    TLY_TRY(take_blocks(speed, NULL, position, INT64_MAX, NULL, budget, error));
+  if (speed->disagrees)
+    tly_log(TLY_LOG_WARN, "the archive has other events than those that were folded",
+            "stream=%s partition=%u offset=%lld", stream->name, head->partition, (long long)position->next_offset);
+  return TLY_OK;
+}
+
+/* Each step begins with another partition, so that a long backlog of one does not hold up the others. */
+static enum tly_status follow_heads(struct tly_speed *speed, const struct tly_position *heads, uint32_t count,
+                                    struct budget *budget, struct tly_error *error) {
+  for (uint32_t n = 0; n < count && !speed->disagrees; n++)
+    TLY_TRY(follow_head(speed, &heads[(speed->first_head + n) % count], budget, error));
+  speed->first_head++;
+  return TLY_OK;
+}
+
+/* Under load commits would follow each other without a pause, each with little in it: after one, take at least as long
+ * for gathering. True: waited, look again. */
+static bool rest_after_commit(struct tly_speed *speed) {
+  int64_t took = speed->commit_took_us < REST_US_MAX ? speed->commit_took_us : REST_US_MAX;
+  int64_t left_us = speed->commit_ended_us + took - tly_clock_monotonic_us(speed->clock);
+  if (speed->bell == NULL || left_us < 1000)
+    return false;
+  tly_doorbell_wait(speed->bell, (int)(left_us / 1000));
+  return true;
+}
+
+/* ---- views that are being built ------------------------------------------------------------------------------------
+ */
+
+/* Bring a building view's own tail towards the layer's. *met: they are at the same place. */
+static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *live, struct budget *budget, bool *met,
+                                struct tly_error *error) {
+  *met = true;
+  for (uint32_t p = 0; p < speed->tail.count && !speed->disagrees; p++) {
+    const struct tly_tail_position *goal = &speed->tail.positions[p];
+    if (goal->stream != live->view->stream)
+      continue;
+    struct tly_tail_position *own = tly_tail_position(&live->catch_up, goal->stream, goal->partition);
+    TLY_ASSERT(own->next_offset <= goal->next_offset);
+    TLY_TRY(take_blocks(speed, live, own, goal->next_offset, &goal->chain, budget, error));
+    *met = *met && own->next_offset == goal->next_offset;
+  }
+  return TLY_OK;
+}
+
+/* With more time than the layer's own tail gets, so that they meet under any load. */
+static enum tly_status catch_up_views(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
+  struct budget budget = {.events_left = BEHIND_STEP_EVENTS,
+                          .until_us = tly_clock_monotonic_us(speed->clock) + CATCH_UP_US};
+  bool met;
+  for (uint32_t v = 0; v < speed->view_count; v++) {
+    struct tly_live_view *live = &speed->views[v];
+    if (!live->is_catching_up)
+      continue;
+    *did_work = true;
+    TLY_TRY(catch_up(speed, live, &budget, &met, error));
+    if (speed->disagrees)
+      return TLY_OK;
+    TLY_TRY(tly_speed_store_begin(speed->store, error));
+    TLY_TRY(tly_live_view_flush(live, speed->store, speed->merge, error));
+    TLY_TRY(tly_speed_store_save_catch_up(speed->store, live->id, &live->catch_up, error));
+    if (met)
+      TLY_TRY(tly_publish_built(speed, live, error));
+  }
+  return TLY_OK;
+}
+
+/* ---- the commit ----------------------------------------------------------------------------------------------------
+ */
+
+/* The archive had `target` when this state was opened: whoever has seen an answer before must not see less after. */
+static bool becomes_checked(const struct tly_speed *speed) {
+  return !speed->is_checked && tly_tail_has_reached(&speed->tail, &speed->target);
+}
+
+static enum tly_status commit(struct tly_speed *speed, struct tly_error *error) {
+  int64_t began_us = tly_clock_monotonic_us(speed->clock);
+  TLY_TRY(tly_speed_store_begin(speed->store, error));
+  for (uint32_t v = 0; v < speed->view_count; v++)
+    TLY_TRY(tly_live_view_flush(&speed->views[v], speed->store, speed->merge, error));
+  TLY_TRY(tly_speed_store_save_positions(speed->store, &speed->tail, error));
+  if (becomes_checked(speed)) {
+    TLY_TRY(tly_speed_store_set_checked(speed->store, error));
+    speed->is_checked = true;
+  }
+  tly_crash_point("fold.before_commit");
+  TLY_TRY(tly_speed_store_commit(speed->store, error));
+  tly_crash_point("fold.after_commit");
+  speed->commit_ended_us = tly_clock_monotonic_us(speed->clock);
+  speed->commit_took_us = speed->commit_ended_us - began_us;
+  tly_speed_ring(speed);
+  return TLY_OK;
+}
+
+enum tly_status tly_fold_loop_step(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
+  struct budget budget = {0};
+  struct tly_position *heads;
+  uint32_t count;
+  int64_t behind;
+  *did_work = false;
+  TLY_ASSERT(!tly_speed_store_is_in_transaction(speed->store) && !speed->disagrees);
+  do {
+    TLY_TRY(read_heads(speed, &heads, &count, &behind, error));
+    if (!budget.did_fold) {
+      budget.events_left = behind > BEHIND_EVENTS ? BEHIND_STEP_EVENTS : STEP_EVENTS;
+      budget.until_us = tly_clock_monotonic_us(speed->clock) + (behind > BEHIND_EVENTS ? BEHIND_US : STEP_US);
+    }
+    TLY_TRY(follow_heads(speed, heads, count, &budget, error));
+  } while (!speed->disagrees && budget.did_fold && !is_spent(speed, &budget) && rest_after_commit(speed));
+  *did_work = budget.did_fold || becomes_checked(speed);
+  if (!speed->disagrees)
+    TLY_TRY(catch_up_views(speed, did_work, error));
+  if (speed->disagrees || !*did_work)
+    return TLY_OK; /* what is folded and not committed goes with the state */
+  return commit(speed, error);
+}

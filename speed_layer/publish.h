@@ -1,0 +1,23 @@
+/* speed_layer/publish.h -- let recomputed runs take the place of the live generations they cover.
+ *
+ * Path of an event: run files of the batch layer -> [publish: one transaction] -> speed_reader -> answer.
+ * Thread: belongs to the speed layer's loop. */
+#ifndef TLY_SPEED_PUBLISH_H
+#define TLY_SPEED_PUBLISH_H
+
+#include "speed_layer/state.h"
+
+/* Look for runs that are ready, and publish what can be. *did_publish: readers see something new. Between commits. */
+TLY_CHECK enum tly_status tly_publish_step(struct tly_speed *speed, bool *did_publish, struct tly_error *error);
+/* The newest run that a view (of this definition) can stand on, checked against the archive, in speed->arena; *found
+ * false: none. */
+TLY_CHECK enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_live_view *live,
+                                                struct tly_run *run, bool *found, struct tly_error *error);
+/* A building view has caught up: it is ready with the commit that is under way; unless its run has gone meanwhile, then
+ * it starts over. */
+TLY_CHECK enum tly_status tly_publish_built(struct tly_speed *speed, struct tly_live_view *live,
+                                            struct tly_error *error);
+/* Whether the files of `run` are there for the view, under its definition. */
+bool tly_publish_has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run);
+
+#endif
