@@ -9,8 +9,7 @@
  * once and is right (W. D. Clinger, "How to read floating point numbers accurately", 1990). Everything else is
  * strtod's.
  *
- * TIMESTAMPS. The plain RFC 3339 form has its fields at fixed places: eight bytes are checked and made numbers at once.
- * Every other form is tly_timestamp_parse's. */
+ * TIMESTAMPS in the plain RFC 3339 form are read by plain_time.h; every other form is tly_timestamp_parse's. */
 #include "common/event/convert.h"
 
 #include <stdio.h>
@@ -19,8 +18,9 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
+#include "common/event/plain_time.h"
 
-enum { INLINE_DIGITS_MAX = 38, QUOTED_BYTES_MAX = 64, MICROSECOND_DIGITS = 6 };
+enum { INLINE_DIGITS_MAX = 38, QUOTED_BYTES_MAX = 64 };
 
 _Static_assert(2 * TLY_EVENT_DECIMAL_DIGITS_MAX + 2 * 19 <= TLY_DECIMAL_DIGITS_MAX, "n * sum(x^2) fits a decimal");
 
@@ -314,110 +314,6 @@ static enum tly_status convert_double(struct tly_column_target *target, uint32_t
 /* ---- dates and timestamps ------------------------------------------------------------------------------------------
  */
 
-static uint64_t load_eight(const char *bytes) {
-  uint64_t word;
-  memcpy(&word, bytes, sizeof word);
-  return word;
-}
-
-/* Bytes that are digits where `pattern` has '0' and equal it elsewhere become their numbers: in *pairs byte i is
- * 10 * digit i + digit i + 1. (Little endian, as every x86-64 is.) */
-static bool two_digit_fields(const char *bytes, const char pattern[8], uint64_t digit_places, uint64_t *pairs) {
-  uint64_t digits = load_eight(bytes) ^ load_eight(pattern);
-  uint64_t above_nine = (digits + (digit_places & UINT64_C(0x0606060606060606))) & UINT64_C(0xF0F0F0F0F0F0F0F0);
-  if ((digits & (~digit_places | UINT64_C(0xF0F0F0F0F0F0F0F0))) != 0 || above_nine != 0)
-    return false;
-  *pairs = digits * 10 + (digits >> 8);
-  return true;
-}
-
-static bool two_digits(const char *text, int32_t *value) {
-  if (!is_digit(text[0]) || !is_digit(text[1]))
-    return false;
-  *value = (text[0] - '0') * 10 + (text[1] - '0');
-  return true;
-}
-
-static int32_t field(uint64_t pairs, int byte) {
-  return (int32_t)(pairs >> (8 * byte) & 0xFF);
-}
-
-/* "2026-03-02" at text[0..9], and text[10] exists. */
-static bool plain_days(const char *text, int64_t *days) {
-  static const uint16_t days_before[13] = {0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
-  static const uint8_t days_in[13] = {0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-  uint64_t pairs;
-  int32_t day;
-  if (!two_digit_fields(text, "0000-00-", UINT64_C(0x00FFFF00FFFFFFFF), &pairs) || !two_digits(text + 8, &day))
-    return false;
-  int32_t year = field(pairs, 0) * 100 + field(pairs, 2);
-  int32_t month = field(pairs, 5);
-  if (year < 1 || month < 1 || month > 12)
-    return false;
-  bool is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-  if (day < 1 || day > days_in[month] + (month == 2 && is_leap))
-    return false;
-  int32_t before = year - 1;
-  int32_t leap_days = before / 4 - before / 100 + before / 400;
-  *days = before * 365 + leap_days + days_before[month] + (month > 2 && is_leap) + (day - 1) - 719162;
-  return true;
-}
-
-/* "", "Z", "+hh:mm" or "-hh:mm". */
-static bool plain_zone(const char *text, size_t size, int64_t *offset_us) {
-  *offset_us = 0;
-  if (size == 0 || (size == 1 && *text == 'Z'))
-    return true;
-  int32_t hours, minutes;
-  if (size != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':' || !two_digits(text + 1, &hours) ||
-      !two_digits(text + 4, &minutes) || hours > 14 || minutes > 59)
-    return false;
-  int64_t offset = (hours * 60 + minutes) * 60 * TLY_US_PER_SECOND;
-  *offset_us = text[0] == '-' ? -offset : offset;
-  return true;
-}
-
-/* ".5" to ".500000" in microseconds; *size is how long it is, 0 without a point. */
-static bool plain_fraction(const char *text, size_t left, int64_t *microseconds, size_t *size) {
-  *microseconds = 0;
-  *size = 0;
-  if (left == 0 || *text != '.')
-    return true;
-  size_t digits = 0;
-  while (digits + 1 < left && is_digit(text[digits + 1])) {
-    if (digits == MICROSECOND_DIGITS)
-      return false;
-    *microseconds = *microseconds * 10 + (text[digits + 1] - '0');
-    digits++;
-  }
-  *size = digits + 1;
-  for (size_t i = digits; i < MICROSECOND_DIGITS; i++)
-    *microseconds *= 10;
-  return digits > 0;
-}
-
-bool tly_convert_plain_timestamp(const char *text, size_t size, bool with_zone, int64_t *microseconds) {
-  int64_t days, fraction_us, offset_us;
-  size_t fraction_size;
-  uint64_t pairs;
-  if (size < 19 || (text[10] != 'T' && text[10] != ' ') || !plain_days(text, &days) ||
-      !two_digit_fields(text + 11, "00:00:00", UINT64_C(0xFFFF00FFFF00FFFF), &pairs))
-    return false;
-  int64_t hour = field(pairs, 0);
-  int64_t minute = field(pairs, 3);
-  int64_t second = field(pairs, 6);
-  if (hour > 23 || minute > 59 || second > 59 || !plain_fraction(text + 19, size - 19, &fraction_us, &fraction_size) ||
-      !plain_zone(text + 19 + fraction_size, size - 19 - fraction_size, &offset_us))
-    return false;
-  int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second;
-  *microseconds = seconds * TLY_US_PER_SECOND + fraction_us - (with_zone ? offset_us : 0);
-  return true;
-}
-
-bool tly_convert_plain_date(const char *text, size_t size, int64_t *days) {
-  return size == 10 && plain_days(text, days);
-}
-
 /* The number as microseconds, rounded half away from zero as a timestamp's fraction is. */
 static enum tly_status microseconds_of_epoch(const struct tly_stream_column *column, const struct number *number,
                                              struct tly_text text, int64_t *microseconds, struct tly_error *error) {
@@ -465,8 +361,8 @@ static enum tly_status convert_time_text(struct tly_column_target *target, uint3
   struct number number;
   if (column->unit != TLY_TIME_RFC3339 && split_number(text, &number))
     return convert_epoch(target, row, &number, text, error);
-  if (is_date ? tly_convert_plain_date(text.data, text.size, &value)
-              : tly_convert_plain_timestamp(text.data, text.size, with_zone, &value)) {
+  if (is_date ? text.size == 10 && tly_plain_date(text.data, &value)
+              : tly_plain_timestamp(text.data, text.size, with_zone, &value)) {
     target->i64[row] = value;
     return TLY_OK;
   }

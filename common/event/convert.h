@@ -34,11 +34,6 @@ TLY_CHECK enum tly_status tly_convert_null(struct tly_column_target *target, uin
 /* 42804: the event has `what` ("an object") where the column's value should stand. */
 enum tly_status tly_convert_refuse(const struct tly_stream_column *column, const char *what, struct tly_error *error);
 
-/* "2026-03-02T10:00:00[.1-6 digits][Z | +hh:mm]" (or a blank for the T) and "2026-03-02", when everything is in its
- * usual range. false: perhaps still a timestamp, ask tly_timestamp_parse. Whatever is true here is what it gives. */
-bool tly_convert_plain_timestamp(const char *text, size_t size, bool with_zone, int64_t *microseconds);
-bool tly_convert_plain_date(const char *text, size_t size, int64_t *days);
-
 /* At most this many bytes of `text`, ending in a whole character: for words that quote an event. */
 int tly_convert_quoted_size(struct tly_text text);
 

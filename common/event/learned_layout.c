@@ -33,6 +33,7 @@
 #include "common/base/memory.h"
 #include "common/event/convert.h"
 #include "common/event/line.h"
+#include "common/event/plain_time.h"
 #include "common/event/walk_json.h"
 
 enum {
@@ -40,7 +41,7 @@ enum {
   STEPS_MAX = 512,
   LITERAL_BYTES_MAX = 64 << 10,
   PATIENCE_MAX = 1 << 16,
-  MARGIN = 64,
+  MARGIN = 96,
   CHUNK = 16,
   SCALED_DIGITS_MAX = 18
 };
@@ -50,7 +51,7 @@ enum op {
   OP_IGNORE, /* no column wants it */
   OP_TEXT,
   OP_SCALED, /* a number as a scaled 64-bit integer: integers, numeric(p,s) up to 18 digits, epoch times */
-  OP_TIME,   /* a text as date or time */
+  OP_TIME,   /* a text as timestamp */
   OP_OTHER
 };
 
@@ -58,6 +59,7 @@ enum op {
 struct step {
   uint32_t literal; /* its place in layout->literals */
   uint32_t literal_size;
+  uint32_t first_bytes; /* a bit for each byte of the literal's first chunk */
   uint32_t column;
   uint8_t op;
   uint8_t scale;     /* OP_SCALED */
@@ -80,6 +82,7 @@ struct tly_layouts {
   uint32_t count;
   uint32_t misses;   /* accepted lines that fitted nothing, since the last learning */
   uint32_t patience; /* how many of them it takes */
+  struct tly_plain_date_cache date_cache;
 };
 
 static const int64_t powers_of_ten[SCALED_DIGITS_MAX + 1] = {INT64_C(1),
@@ -152,9 +155,10 @@ static void describe_column(struct step *step, const struct tly_stream_column *c
   case TLY_TYPE_DATE:
   case TLY_TYPE_TIMESTAMP:
   case TLY_TYPE_TIMESTAMPTZ:
-    if (column->unit == TLY_TIME_RFC3339) {
-      step->op = OP_TIME;
-    } else if (column->type.id != TLY_TYPE_DATE) {
+    if (column->type.id == TLY_TYPE_DATE)
+      return;
+    step->op = OP_TIME;
+    if (column->unit != TLY_TIME_RFC3339) {
       step->op = OP_SCALED;
       step->scale = column->unit == TLY_TIME_EPOCH_S ? 6 : column->unit == TLY_TIME_EPOCH_MS ? 3 : 0;
       step->high = powers_of_ten[17]; /* the year 5138: far inside a timestamp's range */
@@ -169,7 +173,10 @@ static bool add_step(struct layout *layout, const char *literal, size_t size) {
   if (layout->step_count == STEPS_MAX || layout->literals.size + size > LITERAL_BYTES_MAX)
     return false;
   struct step *step = &layout->steps[layout->step_count++];
-  *step = (struct step){.literal = (uint32_t)layout->literals.size, .literal_size = (uint32_t)size, .op = OP_END};
+  *step = (struct step){.literal = (uint32_t)layout->literals.size,
+                        .literal_size = (uint32_t)size,
+                        .first_bytes = (1u << (size < CHUNK ? size : CHUNK)) - 1,
+                        .op = OP_END};
   tly_buffer_append(&layout->literals, literal, size);
   while (layout->literals.size % CHUNK != 0 || layout->literals.size == step->literal)
     tly_buffer_append_byte(&layout->literals, 0);
@@ -257,83 +264,96 @@ void tly_layouts_learn(struct tly_layouts *layouts, const char *line, size_t siz
 
 /* Where a line is being read. Each take_ function returns the first byte behind what it took, or NULL. */
 struct reader {
-  const char *safe_end; /* MARGIN bytes may be read at any place up to here */
+  struct tly_plain_date_cache *date_cache;
+  const char *safe_end; /* MARGIN bytes may be read at any place up to here: a short literal and a value's start */
   struct tly_batch_writer *writer;
   uint32_t row;
 };
 
-static inline bool literal_fits(const uint8_t *literal, uint32_t size, const char *next, const char *safe_end) {
-  for (;;) {
-    if (next > safe_end)
-      return false;
-    __m128i wanted = _mm_loadu_si128((const __m128i *)(const void *)literal);
-    __m128i found = _mm_loadu_si128((const __m128i *)(const void *)next);
-    uint32_t equal = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(wanted, found));
-    if (size <= CHUNK) {
-      uint32_t needed = (1u << size) - 1;
-      return (equal & needed) == needed;
-    }
-    if (equal != 0xFFFF)
+static inline uint32_t equal_bytes(const uint8_t *literal, const char *next) {
+  __m128i wanted = _mm_loadu_si128((const __m128i *)(const void *)literal);
+  __m128i found = _mm_loadu_si128((const __m128i *)(const void *)next);
+  return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(wanted, found));
+}
+
+/* The chunks of a long literal behind the first. */
+static bool rest_fits(const struct reader *reader, const uint8_t *literal, uint32_t size, const char *next) {
+  for (; size > CHUNK; size -= CHUNK) {
+    if (next > reader->safe_end || equal_bytes(literal, next) != 0xFFFF)
       return false;
     literal += CHUNK;
     next += CHUNK;
-    size -= CHUNK;
   }
+  uint32_t needed = (1u << size) - 1;
+  return next + size <= reader->safe_end && (equal_bytes(literal, next) & needed) == needed;
+}
+
+static inline bool literal_fits(const struct reader *reader, const uint8_t *literal, const struct step *step,
+                                const char *next) {
+  if (next > reader->safe_end || (equal_bytes(literal, next) & step->first_bytes) != step->first_bytes)
+    return false;
+  return step->literal_size <= CHUNK ||
+         rest_fits(reader, literal + CHUNK, step->literal_size - CHUNK, next + CHUNK);
+}
+
+/* A string that leaves ASCII, or does not fit. As take_string. */
+static __attribute__((noinline)) const char *take_odd_string(const char *next, const char *safe_end, uint32_t *size) {
+  bool has_high;
+  const char *stop = tly_json_string_stop(next, safe_end, &has_high);
+  *size = (uint32_t)(stop - next);
+  if (stop == safe_end || *stop != '"' || !tly_text_is_valid(next, *size))
+    return NULL;
+  return stop + 1;
 }
 
 /* `next` is behind the opening quote; *size is that of the string. Returns the byte behind the closing quote. */
 static inline const char *take_string(const char *next, const char *safe_end, uint32_t *size) {
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
-  const __m128i control = _mm_set1_epi8(0x1f);
-  const char *start = next;
-  uint32_t high = 0;
-  for (; next <= safe_end; next += CHUNK) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
-    __m128i stops = _mm_or_si128(_mm_cmpeq_epi8(bytes, quote), _mm_cmpeq_epi8(bytes, backslash));
-    stops = _mm_or_si128(stops, _mm_cmpeq_epi8(_mm_min_epu8(bytes, control), bytes));
-    uint32_t stop_bits = (uint32_t)_mm_movemask_epi8(stops);
-    uint32_t high_bits = (uint32_t)_mm_movemask_epi8(bytes);
-    if (stop_bits == 0) {
-      high |= high_bits;
-      continue;
+  const __m128i space = _mm_set1_epi8(' ');
+  for (const char *chunk = next; chunk <= safe_end; chunk += CHUNK) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)chunk);
+    /* compared as signed bytes, both control characters and those outside ASCII are below the space */
+    __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_cmpeq_epi8(bytes, backslash));
+    uint32_t odd_bits = (uint32_t)_mm_movemask_epi8(odd);
+    uint32_t quote_bits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote));
+    if ((odd_bits & (quote_bits - 1) & ~quote_bits) != 0) /* before the first quote, or anywhere without one */
+      return take_odd_string(next, safe_end, size);
+    if (quote_bits != 0) {
+      chunk += __builtin_ctz(quote_bits);
+      *size = (uint32_t)(chunk - next);
+      return chunk + 1;
     }
-    uint32_t at = (uint32_t)__builtin_ctz(stop_bits);
-    high |= high_bits & ((1u << at) - 1);
-    next += at;
-    *size = (uint32_t)(next - start);
-    if (*next != '"' || (high != 0 && !tly_text_is_valid(start, *size)))
-      return NULL;
-    return next + 1;
   }
   return NULL;
 }
 
-/* Up to 24 digits, 8 at a time; *count is how many. The value is right for up to 18. */
+/* The digits at the front of eight bytes: how many, and with *value what they say. */
+static inline uint32_t eight_digits(const char *next, uint64_t *value) {
+  uint64_t digits;
+  memcpy(&digits, next, sizeof digits);
+  digits ^= UINT64_C(0x3030303030303030);
+  uint64_t others = ((digits + UINT64_C(0x7676767676767676)) | digits) & UINT64_C(0x8080808080808080);
+  uint32_t count = others == 0 ? 8 : (uint32_t)__builtin_ctzll(others) / 8;
+  digits = count == 0 ? 0 : digits << (64 - 8 * count); /* leading zeros for those that are missing */
+  digits = digits * 10 + (digits >> 8);
+  *value = ((digits & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+            (digits >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
+           32;
+  return count;
+}
+
+/* Up to 24 digits; *count is how many. The value is right for up to 18. */
 static inline const char *take_digits(const char *next, uint64_t *value, uint32_t *count) {
-  uint64_t total = 0;
-  *count = 0;
-  for (int round = 0; round < 3; round++) {
-    uint64_t digits;
-    memcpy(&digits, next, sizeof digits);
-    digits ^= UINT64_C(0x3030303030303030);
-    uint64_t others = ((digits + UINT64_C(0x7676767676767676)) | digits) & UINT64_C(0x8080808080808080);
-    uint32_t run = others == 0 ? 8 : (uint32_t)__builtin_ctzll(others) / 8;
-    if (run == 0)
-      break;
-    digits <<= 64 - 8 * run;
-    digits = digits * 10 + (digits >> 8);
-    digits = ((digits & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
-              (digits >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
-             32;
-    total = total * (uint64_t)powers_of_ten[run] + digits;
+  uint32_t run = eight_digits(next, value);
+  *count = run;
+  while (__builtin_expect(run == 8 && *count < 24, 0)) {
+    uint64_t more;
+    run = eight_digits(next + *count, &more);
+    *value = *value * (uint64_t)powers_of_ten[run] + more;
     *count += run;
-    next += run;
-    if (run < 8)
-      break;
   }
-  *value = total;
-  return next;
+  return next + *count;
 }
 
 static const char *take_null(const struct reader *reader, struct tly_column_target *target, const char *next) {
@@ -399,6 +419,12 @@ static inline const char *take_converted(const struct reader *reader, struct tly
   return behind;
 }
 
+static inline const char *take_time(const struct reader *reader, struct tly_column_target *target, const char *next) {
+  if (*next == '"' && tly_plain_timestamp_utc(next + 1, reader->date_cache, &target->i64[reader->row]))
+    return next + sizeof "2026-03-02T10:00:00Z" + 1;
+  return take_converted(reader, target, next);
+}
+
 /* Any scalar that is not a string; `target` is NULL when no column wants it. */
 static const char *take_number_or_word(const struct reader *reader, struct tly_column_target *target,
                                        const char *next) {
@@ -439,18 +465,16 @@ static const char *take_other(const struct reader *reader, struct tly_column_tar
 static const char *fit(const struct layout *layout, const struct reader *reader, const char *next) {
   const uint8_t *literals = layout->literals.data;
   for (const struct step *step = layout->steps;; step++) {
-    if (!literal_fits(literals + step->literal, step->literal_size, next, reader->safe_end))
+    if (!literal_fits(reader, literals + step->literal, step, next))
       return NULL;
     next += step->literal_size;
-    if (next > reader->safe_end)
-      return step->op == OP_END ? next : NULL;
     struct tly_column_target *target = &reader->writer->targets[step->column];
     switch ((enum op)step->op) {
     case OP_END: return next;
     case OP_IGNORE: next = take_ignored(reader, next); break;
     case OP_TEXT: next = take_text(reader, target, next); break;
     case OP_SCALED: next = take_scaled(reader, target, step, next); break;
-    case OP_TIME: next = take_converted(reader, target, next); break;
+    case OP_TIME: next = take_time(reader, target, next); break;
     case OP_OTHER: next = take_other(reader, target, next); break;
     }
     if (next == NULL)
@@ -467,7 +491,10 @@ const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, con
                               struct tly_batch_writer *writer) {
   if (layouts->count == 0 || end - next <= MARGIN)
     return NULL;
-  struct reader reader = {.safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
+  struct reader reader = {.date_cache = &layouts->date_cache,
+                          .safe_end = end - MARGIN,
+                          .writer = writer,
+                          .row = writer->batch->count};
   for (uint32_t i = 0; i < layouts->count; i++) {
     struct layout *layout = layouts->order[i];
     const char *behind = layout->step_count > 0 ? fit(layout, &reader, next) : NULL;
