@@ -158,8 +158,10 @@ static enum scan_result scan_clock(struct scan *scan, bool *is_compact, struct c
     time->hour = without_seconds / 100;
     time->minute = without_seconds % 100;
     time->second = hour.digits == 4 ? 0 : hour.value % 100;
-    if (hour.digits == 6 && skip(scan, '.'))
+    if (hour.digits == 6 && skip(scan, '.')) {
       scan_fraction(scan, time);
+      *is_compact = false; /* only plain digits take in what follows */
+    }
     return SCAN_OK;
   }
   if (hour.digits == 0 || !skip(scan, ':'))
@@ -290,7 +292,7 @@ static enum scan_result scan_civil_time(const char *text, size_t size, struct ci
     if (result == SCAN_OK)
       result = scan_rest(&scan, time);
   }
-  return result == SCAN_OK && !is_in_range(time) ? SCAN_OUT_OF_RANGE : result;
+  return (result == SCAN_OK || result == SCAN_BAD_ZONE) && !is_in_range(time) ? SCAN_OUT_OF_RANGE : result;
 }
 
 static enum tly_status fail_scan(enum scan_result result, const char *type_name, const char *text, size_t size,

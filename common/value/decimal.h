@@ -40,6 +40,8 @@ TLY_CHECK enum tly_status tly_decimal_parse(const char *text, size_t size, struc
 void tly_decimal_print(struct tly_decimal value, struct tly_buffer *out);
 
 int tly_decimal_sign(struct tly_decimal value);
+/* Decimal digits of the coefficient; 0 has none. */
+int32_t tly_decimal_digits(struct tly_decimal value);
 /* By value: 1.5 equals 1.50. */
 int tly_decimal_compare(struct tly_decimal a, struct tly_decimal b);
 struct tly_decimal tly_decimal_negate(struct tly_decimal value);
