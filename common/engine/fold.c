@@ -1,0 +1,474 @@
+/* A batch goes through in pieces of TLY_EVALUATE_ROWS events. For each piece everything is evaluated first: WHERE, the
+ * group key, every FILTER and every argument. An event that raises in any of them is then on no list of rows any more, so
+ * what follows cannot fail and needs no way back:
+ *
+ *   1  evaluate       vectors, and the rows each feed applies to
+ *   2  code           key columns and distinct values to words (key_coder.h); the rare key that is too long raises here
+ *   3  look up        words to group numbers, a table a part (group_lookup.h); new groups are made
+ *   4  apply          each component's loop over rows (fold_apply.h)
+ *
+ * A *feed* is a pair of FILTER and argument. Components with the same pair share the feed, so it is evaluated once.
+ *
+ * Group numbers come by one of three ways, each in one place below: a view without GROUP BY has the one group 0; a key of
+ * one interned column has its words as group numbers (the n-th new text makes the n-th group); all others go through the
+ * hash table of group_lookup.h. Distinct parts are keyed by (group number in part 0, distinct value).
+ *
+ * INVARIANTS (check_invariants)
+ *   (1) folded + filtered + set_aside is the number of events given.
+ *   (2) Words and group numbers are of the tables' present epochs, or `renew` has been called before they are used. */
+#include "common/engine/fold.h"
+
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/engine/fold_apply.h"
+#include "common/engine/group_lookup.h"
+#include "common/engine/key_coder.h"
+
+struct feed {
+  const struct tly_expr *filter;   /* or NULL */
+  const struct tly_expr *argument; /* NULL: count(*) */
+  uint32_t *components;
+  uint32_t component_count;
+  /* of the present piece */
+  struct tly_vector values;
+  struct tly_rows rows; /* argument not NULL, filter true */
+};
+
+struct distinct_set {
+  const struct tly_part *part;
+  tly_group_table *table;
+  tly_group_lookup *lookup; /* over group number and the coder's words */
+  tly_key_coder *coder;
+  uint64_t *words[1 + TLY_KEY_WORDS_MAX];
+  struct tly_vector values;
+  struct tly_rows rows;
+};
+
+struct tly_fold {
+  const struct tly_view_program *program;
+  tly_evaluator *evaluator;
+  struct tly_arena scratch;
+  struct tly_fold_counts counts;
+  uint64_t given;
+  struct tly_vector *columns; /* of the present piece: windows of the batch's */
+  struct tly_vector *keys;
+  tly_key_coder **coders; /* one a key column */
+  uint64_t **words;       /* of all coders, one behind the other */
+  uint64_t ***key_words;  /* where each coder's begin */
+  uint32_t word_count;
+  uint32_t groups[TLY_EVALUATE_ROWS]; /* of part 0 */
+  tly_group_table *table;             /* part 0 */
+  tly_group_lookup *lookup;           /* NULL: no keys */
+  struct feed *feeds;
+  uint32_t feed_count;
+  struct distinct_set *sets; /* parts 1 .. */
+  uint32_t set_count;
+};
+
+static void check_invariants(const tly_fold *fold) {
+  TLY_ASSERT(fold->counts.folded + fold->counts.filtered + fold->counts.set_aside == fold->given);
+}
+
+/* --- making ------------------------------------------------------------------------------------------------------------- */
+
+static void add_to_feed(tly_fold *fold, uint32_t number) {
+  const struct tly_component *component = &fold->program->components[number];
+  struct feed *feed = fold->feeds;
+  while (feed < fold->feeds + fold->feed_count &&
+         (feed->filter != component->filter || feed->argument != component->argument))
+    feed++;
+  if (feed == fold->feeds + fold->feed_count) {
+    fold->feed_count++;
+    feed->filter = component->filter;
+    feed->argument = component->argument;
+    feed->components = tly_calloc(fold->program->component_count, sizeof *feed->components);
+  }
+  feed->components[feed->component_count++] = number;
+}
+
+static uint64_t *new_words(void) {
+  return tly_calloc(TLY_EVALUATE_ROWS, sizeof(uint64_t));
+}
+
+static void make_keys(tly_fold *fold) {
+  const struct tly_view *view = fold->program->view;
+  fold->keys = tly_calloc(view->key_count, sizeof *fold->keys);
+  fold->coders = tly_calloc(view->key_count, sizeof *fold->coders);
+  fold->words = tly_calloc(view->key_count * (size_t)TLY_KEY_WORDS_MAX, sizeof *fold->words);
+  fold->key_words = tly_calloc(view->key_count, sizeof *fold->key_words);
+  for (uint32_t k = 0; k < view->key_count; k++) {
+    fold->coders[k] = tly_key_coder_new(view->keys[k]);
+    fold->key_words[k] = fold->words + fold->word_count;
+    for (uint32_t w = 0; w < tly_key_coder_word_count(fold->coders[k]); w++)
+      fold->words[fold->word_count++] = new_words();
+  }
+  fold->table = tly_group_table_new(fold->program, 0);
+  if (view->key_count > 0)
+    fold->lookup = tly_group_lookup_new(fold->table, fold->word_count);
+}
+
+static void make_set(tly_fold *fold, uint32_t part, struct distinct_set *set) {
+  set->part = &fold->program->parts[part];
+  set->coder = tly_key_coder_new(set->part->distinct);
+  uint32_t word_count = 1 + tly_key_coder_word_count(set->coder);
+  for (uint32_t w = 0; w < word_count; w++)
+    set->words[w] = new_words();
+  set->table = tly_group_table_new(fold->program, part);
+  set->lookup = tly_group_lookup_new(set->table, word_count);
+}
+
+tly_fold *tly_fold_new(const struct tly_view_program *program) {
+  tly_fold *fold = tly_calloc(1, sizeof *fold);
+  fold->program = program;
+  fold->evaluator = tly_evaluator_new();
+  tly_arena_init(&fold->scratch);
+  fold->columns = tly_calloc(program->view->stream->column_count, sizeof *fold->columns);
+  make_keys(fold);
+  fold->feeds = tly_calloc(program->component_count, sizeof *fold->feeds);
+  for (uint32_t c = 0; c < program->component_count; c++)
+    add_to_feed(fold, c);
+  fold->set_count = program->part_count - 1;
+  fold->sets = tly_calloc(fold->set_count, sizeof *fold->sets);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    make_set(fold, s + 1, &fold->sets[s]);
+  return fold;
+}
+
+static void free_set(struct distinct_set *set) {
+  tly_group_lookup_free(set->lookup);
+  tly_group_table_free(set->table);
+  tly_key_coder_free(set->coder);
+  for (uint32_t w = 0; w < 1 + TLY_KEY_WORDS_MAX; w++)
+    tly_free(set->words[w]);
+}
+
+void tly_fold_free(tly_fold *fold) {
+  if (fold == NULL)
+    return;
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    free_set(&fold->sets[s]);
+  tly_free(fold->sets);
+  for (uint32_t f = 0; f < fold->feed_count; f++)
+    tly_free(fold->feeds[f].components);
+  tly_free(fold->feeds);
+  tly_group_lookup_free(fold->lookup);
+  tly_group_table_free(fold->table);
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    tly_key_coder_free(fold->coders[k]);
+  for (uint32_t w = 0; w < fold->word_count; w++)
+    tly_free(fold->words[w]);
+  tly_free(fold->words);
+  tly_free(fold->key_words);
+  tly_free(fold->coders);
+  tly_free(fold->keys);
+  tly_free(fold->columns);
+  tly_arena_free(&fold->scratch);
+  tly_evaluator_free(fold->evaluator);
+  tly_free(fold);
+}
+
+/* --- 1: evaluate ---------------------------------------------------------------------------------------------------------- */
+
+/* Rows [first, first + count) of `vector` as rows 0 .. count-1. */
+static struct tly_vector window_of(const struct tly_vector *vector, uint32_t first, uint32_t count) {
+  struct tly_vector window = *vector;
+  size_t size = tly_form_size(tly_type_form(vector->type));
+  TLY_ASSERT(!vector->is_constant && first + count <= vector->count);
+  window.count = count;
+  window.null = vector->null == NULL ? NULL : vector->null + first;
+  window.codes = vector->codes == NULL ? NULL : vector->codes + first;
+  if (vector->codes == NULL)
+    window.i64 = (int64_t *)(void *)((char *)vector->i64 + first * size);
+  return window;
+}
+
+static void take_columns(tly_fold *fold, const struct tly_event_batch *batch, uint32_t first, uint32_t count) {
+  for (uint32_t c = 0; c < batch->stream->column_count; c++) {
+    if (fold->program->column_used[c])
+      fold->columns[c] = window_of(&batch->columns[c], first, count);
+  }
+}
+
+static struct tly_rows filter_rows(tly_fold *fold, const struct tly_expr *condition, struct tly_rows rows) {
+  if (condition == NULL || rows.count == 0)
+    return rows;
+  struct tly_vector verdict;
+  tly_evaluate_node(fold->evaluator, condition, rows, &verdict);
+  return tly_evaluator_true_rows(fold->evaluator, &verdict, rows);
+}
+
+/* The rows of `rows` where `vector` is not NULL. */
+static struct tly_rows present_rows(tly_fold *fold, const struct tly_vector *vector, struct tly_rows rows) {
+  if (vector->null == NULL)
+    return rows;
+  if (vector->is_constant)
+    return vector->null[0] == 0 ? rows : (struct tly_rows){.list = rows.list, .count = 0};
+  uint32_t *list = tly_evaluator_list(fold->evaluator), count = 0;
+  TLY_EACH_ROW(rows, row) {
+    list[count] = row;
+    count += vector->null[row] == 0;
+  }
+  return (struct tly_rows){.list = list, .count = count};
+}
+
+/* `filter` and `argument` (or NULL) for `rows`: the argument's values and the rows that have one. */
+static struct tly_rows evaluate_pair(tly_fold *fold, const struct tly_expr *filter, const struct tly_expr *argument,
+                                     struct tly_rows rows, struct tly_vector *values) {
+  rows = filter_rows(fold, filter, rows);
+  if (argument == NULL)
+    return rows;
+  tly_evaluate_node(fold->evaluator, argument, rows, values);
+  return present_rows(fold, values, tly_evaluator_live(fold->evaluator, rows));
+}
+
+/* Everything that can raise, in written order; gives the rows that WHERE lets through and that did not raise. */
+static struct tly_rows evaluate_piece(tly_fold *fold, uint32_t count) {
+  const struct tly_view *view = fold->program->view;
+  struct tly_rows rows = filter_rows(fold, view->where, (struct tly_rows){.list = NULL, .count = count});
+  for (uint32_t k = 0; k < view->key_count; k++)
+    tly_evaluate_node(fold->evaluator, view->keys[k], rows, &fold->keys[k]);
+  for (uint32_t f = 0; f < fold->feed_count; f++) {
+    struct feed *feed = &fold->feeds[f];
+    feed->rows = evaluate_pair(fold, feed->filter, feed->argument, rows, &feed->values);
+    for (uint32_t c = 0; feed->argument != NULL && c < feed->component_count; c++)
+      tly_fold_check_summands(fold->evaluator, &fold->program->components[feed->components[c]], &feed->values,
+                              feed->rows);
+  }
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    struct distinct_set *set = &fold->sets[s];
+    set->rows = evaluate_pair(fold, set->part->filter, set->part->distinct, rows, &set->values);
+  }
+  return tly_evaluator_live(fold->evaluator, rows);
+}
+
+/* --- 2: code -------------------------------------------------------------------------------------------------------------- */
+
+/* Where tables have been cleared or given groups by others, words and numbers of before mean nothing now. */
+static void renew(tly_fold *fold) {
+  bool is_stale = fold->lookup != NULL && tly_group_lookup_is_stale(fold->lookup);
+  if (is_stale) {
+    for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+      tly_key_coder_clear(fold->coders[k]);
+    tly_group_lookup_reset(fold->lookup);
+  }
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    struct distinct_set *set = &fold->sets[s];
+    if (!is_stale && !tly_group_lookup_is_stale(set->lookup))
+      continue;
+    tly_key_coder_clear(set->coder);
+    tly_group_lookup_reset(set->lookup);
+  }
+}
+
+static size_t key_size(const tly_fold *fold, uint32_t row) {
+  size_t size = 0;
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    size += tly_key_coder_size(fold->coders[k], fold->key_words[k], row);
+  return size;
+}
+
+/* Only where an interned value is so large that several could make a key too long are sizes added up. */
+static bool has_large(const tly_fold *fold) {
+  size_t largest = 0;
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    largest += tly_key_coder_largest(fold->coders[k]);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    largest += tly_key_coder_largest(fold->sets[s].coder);
+  return largest > TLY_KEY_BYTES_MAX / 2;
+}
+
+static void raise_large_keys(tly_fold *fold, struct tly_rows rows) {
+  const char *words = "a group key is too long";
+  TLY_EACH_ROW(rows, row) {
+    if (key_size(fold, row) > TLY_KEY_BYTES_MAX)
+      tly_evaluator_raise(fold->evaluator, row, TLY_E_TOO_LARGE, words);
+  }
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    const struct distinct_set *set = &fold->sets[s];
+    TLY_EACH_ROW(set->rows, row) {
+      if (key_size(fold, row) + tly_key_coder_size(set->coder, set->words + 1, row) > TLY_KEY_BYTES_MAX)
+        tly_evaluator_raise(fold->evaluator, row, TLY_E_TOO_LARGE, words);
+    }
+  }
+}
+
+static struct tly_rows code_piece(tly_fold *fold, struct tly_rows rows) {
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    tly_key_coder_code(fold->coders[k], &fold->keys[k], rows, fold->key_words[k]);
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    struct distinct_set *set = &fold->sets[s];
+    set->rows = tly_evaluator_live(fold->evaluator, set->rows);
+    tly_key_coder_code(set->coder, &set->values, set->rows, set->words + 1);
+  }
+  if (has_large(fold)) {
+    raise_large_keys(fold, rows);
+    rows = tly_evaluator_live(fold->evaluator, rows);
+  }
+  return rows;
+}
+
+/* --- 3: look up ------------------------------------------------------------------------------------------------------------ */
+
+static void build_group_key(void *context, uint32_t row, struct tly_buffer *key) {
+  const tly_fold *fold = context;
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    tly_key_coder_append(fold->coders[k], fold->key_words[k], row, key);
+}
+
+/* The way of a view without GROUP BY. */
+static void find_only_group(tly_fold *fold, struct tly_rows rows) {
+  if (tly_group_table_count(fold->table) == 0)
+    (void)tly_group_table_group(fold->table, NULL, 0);
+  TLY_EACH_ROW(rows, row)
+    fold->groups[row] = 0;
+}
+
+/* The way of a key of one interned column: the n-th value is the n-th group. A word is new when its group is not there
+ * yet; since new words come in order, so do the groups. But where others have added groups to the table, numbers part,
+ * and the hash table takes over. */
+static bool words_are_groups(const tly_fold *fold) {
+  return fold->program->view->key_count == 1 && tly_key_coder_is_interned(fold->coders[0]) &&
+         !tly_group_table_is_indexed(fold->table);
+}
+
+static void find_by_word(tly_fold *fold, struct tly_rows rows) {
+  struct tly_buffer key = {0};
+  TLY_EACH_ROW(rows, row) {
+    uint32_t group = (uint32_t)fold->words[0][row];
+    fold->groups[row] = group;
+    if (group < tly_group_table_count(fold->table))
+      continue;
+    tly_buffer_clear(&key);
+    build_group_key(fold, row, &key);
+    uint32_t made = tly_group_table_group(fold->table, key.data, key.size);
+    TLY_ASSERT(made == group);
+  }
+  tly_buffer_free(&key);
+}
+
+static void find_groups(tly_fold *fold, struct tly_rows rows) {
+  if (has_large(fold)) /* a key that raised has a word and no group: words are not groups any more */
+    tly_group_table_index(fold->table);
+  if (fold->lookup == NULL)
+    find_only_group(fold, rows);
+  else if (words_are_groups(fold))
+    find_by_word(fold, rows);
+  else
+    tly_group_lookup_find(fold->lookup, fold->words, rows, build_group_key, fold, fold->groups);
+}
+
+struct set_row {
+  const tly_fold *fold;
+  const struct distinct_set *set;
+};
+
+static void build_set_key(void *context, uint32_t row, struct tly_buffer *key) {
+  const struct set_row *set_row = context;
+  struct tly_text group_key = tly_group_table_key(set_row->fold->table, set_row->fold->groups[row]);
+  tly_buffer_append(key, group_key.data, group_key.size);
+  tly_key_coder_append(set_row->set->coder, set_row->set->words + 1, row, key);
+}
+
+static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
+  uint32_t members[TLY_EVALUATE_ROWS];
+  struct set_row set_row = {.fold = fold, .set = set};
+  TLY_EACH_ROW(set->rows, row)
+    set->words[0][row] = fold->groups[row];
+  tly_group_lookup_find(set->lookup, set->words, set->rows, build_set_key, &set_row, members);
+}
+
+/* --- 4: apply, and the whole ------------------------------------------------------------------------------------------------ */
+
+static void apply_piece(tly_fold *fold, struct tly_rows rows) {
+  find_groups(fold, rows);
+  struct tly_state_column *states = tly_group_table_states(fold->table);
+  struct tly_arena *values = tly_group_table_values(fold->table);
+  for (uint32_t f = 0; f < fold->feed_count; f++) {
+    struct feed *feed = &fold->feeds[f];
+    feed->rows = tly_evaluator_live(fold->evaluator, feed->rows);
+    for (uint32_t c = 0; c < feed->component_count; c++) {
+      uint32_t number = feed->components[c];
+      tly_fold_apply(&fold->program->components[number], &states[number], &feed->values, feed->rows, fold->groups,
+                     values, &fold->scratch);
+    }
+  }
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    fold->sets[s].rows = tly_evaluator_live(fold->evaluator, fold->sets[s].rows);
+    add_to_set(fold, &fold->sets[s]);
+  }
+  tly_group_table_compact(fold->table);
+}
+
+static void report_set_aside(const tly_fold *fold, uint32_t first, uint32_t count, tly_set_aside_visit visit,
+                             void *context) {
+  if (visit == NULL || tly_evaluate_error_count(fold->evaluator) == 0)
+    return;
+  for (uint32_t row = 0; row < count; row++) {
+    const struct tly_row_error *error = tly_evaluate_error(fold->evaluator, row);
+    if (error != NULL)
+      visit(context, first + row, error);
+  }
+}
+
+static void fold_piece(tly_fold *fold, const struct tly_event_batch *batch, uint32_t first, uint32_t count,
+                       tly_set_aside_visit visit, void *context) {
+  tly_evaluator_reset(fold->evaluator);
+  tly_arena_reset(&fold->scratch);
+  take_columns(fold, batch, first, count);
+  struct tly_evaluate_input input = {.row_count = count, .columns = fold->columns};
+  tly_evaluate_begin(fold->evaluator, &input);
+  struct tly_rows rows = code_piece(fold, evaluate_piece(fold, count));
+  uint32_t set_aside = tly_evaluate_error_count(fold->evaluator);
+  if (rows.count > 0)
+    apply_piece(fold, rows);
+  report_set_aside(fold, first, count, visit, context);
+  fold->counts.folded += rows.count;
+  fold->counts.set_aside += set_aside;
+  fold->counts.filtered += count - rows.count - set_aside;
+  tly_evaluator_reset(fold->evaluator);
+}
+
+void tly_fold_batch(tly_fold *fold, const struct tly_event_batch *batch, tly_set_aside_visit visit, void *context) {
+  TLY_ASSERT(batch->stream->column_count == fold->program->view->stream->column_count);
+  renew(fold);
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    tly_key_coder_begin(fold->coders[k]);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    tly_key_coder_begin(fold->sets[s].coder);
+  for (uint32_t first = 0; first < batch->count; first += TLY_EVALUATE_ROWS) {
+    uint32_t left = batch->count - first;
+    fold_piece(fold, batch, first, left < TLY_EVALUATE_ROWS ? left : TLY_EVALUATE_ROWS, visit, context);
+  }
+  fold->given += batch->count;
+  check_invariants(fold);
+}
+
+tly_group_table *tly_fold_part(tly_fold *fold, uint32_t part) {
+  TLY_ASSERT(part < fold->program->part_count);
+  return part == 0 ? fold->table : fold->sets[part - 1].table;
+}
+
+struct tly_fold_counts tly_fold_counts(const tly_fold *fold) {
+  return fold->counts;
+}
+
+void tly_fold_clear(tly_fold *fold) {
+  tly_group_table_clear(fold->table);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    tly_group_table_clear(fold->sets[s].table);
+  fold->counts = (struct tly_fold_counts){.folded = 0};
+  fold->given = 0;
+}
+
+size_t tly_fold_bytes(const tly_fold *fold) {
+  size_t bytes = tly_group_table_bytes(fold->table);
+  if (fold->lookup != NULL)
+    bytes += tly_group_lookup_bytes(fold->lookup);
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    bytes += tly_key_coder_bytes(fold->coders[k]);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    bytes += tly_group_table_bytes(fold->sets[s].table) + tly_group_lookup_bytes(fold->sets[s].lookup) +
+             tly_key_coder_bytes(fold->sets[s].coder);
+  return bytes;
+}

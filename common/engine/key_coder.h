@@ -1,0 +1,41 @@
+/* common/engine/key_coder.h -- one column of a group key as machine words: equal words, equal values. Private to the
+ * engine wing.
+ *
+ * Integers and doubles are their own words (and a second word tells NULL, where NULL can be). Texts and wide numerics are
+ * interned: their word is the number of their first appearance, 0, 1, 2, ..., and NULL has a number like any other value.
+ * A dictionary code is looked up once and then remembered, across batches where the dictionary has an identity.
+ * The encoded key is made from words only for a new group.
+ * Thread: a coder belongs to one thread. */
+#ifndef TLY_ENGINE_KEY_CODER_H
+#define TLY_ENGINE_KEY_CODER_H
+
+#include "common/engine/kernel.h"
+
+enum { TLY_KEY_WORDS_MAX = 2 };
+
+typedef struct tly_key_coder tly_key_coder;
+
+/* The coder of the values of `expression`. */
+tly_key_coder *tly_key_coder_new(const struct tly_expr *expression);
+void tly_key_coder_free(tly_key_coder *coder);
+/* Forget all words. */
+void tly_key_coder_clear(tly_key_coder *coder);
+size_t tly_key_coder_bytes(const tly_key_coder *coder);
+/* 1, or 2 where NULL needs a word of its own. */
+uint32_t tly_key_coder_word_count(const tly_key_coder *coder);
+bool tly_key_coder_is_interned(const tly_key_coder *coder);
+/* How many interned values there are: words are smaller. */
+uint32_t tly_key_coder_count(const tly_key_coder *coder);
+/* Bytes of the largest encoded value since clear; 0 if it is not interned. */
+size_t tly_key_coder_largest(const tly_key_coder *coder);
+
+/* A new batch begins: dictionaries without identity are unknown again. */
+void tly_key_coder_begin(tly_key_coder *coder);
+/* words[w][row] for each row of `rows` and each word w of the column. */
+void tly_key_coder_code(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows,
+                        uint64_t *const *words);
+/* Append the encoded value of a row's words. */
+void tly_key_coder_append(const tly_key_coder *coder, uint64_t *const *words, uint32_t row, struct tly_buffer *key);
+size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t *const *words, uint32_t row);
+
+#endif
