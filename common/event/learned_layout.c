@@ -292,8 +292,7 @@ static inline bool literal_fits(const struct reader *reader, const uint8_t *lite
                                 const char *next) {
   if (next > reader->safe_end || (equal_bytes(literal, next) & step->first_bytes) != step->first_bytes)
     return false;
-  return step->literal_size <= CHUNK ||
-         rest_fits(reader, literal + CHUNK, step->literal_size - CHUNK, next + CHUNK);
+  return step->literal_size <= CHUNK || rest_fits(reader, literal + CHUNK, step->literal_size - CHUNK, next + CHUNK);
 }
 
 /* A string that leaves ASCII, or does not fit. As take_string. */
@@ -491,10 +490,8 @@ const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, con
                               struct tly_batch_writer *writer) {
   if (layouts->count == 0 || end - next <= MARGIN)
     return NULL;
-  struct reader reader = {.date_cache = &layouts->date_cache,
-                          .safe_end = end - MARGIN,
-                          .writer = writer,
-                          .row = writer->batch->count};
+  struct reader reader = {
+      .date_cache = &layouts->date_cache, .safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
   for (uint32_t i = 0; i < layouts->count; i++) {
     struct layout *layout = layouts->order[i];
     const char *behind = layout->step_count > 0 ? fit(layout, &reader, next) : NULL;

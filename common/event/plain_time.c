@@ -67,8 +67,7 @@ bool tly_plain_timestamp(const char *text, size_t size, bool with_zone, int64_t 
   int64_t days, seconds, fraction_us, offset_us;
   size_t fraction_size;
   if (size < 19 || (text[10] != 'T' && text[10] != ' ') || !tly_plain_date(text, &days) ||
-      !tly_plain_seconds(text + 11, &seconds) ||
-      !plain_fraction(text + 19, size - 19, &fraction_us, &fraction_size) ||
+      !tly_plain_seconds(text + 11, &seconds) || !plain_fraction(text + 19, size - 19, &fraction_us, &fraction_size) ||
       !plain_zone(text + 19 + fraction_size, size - 19 - fraction_size, &offset_us))
     return false;
   *microseconds = days * TLY_US_PER_DAY + seconds * TLY_US_PER_SECOND + fraction_us - (with_zone ? offset_us : 0);
