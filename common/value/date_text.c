@@ -263,13 +263,16 @@ static enum scan_result scan_special(struct scan scan) {
   return is_word(word, size, words) ? SCAN_NOT_SUPPORTED : SCAN_BAD_SYNTAX;
 }
 
-static bool is_in_range(const struct civil_time *time) {
+static bool is_date_in_range(const struct civil_time *time) {
   static const uint8_t days[] = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   if (time->year < 1 || time->month < 1 || time->month > 12 || time->day < 1 || time->day > days[time->month - 1])
     return false;
   bool is_leap = time->year % 4 == 0 && (time->year % 100 != 0 || time->year % 400 == 0);
-  if (time->month == 2 && time->day == 29 && !is_leap)
-    return false;
+  return is_leap || time->month != 2 || time->day != 29;
+}
+
+/* As far as 24:00:00 and :60. */
+static bool is_clock_in_range(const struct civil_time *time) {
   if (time->hour > 24 || time->minute > 59 || time->second > 60)
     return false;
   int64_t in_day_us = (((int64_t)time->hour * 60 + time->minute) * 60 + time->second) * TLY_US_PER_SECOND;
@@ -292,7 +295,10 @@ static enum scan_result scan_civil_time(const char *text, size_t size, struct ci
     if (result == SCAN_OK)
       result = scan_rest(&scan, time);
   }
-  return (result == SCAN_OK || result == SCAN_BAD_ZONE) && !is_in_range(time) ? SCAN_OUT_OF_RANGE : result;
+  bool is_readable = result == SCAN_OK || result == SCAN_BAD_ZONE; /* PostgreSQL looks at clock, zone, date in turn */
+  if ((is_readable && !is_clock_in_range(time)) || (result == SCAN_OK && !is_date_in_range(time)))
+    return SCAN_OUT_OF_RANGE;
+  return result;
 }
 
 static enum tly_status fail_scan(enum scan_result result, const char *type_name, const char *text, size_t size,
