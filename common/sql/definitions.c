@@ -1,0 +1,184 @@
+/* What the definitions of servers, streams and views have in common, and servers. */
+#include "common/sql/definitions.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+
+bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status) {
+  if (status == TLY_OK)
+    return true;
+  struct tly_resolver *resolver = &definitions->resolver;
+  bool has_position = resolver->error_location != TLY_LOCATION_NONE;
+  uint32_t offset = has_position ? definitions->piece_offset + resolver->error_location : definitions->piece_offset;
+  tly_diagnostics_add(definitions->diagnostics, definitions->file, definitions->text, true, offset,
+                      &definitions->error);
+  resolver->error_location = TLY_LOCATION_NONE;
+  return false;
+}
+
+void tly_definitions_add_broken(struct tly_definitions *definitions, const char *name) {
+  if (definitions->broken_count < sizeof definitions->broken / sizeof definitions->broken[0])
+    definitions->broken[definitions->broken_count++] = name;
+}
+
+bool tly_definitions_is_broken(const struct tly_definitions *definitions, const char *name) {
+  for (uint32_t i = 0; i < definitions->broken_count; i++)
+    if (strcmp(definitions->broken[i], name) == 0)
+      return true;
+  return false;
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------------ */
+
+/* Names that the product gives itself: stores, system relations, and the schemas of kept runs. */
+static bool is_reserved(const char *name) {
+  if (strncmp(name, "tally_", 6) == 0 || strncmp(name, "pg_", 3) == 0 || strncmp(name, "sqlite_", 7) == 0)
+    return true;
+  if (strncmp(name, "run_", 4) != 0 || name[4] == '\0')
+    return false;
+  return strspn(name + 4, "0123456789") == strlen(name + 4);
+}
+
+enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
+                                         const char **out) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  uint32_t location = tly_node_location(relation);
+  const char *name = tly_node_text(relation, "relname");
+  *out = NULL;
+  if (tly_node_has(relation, "schemaname"))
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "a schema before the name is not supported");
+  TLY_TRY(tly_resolver_expect(resolver, relation, "relname inh relpersistence"));
+  if (strcmp(tly_node_text(relation, "relpersistence"), "p") != 0)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "TEMPORARY and UNLOGGED are not supported");
+  if (is_reserved(name))
+    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,
+                       "the name \"%s\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ and a "
+                       "number",
+                       name);
+  if (tly_project_stream(definitions->project, name) != NULL || tly_project_view(definitions->project, name) != NULL)
+    return TLY_FAIL_AT(resolver, location, TLY_E_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
+  *out = tly_arena_copy(resolver->arena, name, strlen(name));
+  return TLY_OK;
+}
+
+/* ---- options ---------------------------------------------------------------------------------------------------------- */
+
+static enum tly_status unknown_option(struct tly_resolver *resolver, const char *name, const char *const *known,
+                                      uint32_t location) {
+  struct tly_suggestion suggestion = {.best = NULL};
+  char list[TLY_ERROR_HINT_SIZE] = "";
+  for (size_t i = 0; known[i] != NULL; i++) {
+    tly_suggest(&suggestion, name, known[i]);
+    size_t used = strlen(list);
+    (void)snprintf(list + used, sizeof list - used, "%s%s", i == 0 ? "" : ", ", known[i]);
+  }
+  (void)TLY_FAIL_AT(resolver, location, TLY_E_INVALID_PARAMETER, "invalid option \"%s\"", name);
+  if (suggestion.best != NULL)
+    tly_error_hint(resolver->error, "did you mean %s?", suggestion.best);
+  else
+    tly_error_hint(resolver->error, "options here: %s", known[0] == NULL ? "none" : list);
+  return TLY_E_INVALID_PARAMETER;
+}
+
+static bool is_known(const char *const *known, const char *name) {
+  for (size_t i = 0; known[i] != NULL; i++)
+    if (strcmp(known[i], name) == 0)
+      return true;
+  return false;
+}
+
+static enum tly_status read_option(struct tly_resolver *resolver, struct tly_node node, const char *const *known,
+                                   struct tly_option *out) {
+  const char *name = tly_node_text(node, "defname");
+  uint32_t location = tly_node_location(node);
+  TLY_TRY(tly_resolver_expect(resolver, node, "defname arg defaction"));
+  if (strcmp(tly_node_text(node, "defaction"), "DEFELEM_UNSPEC") != 0)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "ADD, SET and DROP of options are not supported");
+  if (!is_known(known, name))
+    return unknown_option(resolver, name, known, location);
+  const char *value = tly_node_string(tly_node_child(node, "arg"));
+  if (value == NULL)
+    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_PARAMETER, "option \"%s\" wants a text in single quotes",
+                       name);
+  out->name = tly_arena_copy(resolver->arena, name, strlen(name));
+  out->value = tly_arena_copy(resolver->arena, value, strlen(value));
+  out->location = location;
+  return TLY_OK;
+}
+
+enum tly_status tly_definitions_options(struct tly_definitions *definitions, struct tly_node node, const char *member,
+                                        const char *const *known, struct tly_option **out, uint32_t *count) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  uint32_t written = (uint32_t)tly_node_count(node, member);
+  *out = TLY_ARENA_ARRAY(resolver->arena, struct tly_option, written);
+  *count = 0;
+  for (uint32_t i = 0; i < written; i++) {
+    struct tly_option *option = &(*out)[*count];
+    TLY_TRY(read_option(resolver, tly_node_item(node, member, i), known, option));
+    if (tly_option_find(*out, *count, option->name) != NULL)
+      return TLY_FAIL_AT(resolver, option->location, TLY_E_DUPLICATE_OBJECT, "option \"%s\" provided more than once",
+                         option->name);
+    (*count)++;
+  }
+  return TLY_OK;
+}
+
+const struct tly_option *tly_option_find(const struct tly_option *options, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(options[i].name, name) == 0)
+      return &options[i];
+  return NULL;
+}
+
+/* ---- servers ---------------------------------------------------------------------------------------------------------- */
+
+static enum tly_status define_server(struct tly_definitions *definitions, struct tly_node node) {
+  struct tly_project *project = definitions->project;
+  struct tly_resolver *resolver = &definitions->resolver;
+  static const char *const known[] = {"bootstrap_servers", NULL};
+  struct tly_server server = {.name = tly_node_text(node, "servername"), .wrapper = tly_node_text(node, "fdwname")};
+  TLY_TRY(tly_resolver_expect(resolver, node, "servername fdwname options"));
+  for (uint32_t i = 0; i < project->server_count; i++)
+    if (strcmp(project->servers[i].name, server.name) == 0)
+      return TLY_FAIL_AT(resolver, 0, TLY_E_DUPLICATE_OBJECT, "server \"%s\" already exists", server.name);
+  if (strcmp(server.wrapper, "kafka") != 0) {
+    (void)TLY_FAIL_AT(resolver, 0, TLY_E_UNDEFINED_OBJECT, "foreign-data wrapper \"%s\" does not exist",
+                      server.wrapper);
+    tly_error_hint(resolver->error, "the wrapper is kafka; the built-in server embedded needs no definition");
+    return TLY_E_UNDEFINED_OBJECT;
+  }
+  TLY_TRY(tly_definitions_options(definitions, node, "options", known, &server.options, &server.option_count));
+  if (tly_option_find(server.options, server.option_count, "bootstrap_servers") == NULL)
+    return TLY_FAIL_AT(resolver, 0, TLY_E_INVALID_PARAMETER,
+                       "server \"%s\" needs OPTIONS (bootstrap_servers 'host:port,...')", server.name);
+  if (project->server_count == TLY_STREAMS_MAX)
+    return TLY_FAIL_AT(resolver, 0, TLY_E_TOO_MANY, "more than %d servers", TLY_STREAMS_MAX);
+  server.name = tly_arena_copy(resolver->arena, server.name, strlen(server.name));
+  server.wrapper = "kafka";
+  project->servers[project->server_count++] = server;
+  return TLY_OK;
+}
+
+void tly_define_server(struct tly_definitions *definitions, struct tly_node node) {
+  (void)tly_definitions_report(definitions, define_server(definitions, node));
+}
+
+/* ---- statements ------------------------------------------------------------------------------------------------------- */
+
+void tly_define_statement(struct tly_definitions *definitions, struct tly_node statement) {
+  if (tly_node_is(statement, "CreateForeignServerStmt")) {
+    tly_define_server(definitions, statement);
+  } else if (tly_node_is(statement, "CreateForeignTableStmt")) {
+    tly_define_stream(definitions, statement);
+  } else if (tly_node_is(statement, "CreateTableAsStmt") &&
+             strcmp(tly_node_text(statement, "objtype"), "OBJECT_MATVIEW") == 0) {
+    tly_define_view(definitions, statement);
+  } else {
+    (void)TLY_FAIL_AT(&definitions->resolver, 0, TLY_E_NOT_SUPPORTED, "this statement does not belong in a project");
+    tly_error_hint(&definitions->error,
+                   "a project has CREATE SERVER, CREATE FOREIGN TABLE and CREATE MATERIALIZED VIEW");
+    (void)tly_definitions_report(definitions, TLY_E_NOT_SUPPORTED);
+  }
+}

@@ -1,0 +1,43 @@
+/* common/sql/definitions.h -- inside the front end: the statements of a project, one at a time, all problems reported.
+ *
+ * Path of an event: project.c (files, pieces) -> [definitions] -> servers, streams, views of the project.
+ * Thread: belongs to one thread, on a large stack. */
+#ifndef TLY_SQL_DEFINITIONS_H
+#define TLY_SQL_DEFINITIONS_H
+
+#include "common/sql/resolve.h"
+
+/* A project while it is read. */
+struct tly_definitions {
+  struct tly_project *project;
+  struct tly_diagnostics *diagnostics;
+  const char *file, *text; /* of the file being read; terminated, in the project's arena */
+  uint32_t piece_offset;   /* of the statement being read in it */
+  struct tly_resolver resolver;
+  struct tly_error error;
+  const char *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX]; /* names whose definition failed: no second error for their use */
+  uint32_t broken_count;
+};
+
+/* One CREATE statement. Problems go to the diagnostics. */
+void tly_define_statement(struct tly_definitions *definitions, struct tly_node statement);
+void tly_define_server(struct tly_definitions *definitions, struct tly_node node);
+void tly_define_stream(struct tly_definitions *definitions, struct tly_node node);
+void tly_define_view(struct tly_definitions *definitions, struct tly_node node);
+
+/* Hand the resolver's error to the diagnostics when `status` is one; false then. */
+bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status);
+/* The use of a name whose own definition failed is no further problem. */
+void tly_definitions_add_broken(struct tly_definitions *definitions, const char *name);
+bool tly_definitions_is_broken(const struct tly_definitions *definitions, const char *name);
+/* The name of the relation a statement creates: plain, not taken, not reserved. */
+TLY_CHECK enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
+                                                   const char **out);
+/* OPTIONS (name 'text', ...) or WITH (name = 'text', ...) of `node`. Names must be among `known` (up to NULL), once. */
+TLY_CHECK enum tly_status tly_definitions_options(struct tly_definitions *definitions, struct tly_node node,
+                                                  const char *member, const char *const *known,
+                                                  struct tly_option **out, uint32_t *count);
+/* The option's value, or NULL. */
+const struct tly_option *tly_option_find(const struct tly_option *options, uint32_t count, const char *name);
+
+#endif

@@ -1,0 +1,40 @@
+/* common/sql/parse.h -- SQL text into PostgreSQL's own parse tree, by libpg_query, behind every guard it needs.
+ *
+ * Path of an event: definitions and queries -> [parse] -> node.h -> resolve -> typed tree.
+ * Thread: any, but parse on a large stack (tly_sql_on_large_stack): neither the grammar nor the tree's writer and reader
+ * guard their recursion. */
+#ifndef TLY_SQL_PARSE_H
+#define TLY_SQL_PARSE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/arena.h"
+#include "common/base/error.h"
+
+struct json_t;
+
+/* Run work(argument) to its end in a thread of its own with an 8 MB stack. Fails only when there is no thread to have. */
+TLY_CHECK enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), void *argument,
+                                                 struct tly_error *error);
+
+/* The parse tree of `sql` as jansson's tree: an object whose member "stmts" lists the statements. The caller owns *out
+ * (tly_sql_tree_free). On failure *error_offset is the byte the error stands at, or UINT32_MAX. Refused: more than
+ * TLY_SQL_BYTES_MAX (54000), invalid UTF-8 and NUL (22021), syntax (42601), deeper nesting than 2048 levels of JSON,
+ * which is about a thousand nested expressions (54001). Every location in the tree is a byte offset in `sql`. */
+TLY_CHECK enum tly_status tly_sql_parse(const char *sql, size_t size, struct json_t **out, uint32_t *error_offset,
+                                        struct tly_error *error);
+void tly_sql_tree_free(struct json_t *tree);
+
+/* One statement of a file of several: where it begins and how long it is (without its semicolon). */
+struct tly_sql_piece {
+  uint32_t offset, size;
+};
+
+/* Cut a file at the semicolons that end statements. The pieces live in `arena`. Fails on what the scanner cannot read
+ * (a string without an end); *error_offset as above. */
+TLY_CHECK enum tly_status tly_sql_split(const char *sql, size_t size, struct tly_arena *arena,
+                                        struct tly_sql_piece **pieces, uint32_t *count, uint32_t *error_offset,
+                                        struct tly_error *error);
+
+#endif

@@ -1,0 +1,185 @@
+/* Reading a project: files in name order, each cut into statements, each statement parsed and defined on its own, so
+ * that a slip in one does not hide the next. */
+#include "common/sql/project.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/file.h"
+#include "common/base/memory.h"
+#include "common/sql/definitions.h"
+#include "common/sql/parse.h"
+
+static struct tly_project *new_project(void) {
+  struct tly_project *project = tly_calloc(1, sizeof *project);
+  tly_arena_init(&project->arena);
+  /* Views point to streams and streams to servers: the arrays never move. */
+  project->servers = TLY_ARENA_ARRAY(&project->arena, struct tly_server, TLY_STREAMS_MAX);
+  project->streams = TLY_ARENA_ARRAY(&project->arena, struct tly_stream, TLY_STREAMS_MAX);
+  project->views = TLY_ARENA_ARRAY(&project->arena, struct tly_view, TLY_VIEWS_MAX);
+  project->servers[project->server_count++] = (struct tly_server){.name = "embedded", .wrapper = "embedded"};
+  return project;
+}
+
+void tly_project_free(struct tly_project *project) {
+  if (project == NULL)
+    return;
+  tly_arena_free(&project->arena);
+  tly_free(project);
+}
+
+const struct tly_stream *tly_project_stream(const struct tly_project *project, const char *name) {
+  for (uint32_t i = 0; i < project->stream_count; i++)
+    if (strcmp(project->streams[i].name, name) == 0)
+      return &project->streams[i];
+  return NULL;
+}
+
+const struct tly_view *tly_project_view(const struct tly_project *project, const char *name) {
+  for (uint32_t i = 0; i < project->view_count; i++)
+    if (strcmp(project->views[i].name, name) == 0)
+      return &project->views[i];
+  return NULL;
+}
+
+/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+
+/* Past white space and comments, so that "the statement" begins at its first word. */
+static const char *skip_blank(const char *at, const char *end) {
+  for (;;) {
+    while (at < end && strchr(" \t\r\n\f\v", *at) != NULL)
+      at++;
+    if (end - at >= 2 && at[0] == '-' && at[1] == '-') {
+      while (at < end && *at != '\n')
+        at++;
+    } else if (end - at >= 2 && at[0] == '/' && at[1] == '*') {
+      int depth = 0;
+      do {
+        bool opens = end - at >= 2 && at[0] == '/' && at[1] == '*';
+        bool closes = end - at >= 2 && at[0] == '*' && at[1] == '/';
+        depth += opens ? 1 : closes ? -1 : 0;
+        at += opens || closes ? 2 : 1;
+      } while (at < end && depth > 0);
+    } else {
+      return at;
+    }
+  }
+}
+
+static void define_piece(struct tly_definitions *definitions, struct tly_sql_piece piece) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  const char *end = definitions->text + piece.offset + piece.size;
+  const char *start = skip_blank(definitions->text + piece.offset, end);
+  struct json_t *tree;
+  if (start == end)
+    return;
+  definitions->piece_offset = (uint32_t)(start - definitions->text);
+  resolver->sql = start;
+  resolver->sql_size = (size_t)(end - start);
+  enum tly_status status =
+      tly_sql_parse(resolver->sql, resolver->sql_size, &tree, &resolver->error_location, resolver->error);
+  if (!tly_definitions_report(definitions, status))
+    return;
+  for (size_t i = 0; i < tly_tree_statement_count(tree); i++)
+    tly_define_statement(definitions, tly_tree_statement(tree, i));
+  tly_sql_tree_free(tree);
+}
+
+static void define_text(struct tly_definitions *definitions, const char *file, const char *text, size_t size) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  struct tly_sql_piece *pieces;
+  uint32_t count;
+  definitions->file = tly_arena_copy(resolver->arena, file, strlen(file));
+  definitions->text = tly_arena_copy(resolver->arena, text, size);
+  definitions->piece_offset = 0;
+  enum tly_status status = tly_sql_split(definitions->text, size, resolver->arena, &pieces, &count,
+                                         &resolver->error_location, resolver->error);
+  if (!tly_definitions_report(definitions, status))
+    return;
+  for (uint32_t i = 0; i < count; i++)
+    define_piece(definitions, pieces[i]);
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------ */
+
+/* A problem of a whole file, or of the folder. */
+static void report_file(struct tly_definitions *definitions, const char *file) {
+  tly_diagnostics_add(definitions->diagnostics, file, "", false, 0, &definitions->error);
+}
+
+static void define_file(struct tly_definitions *definitions, const char *folder, const char *name) {
+  struct tly_buffer content = {.data = NULL};
+  char *path = tly_arena_print(definitions->resolver.arena, "%s/%s", folder, name);
+  if (tly_file_read(path, TLY_DEFINITION_BYTES_MAX, &content, &definitions->error) != TLY_OK)
+    report_file(definitions, path);
+  else
+    define_text(definitions, path, tly_buffer_text(&content), content.size);
+  tly_buffer_free(&content);
+}
+
+static void define_folder(struct tly_definitions *definitions, const char *folder) {
+  char **names;
+  size_t count;
+  if (tly_file_list(folder, ".sql", &names, &count, &definitions->error) != TLY_OK) {
+    report_file(definitions, folder);
+    return;
+  }
+  if (count == 0) {
+    (void)TLY_FAIL(&definitions->error, TLY_E_CONFIG, "no *.sql file in the project folder");
+    report_file(definitions, folder);
+  }
+  for (size_t i = 0; i < count; i++)
+    define_file(definitions, folder, names[i]);
+  tly_file_list_free(names, count);
+}
+
+/* ---- in a thread with a large stack ----------------------------------------------------------------------------------- */
+
+struct load {
+  struct tly_definitions *definitions;
+  const char *folder;     /* or */
+  const char *file, *text;
+};
+
+static void load_main(void *argument) {
+  const struct load *load = argument;
+  if (load->folder != NULL)
+    define_folder(load->definitions, load->folder);
+  else
+    define_text(load->definitions, load->file, load->text, strlen(load->text));
+}
+
+static enum tly_status read_project(struct load *load, struct tly_diagnostics *diagnostics,
+                                    struct tly_project **out) {
+  struct tly_definitions *definitions = tly_calloc(1, sizeof *definitions);
+  uint32_t before = diagnostics->count;
+  load->definitions = definitions;
+  definitions->project = new_project();
+  definitions->diagnostics = diagnostics;
+  definitions->resolver = (struct tly_resolver){.arena = &definitions->project->arena,
+                                                .project = definitions->project,
+                                                .error = &definitions->error,
+                                                .error_location = TLY_LOCATION_NONE,
+                                                .is_view = true};
+  if (tly_sql_on_large_stack(load_main, load, &definitions->error) != TLY_OK)
+    report_file(definitions, load->folder != NULL ? load->folder : load->file);
+  *out = definitions->project;
+  tly_free(definitions);
+  if (diagnostics->count == before)
+    return TLY_OK;
+  tly_project_free(*out);
+  *out = NULL;
+  return diagnostics->items[before].status;
+}
+
+enum tly_status tly_project_load(const char *folder, struct tly_diagnostics *diagnostics, struct tly_project **out) {
+  struct load load = {.folder = folder};
+  return read_project(&load, diagnostics, out);
+}
+
+enum tly_status tly_project_parse(const char *file, const char *text, struct tly_diagnostics *diagnostics,
+                                  struct tly_project **out) {
+  struct load load = {.file = file, .text = text};
+  return read_project(&load, diagnostics, out);
+}

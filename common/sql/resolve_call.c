@@ -1,0 +1,178 @@
+/* Function calls: which of the catalogue's functions, which aggregate, which window function. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/assert.h"
+#include "common/sql/resolve.h"
+
+/* Functions of PostgreSQL that people reach for and that are not here: refused by name, not unknown. */
+static const char *const refused_functions[] = {
+    "age", "array_agg", "array_length", "array_to_string", "ascii", "asin", "acos", "atan", "atan2", "bit_and", "bit_or",
+    "bit_xor", "cbrt", "chr", "clock_timestamp", "concat", "concat_ws", "corr", "cos", "cot", "covar_pop",
+    "covar_samp", "current_database", "current_schema", "current_setting", "date_part", "decode", "degrees", "div",
+    "encode", "exp", "factorial", "format", "gcd", "gen_random_uuid", "generate_series", "grouping", "initcap",
+    "isfinite", "json_agg", "json_build_object", "json_object_agg", "jsonb_agg", "justify_days", "justify_hours",
+    "justify_interval", "lcm", "ln", "log", "log10", "lpad", "make_date", "make_interval", "make_timestamp",
+    "make_timestamptz", "md5", "min_scale", "mode", "octet_length", "bit_length", "overlay", "percentile_cont",
+    "percentile_disc", "pg_sleep", "pi", "position", "power", "pow", "quote_ident", "quote_literal", "radians", "random",
+    "regexp_count", "regexp_instr", "regexp_like", "regexp_match", "regexp_matches", "regexp_replace",
+    "regexp_split_to_array", "regexp_substr", "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2",
+    "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "repeat", "replace", "reverse", "row_to_json", "rpad", "scale",
+    "setseed", "sha256", "sign", "sin", "split_part", "sqrt", "starts_with", "string_agg", "string_to_array", "strpos",
+    "tan", "timeofday", "timezone", "to_char", "to_date", "to_hex", "to_json", "to_jsonb", "to_number", "to_timestamp",
+    "translate", "trim_scale", "trunc", "unnest", "version", "width_bucket", "xmlagg", "range_agg", "any_value",
+    "like_escape", "normalize", "substring_similar", "overlaps", "is_normalized", "jsonb_build_object"};
+
+static void print_types(char *out, size_t size, struct tly_expr *const *arguments, uint32_t count) {
+  size_t used = 0;
+  out[0] = '\0';
+  for (uint32_t i = 0; i < count && used < size; i++) {
+    int written =
+        snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", tly_type_name(arguments[i]->type));
+    used += written > 0 ? (size_t)written : 0;
+  }
+}
+
+static void suggest_functions(const char *name, struct tly_suggestion *suggestion) {
+  for (size_t i = 0; i < tly_catalog_function_count; i++)
+    tly_suggest(suggestion, name, tly_catalog_functions[i].name);
+  for (size_t i = 0; i < tly_catalog_aggregate_count; i++)
+    tly_suggest(suggestion, name, tly_catalog_aggregates[i].name);
+  tly_suggest(suggestion, name, "count");
+}
+
+enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const char *name,
+                                        struct tly_expr *const *arguments, uint32_t count, bool is_ambiguous,
+                                        uint32_t location) {
+  for (size_t i = 0; i < sizeof refused_functions / sizeof refused_functions[0]; i++)
+    if (strcmp(refused_functions[i], name) == 0)
+      return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "function %s is not supported", name);
+  char types[256];
+  print_types(types, sizeof types, arguments, count);
+  enum tly_status status = is_ambiguous ? TLY_E_AMBIGUOUS_FUNCTION : TLY_E_UNDEFINED_FUNCTION;
+  (void)TLY_FAIL_AT(resolver, location, status, "function %s(%s) %s", name, types,
+                    is_ambiguous ? "is not unique" : "does not exist");
+  struct tly_suggestion suggestion = {.best = NULL};
+  suggest_functions(name, &suggestion);
+  if (is_ambiguous)
+    tly_error_hint(resolver->error,
+                   "Could not choose a best candidate function. You might need to add explicit type casts.");
+  else if (suggestion.best != NULL && suggestion.distance > 0)
+    tly_error_hint(resolver->error, "did you mean %s?", suggestion.best);
+  else
+    tly_error_hint(resolver->error, "No function matches the given name and argument types. You might need to add "
+                                    "explicit type casts.");
+  return status;
+}
+
+static enum tly_status function_name(struct tly_resolver *resolver, struct tly_node node, const char **name) {
+  size_t parts = tly_node_count(node, "funcname");
+  *name = tly_node_string(tly_node_item(node, "funcname", parts - 1));
+  const char *schema = parts == 2 ? tly_node_string(tly_node_item(node, "funcname", 0)) : "pg_catalog";
+  if (parts > 2 || strcmp(schema, "pg_catalog") != 0)
+    return TLY_FAIL_AT(resolver, tly_node_location(node), TLY_E_UNDEFINED_FUNCTION, "function %s.%s does not exist",
+                       schema, *name);
+  return TLY_OK;
+}
+
+/* date(x), text(x), int4(x): a type's name called like a function is the cast, where there is one. */
+static bool is_cast_call(const char *name, struct tly_expr *const *arguments, uint32_t count) {
+  enum tly_type_id target = tly_type_of_function_name(name);
+  if (count != 1 || target == TLY_TYPE_UNKNOWN || target == TLY_TYPE_INTERVAL)
+    return false;
+  return tly_coerce_can(arguments[0]->type.id, target, TLY_COERCION_EXPLICIT);
+}
+
+/* Fields and units that depend on more than the value, or that we do not compute. */
+static enum tly_status check_date_part(struct tly_resolver *resolver, const char *name,
+                                       const struct tly_expr *argument) {
+  if (!tly_expr_is_constant(argument) || argument->constant.is_null || strcmp(name, "extract") != 0)
+    return TLY_OK;
+  struct tly_text field = argument->constant.text;
+  static const char *const refused[] = {"julian", "timezone", "timezone_hour", "timezone_minute"};
+  for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
+    if (field.size == strlen(refused[i]) && strncasecmp(field.data, refused[i], field.size) == 0)
+      return TLY_FAIL_AT(resolver, argument->location, TLY_E_NOT_SUPPORTED, "extract(%s) is not supported",
+                         refused[i]);
+  return TLY_OK;
+}
+
+static enum tly_status check_refused_form(struct tly_resolver *resolver, const char *name, uint32_t count,
+                                          uint32_t location) {
+  if (strcmp(name, "date_trunc") == 0 && count == 3)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc with a time zone is not supported");
+  return TLY_OK;
+}
+
+/* timestamptz AT TIME ZONE 'UTC' and back, which in a UTC session keeps the instant; other zones are refused. */
+static enum tly_status resolve_at_time_zone(struct tly_resolver *resolver, struct tly_expr **arguments,
+                                            uint32_t location, struct tly_expr **out) {
+  const struct tly_expr *zone = arguments[0];
+  bool is_utc = tly_expr_is_constant(zone) && tly_expr_is_unknown(zone) && !zone->constant.is_null &&
+                zone->constant.text.size == 3 && strncasecmp(zone->constant.text.data, "UTC", 3) == 0;
+  if (!is_utc)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "AT TIME ZONE is supported for 'UTC' only");
+  enum tly_type_id source = arguments[1]->type.id;
+  bool gives_zone = source == TLY_TYPE_TIMESTAMP;
+  if (source != TLY_TYPE_TIMESTAMP && source != TLY_TYPE_TIMESTAMPTZ) {
+    if (!tly_coerce_can(source, TLY_TYPE_TIMESTAMPTZ, TLY_COERCION_IMPLICIT))
+      return tly_resolve_no_function(resolver, "pg_catalog.timezone", arguments, 2, false, location);
+    TLY_TRY(tly_coerce_implicit(resolver, TLY_TYPE_TIMESTAMPTZ, &arguments[1]));
+  }
+  *out = arguments[1];
+  return tly_coerce_cast(resolver, TLY_TYPE_OF(gives_zone ? TLY_TYPE_TIMESTAMPTZ : TLY_TYPE_TIMESTAMP), false,
+                         location, out);
+}
+
+static enum tly_status resolve_function(struct tly_resolver *resolver, const char *name, struct tly_expr **arguments,
+                                        uint32_t count, uint32_t location, struct tly_expr **out) {
+  enum tly_type_id types[TLY_CATALOG_ARGUMENTS_MAX] = {TLY_TYPE_UNKNOWN};
+  bool is_ambiguous = false;
+  size_t row = SIZE_MAX;
+  TLY_TRY(check_refused_form(resolver, name, count, location));
+  if (count <= TLY_CATALOG_ARGUMENTS_MAX) {
+    for (uint32_t i = 0; i < count; i++)
+      types[i] = arguments[i]->type.id;
+    row = tly_overload_function(name, types, count, &is_ambiguous);
+  }
+  if (row == SIZE_MAX && is_cast_call(name, arguments, count)) {
+    *out = arguments[0];
+    return tly_coerce_cast(resolver, TLY_TYPE_OF(tly_type_of_function_name(name)), false, location, out);
+  }
+  if (row == SIZE_MAX)
+    return tly_resolve_no_function(resolver, name, arguments, count, is_ambiguous, location);
+  const struct tly_catalog_function *function = &tly_catalog_functions[row];
+  for (uint32_t i = 0; i < count; i++)
+    TLY_TRY(tly_coerce_implicit(resolver, function->arguments[i], &arguments[i]));
+  TLY_TRY(check_date_part(resolver, name, arguments[0]));
+  *out = tly_expr_call(resolver, function->kernel, TLY_TYPE_OF(function->result), location, arguments, count);
+  return TLY_OK;
+}
+
+enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
+  const char *name;
+  uint32_t location = tly_node_location(node);
+  TLY_TRY(function_name(resolver, node, &name));
+  if (tly_resolve_is_window_function(name))
+    return tly_resolve_window(resolver, node, name, out);
+  if (tly_overload_aggregate_exists(name))
+    return tly_node_has(node, "over") ? tly_resolve_window(resolver, node, name, out)
+                                      : tly_resolve_aggregate(resolver, node, name, out);
+  struct tly_expr **arguments;
+  uint32_t count;
+  TLY_TRY(tly_resolve_list(resolver, node, "args", &arguments, &count));
+  if (strcmp(name, "timezone") == 0 && count == 2)
+    return resolve_at_time_zone(resolver, arguments, location, out);
+  bool is_known = tly_overload_function_exists(name) || tly_type_of_function_name(name) != TLY_TYPE_UNKNOWN;
+  if (!is_known)
+    return tly_resolve_no_function(resolver, name, arguments, count, false, location);
+  static const char *const aggregate_only[] = {"agg_star", "agg_distinct", "agg_order", "agg_filter", "over"};
+  static const char *const words[] = {"(*)", "DISTINCT", "ORDER BY", "FILTER", "OVER"};
+  for (size_t i = 0; i < sizeof aggregate_only / sizeof aggregate_only[0]; i++)
+    if (tly_node_has(node, aggregate_only[i]))
+      return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE,
+                         "%s specified, but %s is not an aggregate function", words[i], name);
+  TLY_TRY(tly_resolver_expect(resolver, node, "funcname args funcformat"));
+  return resolve_function(resolver, name, arguments, count, location, out);
+}
