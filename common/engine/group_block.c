@@ -178,7 +178,7 @@ static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, stru
                                  struct tly_error *error) {
   uint32_t *shared = TLY_ARENA_ARRAY(&slice->arena, uint32_t, count);
   slice->keys = TLY_ARENA_ARRAY(&slice->arena, struct tly_text, count);
-  uint64_t total;
+  uint64_t total = 0;
   TLY_TRY(read_key_sizes(cursor, count, shared, slice->keys, &total, error));
   char *place = tly_arena_alloc(&slice->arena, total);
   for (uint32_t row = 0; row < count; row++) {
