@@ -1,0 +1,173 @@
+#include "batch_layer/recompute_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+
+extern char **environ;
+
+enum { ARGUMENT_COUNT = 8, READ_BYTES = 4096, SAID_BYTES_MAX = TLY_LINE_BYTES_MAX };
+
+/* Between fork and exec only calls that are safe after a fork: the parent has one thread, but its locks may be any. */
+static _Noreturn void become(const char *program, char **arguments, char **environment, int out) {
+  int null = open("/dev/null", O_RDONLY);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* at once, not only when it comes to its own set-up */
+  if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+    _exit(127);
+  execve(program, arguments, environment);
+  _exit(127);
+}
+
+/* Our environment, with the number of threads that the settings give in place of its own. */
+static char **child_environment(const struct tly_settings *settings, char *threads, size_t threads_size) {
+  size_t count = 0, kept = 0;
+  while (environ[count] != NULL)
+    count++;
+  char **environment = calloc(count + 2, sizeof(char *));
+  TLY_ASSERT(environment != NULL);
+  for (size_t i = 0; i < count; i++)
+    if (strncmp(environ[i], "TALLY_RECOMPUTE_THREADS=", 24) != 0 && strncmp(environ[i], "TALLY_READY_FD=", 15) != 0)
+      environment[kept++] = environ[i];
+  snprintf(threads, threads_size, "TALLY_RECOMPUTE_THREADS=%d", settings->recompute_threads);
+  environment[kept] = threads;
+  return environment;
+}
+
+enum tly_status tly_recompute_child_start(struct tly_recompute_child *child, const struct tly_settings *settings,
+                                          int64_t run, struct tly_error *error) {
+  int ends[2];
+  char number[24], threads[48];
+  memset(child, 0, sizeof *child);
+  child->run = run;
+  snprintf(number, sizeof number, "%" PRId64, run);
+  const char *arguments[ARGUMENT_COUNT] = {
+      settings->program, "recompute-child", "--data", settings->directory, "--run", number, settings->project};
+  if (pipe2(ends, O_CLOEXEC) != 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make a pipe");
+  char **environment = child_environment(settings, threads, sizeof threads);
+  child->process = fork();
+  if (child->process == 0)
+    become(settings->program, (char **)(void *)arguments, environment, ends[1]);
+  free(environment);
+  close(ends[1]);
+  child->fd = ends[0];
+  if (child->process < 0) {
+    child->process = 0;
+    close(child->fd);
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not start the recompute of run %" PRId64, run);
+  }
+  TLY_ASSERT(fcntl(child->fd, F_SETFL, O_NONBLOCK) == 0);
+  return TLY_OK;
+}
+
+/* ---- what it says -------------------------------------------------------------------------------------------------
+ */
+
+static enum tly_status status_of_sqlstate(const char *sqlstate) {
+  for (int status = 1; status < TLY_STATUS_COUNT; status++)
+    if (sqlstate != NULL && strcmp(tly_status_sqlstate((enum tly_status)status), sqlstate) == 0)
+      return (enum tly_status)status;
+  return TLY_E_INTERNAL;
+}
+
+static void take_line(struct tly_recompute_child *child, const char *line, size_t size,
+                      void (*progress)(void *, const char *, int64_t, int64_t), void *context) {
+  json_t *root = json_loadb(line, size, 0, NULL);
+  const json_t *failure = json_object_get(root, "error");
+  const char *stage = json_string_value(json_object_get(root, "stage"));
+  const char *message = json_string_value(json_object_get(failure, "message"));
+  if (stage != NULL) {
+    progress(context, stage, json_integer_value(json_object_get(root, "done")),
+             json_integer_value(json_object_get(root, "all")));
+  } else if (message != NULL) {
+    child->has_error = true;
+    (void)TLY_FAIL(&child->error, status_of_sqlstate(json_string_value(json_object_get(failure, "sqlstate"))), "%s",
+                   message);
+  } else {
+    child->has_manifest = tly_run_hash_parse(json_string_value(json_object_get(root, "manifest")), &child->manifest);
+  }
+  json_decref(root);
+}
+
+static void take_lines(struct tly_recompute_child *child, void (*progress)(void *, const char *, int64_t, int64_t),
+                       void *context) {
+  const uint8_t *end;
+  while (child->said.size > 0 && (end = memchr(child->said.data, '\n', child->said.size)) != NULL) {
+    size_t size = (size_t)(end - child->said.data);
+    take_line(child, (const char *)child->said.data, size, progress, context);
+    tly_buffer_consume(&child->said, size + 1);
+  }
+}
+
+static void forget(struct tly_recompute_child *child) {
+  close(child->fd);
+  tly_buffer_free(&child->said);
+  child->process = 0;
+  child->fd = -1;
+}
+
+/* It has closed its end: see how it ended. */
+static enum tly_status conclude(struct tly_recompute_child *child, struct tly_error *error) {
+  int how = 0;
+  while (waitpid(child->process, &how, 0) < 0 && errno == EINTR)
+    continue;
+  forget(child);
+  if (WIFEXITED(how) && WEXITSTATUS(how) == 0 && child->has_manifest)
+    return TLY_OK;
+  if (child->has_error) {
+    if (error != NULL)
+      *error = child->error;
+    return child->error.status;
+  }
+  if (WIFSIGNALED(how))
+    return TLY_FAIL(error, TLY_E_INTERNAL, "the recompute was ended by signal %d (%s)", WTERMSIG(how),
+                    strsignal(WTERMSIG(how)));
+  return TLY_FAIL(error, TLY_E_INTERNAL, "the recompute ended with status %d without a word", WEXITSTATUS(how));
+}
+
+enum tly_status tly_recompute_child_read(struct tly_recompute_child *child,
+                                         void (*progress)(void *context, const char *stage, int64_t done, int64_t all),
+                                         void *context, bool *ended, struct tly_error *error) {
+  *ended = false;
+  TLY_ASSERT(child->process > 0);
+  for (;;) {
+    ssize_t count = read(child->fd, tly_buffer_reserve(&child->said, READ_BYTES), READ_BYTES);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0 && errno == EAGAIN)
+      return TLY_OK;
+    if (count <= 0)
+      break;
+    child->said.size += (size_t)count;
+    take_lines(child, progress, context);
+    if (child->said.size > SAID_BYTES_MAX)
+      break; /* not a child of ours */
+  }
+  *ended = true;
+  if (child->said.size > SAID_BYTES_MAX)
+    kill(child->process, SIGKILL);
+  return conclude(child, error);
+}
+
+void tly_recompute_child_kill(struct tly_recompute_child *child) {
+  if (child->process <= 0)
+    return;
+  kill(child->process, SIGKILL);
+  while (waitpid(child->process, NULL, 0) < 0 && errno == EINTR)
+    continue;
+  forget(child);
+}

@@ -1,0 +1,215 @@
+/* The child's side of a recompute: everything that takes long or much memory happens here, at low priority, so that a
+ * crash or a memory bomb leaves the scheduler up. It writes nothing but its run's folder; the scheduler, which alone
+ * writes batch.db, takes its word only with the manifest's hash. */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "batch_layer/recompute.h"
+#include "batch_layer/reconcile.h"
+#include "common/base/crash_point.h"
+#include "common/base/file.h"
+#include "common/base/limits.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/sqlite/sqlite.h"
+#include "common/store/batch_reader.h"
+#include "common/store/run_reader.h"
+
+enum { LOWEST_PRIORITY = 19 };
+
+/* What the child has open and holds. */
+struct child {
+  const struct tly_settings *settings;
+  struct tly_project *project;
+  struct tly_arena arena;
+  struct tly_cut cut;
+  const struct tly_view **views;
+  uint32_t view_count;
+  int lock;
+  uint64_t last_done;
+};
+
+/* ---- words to the scheduler ---------------------------------------------------------------------------------------
+ */
+
+/* One line; a scheduler that is gone has taken us with it, so a failed write means nothing. */
+static void say(json_t *line) {
+  struct tly_buffer text = {0};
+  char *json = json_dumps(line, JSON_COMPACT);
+  json_decref(line);
+  if (json == NULL)
+    return;
+  tly_buffer_print(&text, "%s\n", json);
+  free(json);
+  ssize_t written = write(STDOUT_FILENO, text.data, text.size);
+  (void)written;
+  tly_buffer_free(&text);
+}
+
+static void say_progress(struct child *child, const char *stage, uint64_t done, uint64_t all) {
+  if (done == child->last_done)
+    return;
+  child->last_done = done;
+  say(json_pack("{s:s, s:I, s:I}", "stage", stage, "done", (json_int_t)done, "all", (json_int_t)all));
+}
+
+static void say_folded(void *context, uint64_t done, uint64_t all) {
+  say_progress(context, "recompute", done, all);
+}
+
+static void say_compared(void *context, uint64_t done, uint64_t all) {
+  say_progress(context, "reconcile", done, all);
+}
+
+static void say_error(const struct tly_error *error) {
+  size_t size = strlen(error->message);
+  while (size > 0 && !tly_text_is_valid(error->message, size))
+    size--;
+  say(json_pack("{s:{s:s, s:o}}", "error", "sqlstate", tly_status_sqlstate(error->status), "message",
+                json_stringn(error->message, size)));
+}
+
+/* ---- what to do ---------------------------------------------------------------------------------------------------
+ */
+
+static enum tly_status load_project(struct child *child, struct tly_error *error) {
+  struct tly_diagnostics diagnostics;
+  struct tly_buffer text = {0};
+  tly_diagnostics_init(&diagnostics);
+  enum tly_status status = tly_project_load(child->settings->project, &diagnostics, &child->project);
+  if (status != TLY_OK) {
+    tly_diagnostics_print(&diagnostics, &text);
+    status = TLY_FAIL(error, status, "the project has errors: %s", tly_buffer_text(&text));
+  }
+  tly_buffer_free(&text);
+  tly_diagnostics_free(&diagnostics);
+  return status;
+}
+
+/* The views of the run as batch.db has them, under the definitions it has. */
+static enum tly_status find_views(struct child *child, const struct tly_run *run, struct tly_error *error) {
+  child->views = (const struct tly_view **)TLY_ARENA_ARRAY(&child->arena, const struct tly_view *, run->view_count);
+  for (uint32_t i = 0; i < run->view_count; i++) {
+    const struct tly_view *view = tly_project_view(child->project, run->views[i].view);
+    if (view == NULL || memcmp(&view->hash, &run->views[i].definition_hash, sizeof view->hash) != 0)
+      return TLY_FAIL(error, TLY_E_CONFIG, "view %s was changed while run %" PRId64 " began", run->views[i].view,
+                      run->id);
+    child->views[child->view_count++] = view;
+  }
+  return TLY_OK;
+}
+
+static enum tly_status find_run(struct child *child, int64_t number, struct tly_error *error) {
+  tly_batch_reader *reader;
+  struct tly_run run;
+  TLY_TRY(tly_batch_reader_open(child->settings->directory, child->project, &reader, error));
+  enum tly_status status = tly_batch_reader_run(reader, number, &child->arena, &run, error);
+  tly_batch_reader_close(reader);
+  if (status == TLY_OK && strcmp(run.state, "running") != 0)
+    status = TLY_FAIL(error, TLY_E_CONFIG, "run %" PRId64 " is %s, not running", number, run.state);
+  if (status != TLY_OK)
+    return status;
+  /* The cut as batch.db recorded it when the run began: the archive is checked against it, block by block. */
+  child->cut = (struct tly_cut){.number = number, .positions = run.positions, .position_count = run.position_count};
+  return find_views(child, &run, error);
+}
+
+static enum tly_status make_folder(struct child *child, const char *folder, struct tly_error *error) {
+  struct tly_buffer lock = {0};
+  if (tly_file_exists(folder))
+    return TLY_FAIL(error, TLY_E_IN_USE, "%s is there already, and no run of ours", folder);
+  TLY_TRY(tly_file_make_folder(folder, error));
+  tly_buffer_print(&lock, "%s/lock", folder);
+  enum tly_status status = tly_file_lock(tly_buffer_text(&lock), true, &child->lock, error);
+  tly_buffer_free(&lock);
+  return status;
+}
+
+static uint32_t thread_count(const struct tly_settings *settings) {
+  long wanted = settings->recompute_threads > 0 ? settings->recompute_threads : sysconf(_SC_NPROCESSORS_ONLN);
+  return wanted < 1 ? 1 : wanted > TLY_RECOMPUTE_THREADS_MAX ? TLY_RECOMPUTE_THREADS_MAX : (uint32_t)wanted;
+}
+
+static int drift_wait_ms(void) {
+  const char *text = getenv("TALLY_DRIFT_WAIT_MS");
+  return text != NULL ? atoi(text) : TLY_DRIFT_WAIT_MS;
+}
+
+/* Files, then the drift check (which reads them), then the manifest. */
+static enum tly_status compute(struct child *child, const char *folder, struct tly_hash *manifest,
+                               struct tly_error *error) {
+  struct tly_run_result result;
+  struct tly_recompute_job job = {.directory = child->settings->directory,
+                                  .project = child->project,
+                                  .cut = &child->cut,
+                                  .views = child->views,
+                                  .view_count = child->view_count,
+                                  .threads = thread_count(child->settings),
+                                  .group_bytes_max = TLY_RECOMPUTE_BYTES,
+                                  .progress = say_folded,
+                                  .context = child};
+  TLY_TRY(tly_recompute(&job, &child->arena, &result, error));
+  if (flock(child->lock, LOCK_SH) != 0) /* from now on the run may be read, first of all by ourselves */
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not share the lock of \"%s\"", folder);
+  struct tly_reconcile_job check = {.directory = child->settings->directory,
+                                    .project = child->project,
+                                    .cut = &child->cut,
+                                    .views = child->views,
+                                    .view_count = child->view_count,
+                                    .wait_ms = drift_wait_ms(),
+                                    .progress = say_compared,
+                                    .context = child};
+  child->last_done = 0;
+  tly_reconcile(&check, &child->arena, &result);
+  if (result.note != NULL)
+    tly_log(TLY_LOG_WARN, "drift not known", "run=%" PRId64 " note=\"%s\"", child->cut.number, result.note);
+  TLY_TRY(tly_manifest_write(folder, &result, manifest, error));
+  tly_crash_point("recompute.after_manifest");
+  return TLY_OK;
+}
+
+static enum tly_status run_child(struct child *child, int64_t number, struct tly_hash *manifest,
+                                 struct tly_error *error) {
+  struct tly_buffer folder = {0};
+  TLY_TRY(load_project(child, error));
+  TLY_TRY(find_run(child, number, error));
+  tly_buffer_print(&folder, "%s/runs/%" PRId64, child->settings->directory, number);
+  enum tly_status status = make_folder(child, tly_buffer_text(&folder), error);
+  if (status == TLY_OK)
+    status = compute(child, tly_buffer_text(&folder), manifest, error);
+  tly_buffer_free(&folder);
+  return status;
+}
+
+int tly_recompute_main(const struct tly_settings *settings, int64_t run) {
+  struct child child = {.settings = settings, .lock = -1};
+  struct tly_error error = TLY_ERROR_NONE;
+  struct tly_hash manifest;
+  char text[33];
+  tly_process_setup("recompute", true);
+  tly_sqlite_setup();
+  if (setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY) != 0)
+    tly_log(TLY_LOG_WARN, "priority not lowered", NULL);
+  tly_arena_init(&child.arena);
+  enum tly_status status = run_child(&child, run, &manifest, &error);
+  if (status == TLY_OK) {
+    tly_run_hash_print(&manifest, text);
+    say(json_pack("{s:s}", "manifest", text));
+  } else {
+    tly_log(TLY_LOG_ERROR, "recompute failed", "run=%" PRId64 " error=\"%s\"", run, error.message);
+    say_error(&error);
+  }
+  if (child.lock >= 0)
+    close(child.lock);
+  tly_arena_free(&child.arena);
+  if (child.project != NULL)
+    tly_project_free(child.project);
+  return status == TLY_OK ? 0 : 1;
+}

@@ -1,0 +1,92 @@
+#include "batch_layer/run_queue.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+
+void tly_run_queue_init(struct tly_run_queue *queue, uint32_t view_count) {
+  /* One place more: a job that was taken out can always be put back. */
+  *queue = (struct tly_run_queue){.view_count = view_count,
+                                  .jobs = tly_calloc(TLY_BATCH_JOBS_MAX + 1, sizeof(struct tly_run_job *))};
+}
+
+void tly_run_queue_free(struct tly_run_queue *queue) {
+  for (uint32_t i = 0; i < queue->count; i++)
+    tly_run_job_free(queue->jobs[i]);
+  tly_free(queue->jobs);
+  memset(queue, 0, sizeof *queue);
+}
+
+void tly_run_job_free(struct tly_run_job *job) {
+  if (job == NULL)
+    return;
+  for (uint32_t i = 0; i < job->waiter_count; i++)
+    tly_free(job->waiters[i].id);
+  tly_free(job->waiters);
+  tly_free(job->views);
+  tly_free(job->fired_at_us);
+  tly_free(job);
+}
+
+struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const bool *views) {
+  for (uint32_t i = 0; i < queue->count; i++)
+    if (strcmp(queue->jobs[i]->reason, reason) == 0 &&
+        memcmp(queue->jobs[i]->views, views, queue->view_count * sizeof *views) == 0)
+      return queue->jobs[i];
+  return NULL;
+}
+
+struct tly_run_job *tly_run_queue_first(const struct tly_run_queue *queue, const char *reason) {
+  for (uint32_t i = 0; i < queue->count; i++)
+    if (strcmp(queue->jobs[i]->reason, reason) == 0)
+      return queue->jobs[i];
+  return NULL;
+}
+
+bool tly_run_queue_has_view(const struct tly_run_queue *queue, uint32_t view) {
+  for (uint32_t i = 0; i < queue->count; i++)
+    if (queue->jobs[i]->views[view])
+      return true;
+  return false;
+}
+
+enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const char *reason, struct tly_run_job **out,
+                                  struct tly_error *error) {
+  *out = NULL;
+  if (queue->count >= TLY_BATCH_JOBS_MAX)
+    return TLY_FAIL(error, TLY_E_TOO_MANY, "%d runs are waiting for their turn already", TLY_BATCH_JOBS_MAX);
+  struct tly_run_job *job = tly_calloc(1, sizeof *job);
+  job->reason = reason;
+  job->views = tly_calloc(queue->view_count, sizeof *job->views);
+  job->fired_at_us = tly_calloc(queue->view_count, sizeof *job->fired_at_us);
+  queue->jobs[queue->count++] = job;
+  *out = job;
+  return TLY_OK;
+}
+
+struct tly_run_job *tly_run_queue_take(struct tly_run_queue *queue, int64_t monotonic_us) {
+  for (uint32_t i = 0; i < queue->count; i++) {
+    struct tly_run_job *job = queue->jobs[i];
+    if (job->not_before_us > monotonic_us)
+      continue;
+    queue->count--;
+    memmove(&queue->jobs[i], &queue->jobs[i + 1], (queue->count - i) * sizeof(struct tly_run_job *));
+    return job;
+  }
+  return NULL;
+}
+
+void tly_run_queue_put_back(struct tly_run_queue *queue, struct tly_run_job *job) {
+  TLY_ASSERT(queue->count <= TLY_BATCH_JOBS_MAX);
+  memmove(&queue->jobs[1], &queue->jobs[0], queue->count * sizeof(struct tly_run_job *));
+  queue->jobs[0] = job;
+  queue->count++;
+}
+
+void tly_run_job_wait(struct tly_run_job *job, uint64_t client, const char *id, bool wants_progress) {
+  job->waiters = tly_realloc_array(job->waiters, job->waiter_count + 1, sizeof *job->waiters);
+  job->waiters[job->waiter_count++] =
+      (struct tly_run_waiter){.client = client, .id = tly_strdup(id), .wants_progress = wants_progress};
+}

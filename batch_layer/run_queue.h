@@ -1,0 +1,57 @@
+/* batch_layer/run_queue.h -- runs that wait for their turn, and who waits for each.
+ *
+ * Path of a request: batch.sock -> [run_queue] -> scheduler -> run -> reply.
+ * Thread: belongs to the scheduler's thread. */
+#ifndef TLY_BATCH_RUN_QUEUE_H
+#define TLY_BATCH_RUN_QUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/error.h"
+
+/* A client that is told when the run is published. */
+struct tly_run_waiter {
+  uint64_t client; /* of batch_requests */
+  char *id;        /* of its request, JSON text */
+  bool wants_progress;
+};
+
+/* A run that has not begun, or is under way. */
+struct tly_run_job {
+  const char *reason;   /* static */
+  bool *views;          /* one a view of the project */
+  int64_t *fired_at_us; /* one a view: the scheduled minute, or 0 */
+  struct tly_run_waiter *waiters;
+  uint32_t waiter_count;
+  int64_t not_before_us; /* monotonic: after a failure to begin, it is tried again then */
+  uint32_t attempts;
+};
+
+struct tly_run_queue {
+  uint32_t view_count;
+  struct tly_run_job **jobs; /* in order of arrival */
+  uint32_t count;
+};
+
+void tly_run_queue_init(struct tly_run_queue *queue, uint32_t view_count);
+void tly_run_queue_free(struct tly_run_queue *queue);
+void tly_run_job_free(struct tly_run_job *job);
+
+/* The waiting job with this reason and exactly these views, or NULL. */
+struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const bool *views);
+/* The first waiting job with this reason, or NULL. */
+struct tly_run_job *tly_run_queue_first(const struct tly_run_queue *queue, const char *reason);
+/* Whether any waiting job has the view. */
+bool tly_run_queue_has_view(const struct tly_run_queue *queue, uint32_t view);
+/* A new job at the end, for no views yet. TLY_E_TOO_MANY when TLY_BATCH_JOBS_MAX wait. */
+TLY_CHECK enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const char *reason, struct tly_run_job **out,
+                                            struct tly_error *error);
+/* Take the first job whose time has come out of the queue, or NULL. The caller frees it or puts it back. */
+struct tly_run_job *tly_run_queue_take(struct tly_run_queue *queue, int64_t monotonic_us);
+/* Back to the front of the queue. */
+void tly_run_queue_put_back(struct tly_run_queue *queue, struct tly_run_job *job);
+/* `id` is copied. */
+void tly_run_job_wait(struct tly_run_job *job, uint64_t client, const char *id, bool wants_progress);
+
+#endif
