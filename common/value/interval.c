@@ -122,11 +122,11 @@ static bool fits_i32(double value) {
   return value >= INT32_MIN && value <= INT32_MAX;
 }
 
-/* interval_mul(): whole months and days stay in their units, what is left of them goes down to days and seconds. */
-enum tly_status tly_interval_multiply(struct tly_interval interval, double factor, struct tly_interval *out,
-                                      struct tly_error *error) {
+/* interval_mul() and interval_div(): whole months and days stay in their units, what is left of them goes down to days
+ * and seconds. */
+static enum tly_status cascade(double months, double days, double rest_us, struct tly_interval *out,
+                               struct tly_error *error) {
   enum { SECONDS_PER_DAY = 86400 };
-  double months = interval.months * factor, days = interval.days * factor;
   if (!fits_i32(months) || !fits_i32(days))
     return interval_overflow(error);
   int32_t whole_months = (int32_t)months, whole_days = (int32_t)days;
@@ -135,10 +135,22 @@ enum tly_status tly_interval_multiply(struct tly_interval interval, double facto
   double seconds = round_to_microseconds((days - whole_days + month_days - whole_month_days) * SECONDS_PER_DAY);
   int32_t carried_days = (int32_t)(seconds / SECONDS_PER_DAY);
   seconds -= carried_days * (double)SECONDS_PER_DAY;
-  double microseconds = rint((double)interval.microseconds * factor + seconds * 1e6);
+  double microseconds = rint(rest_us + seconds * 1e6);
   if (!(microseconds >= -0x1p63 && microseconds < 0x1p63) ||
       __builtin_add_overflow(whole_days, whole_month_days + carried_days, &whole_days))
     return interval_overflow(error);
   *out = (struct tly_interval){.microseconds = (int64_t)microseconds, .days = whole_days, .months = whole_months};
   return TLY_OK;
+}
+
+enum tly_status tly_interval_multiply(struct tly_interval interval, double factor, struct tly_interval *out,
+                                      struct tly_error *error) {
+  return cascade(interval.months * factor, interval.days * factor, (double)interval.microseconds * factor, out, error);
+}
+
+enum tly_status tly_interval_divide(struct tly_interval interval, double divisor, struct tly_interval *out,
+                                    struct tly_error *error) {
+  TLY_ASSERT(divisor != 0);
+  return cascade(interval.months / divisor, interval.days / divisor, (double)interval.microseconds / divisor, out,
+                 error);
 }
