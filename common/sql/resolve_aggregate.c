@@ -120,7 +120,8 @@ static enum tly_status refuse(struct tly_resolver *resolver, const char *name, s
     tly_error_hint(resolver->error, "cast the argument to numeric");
     return TLY_E_NOT_SUPPORTED;
   }
-  if (argument == TLY_TYPE_INTERVAL)
+  bool is_plain_count = aggregate->function == TLY_AGGREGATE_COUNT && !aggregate->distinct;
+  if (argument == TLY_TYPE_INTERVAL && !is_plain_count)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s over interval is not supported", name);
   bool distinct_matters = aggregate->function != TLY_AGGREGATE_COUNT && aggregate->function != TLY_AGGREGATE_MIN &&
                           aggregate->function != TLY_AGGREGATE_MAX && aggregate->function != TLY_AGGREGATE_BOOL_AND &&

@@ -43,6 +43,19 @@ static enum tly_status concat_with_text(struct tly_resolver *resolver, struct tl
   return TLY_OK;
 }
 
+/* integer + date, interval + timestamp: PostgreSQL has them as SQL functions that swap their arguments, so they are no
+ * rows of the catalogue. */
+static void swap_date_addition(const char *name, struct tly_expr **left, struct tly_expr **right) {
+  bool is_ambiguous;
+  if (strcmp(name, "+") != 0 || tly_type_category((*right)->type.id) != 'D' ||
+      tly_type_category((*left)->type.id) == 'D' ||
+      tly_overload_operator(name, (*right)->type.id, (*left)->type.id, &is_ambiguous) == SIZE_MAX)
+    return;
+  struct tly_expr *first = *left;
+  *left = *right;
+  *right = first;
+}
+
 static enum tly_status find_operator(struct tly_resolver *resolver, const char *name, const struct tly_expr *left,
                                      const struct tly_expr *right, uint32_t location,
                                      const struct tly_catalog_operator **out) {
@@ -60,6 +73,8 @@ enum tly_status tly_resolve_operator(struct tly_resolver *resolver, const char *
   const struct tly_catalog_operator *operator_row = NULL;
   if (strcmp(name, "||") == 0 && left != NULL)
     TLY_TRY(concat_with_text(resolver, &left, &right));
+  if (left != NULL)
+    swap_date_addition(name, &left, &right);
   TLY_TRY(find_operator(resolver, name, left, right, location, &operator_row));
   if (left != NULL)
     TLY_TRY(tly_coerce_implicit(resolver, operator_row->left, &left));
