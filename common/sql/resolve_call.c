@@ -98,10 +98,12 @@ static enum tly_status check_date_part(struct tly_resolver *resolver, const char
   return TLY_OK;
 }
 
-static enum tly_status check_refused_form(struct tly_resolver *resolver, const char *name, uint32_t count,
-                                          uint32_t location) {
+static enum tly_status check_refused_form(struct tly_resolver *resolver, const char *name,
+                                          struct tly_expr *const *arguments, uint32_t count, uint32_t location) {
   if (strcmp(name, "date_trunc") == 0 && count == 3)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc with a time zone is not supported");
+  if (strcmp(name, "date_trunc") == 0 && count == 2 && arguments[1]->type.id == TLY_TYPE_INTERVAL)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc of an interval is not supported");
   return TLY_OK;
 }
 
@@ -130,7 +132,7 @@ static enum tly_status resolve_function(struct tly_resolver *resolver, const cha
   enum tly_type_id types[TLY_CATALOG_ARGUMENTS_MAX] = {TLY_TYPE_UNKNOWN};
   bool is_ambiguous = false;
   size_t row = SIZE_MAX;
-  TLY_TRY(check_refused_form(resolver, name, count, location));
+  TLY_TRY(check_refused_form(resolver, name, arguments, count, location));
   if (count <= TLY_CATALOG_ARGUMENTS_MAX) {
     for (uint32_t i = 0; i < count; i++)
       types[i] = arguments[i]->type.id;

@@ -48,8 +48,10 @@ static enum tly_status concat_with_text(struct tly_resolver *resolver, struct tl
 static void swap_date_addition(const char *name, struct tly_expr **left, struct tly_expr **right) {
   bool is_ambiguous;
   if (strcmp(name, "+") != 0 || tly_type_category((*right)->type.id) != 'D' ||
-      tly_type_category((*left)->type.id) == 'D' ||
-      tly_overload_operator(name, (*right)->type.id, (*left)->type.id, &is_ambiguous) == SIZE_MAX)
+      tly_type_category((*left)->type.id) == 'D')
+    return;
+  size_t row = tly_overload_operator(name, (*right)->type.id, (*left)->type.id, &is_ambiguous);
+  if (row == SIZE_MAX && !is_ambiguous)
     return;
   struct tly_expr *first = *left;
   *left = *right;
