@@ -2,7 +2,7 @@
  *
  * Path of an event: fold keeps one for each sum or avg over double precision. The sum is exact, hence commutative and
  * associative bit for bit; it is rounded once, when it is shown. The stored form is canonical (equal sums of equal
- * multisets give equal bytes, and equal sums at all do) and as long as the sum has bits: some 10 bytes for ordinary data.
+ * multisets give equal bytes, and equal sums at all do) and as long as the sum has bits: 10 to 14 bytes for ordinary data.
  * Source: R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015), with a window that grows.
  * Thread: pure. */
 #ifndef TLY_VALUE_EXACT_SUM_H
