@@ -66,6 +66,19 @@ static bool are_within(const struct tly_position *a, uint32_t a_count, const str
   return true;
 }
 
+/* The generations of a view end at the cuts that name it, so a run for a view that its cut does not name hides too
+ * much. */
+static bool names_views(const struct tly_cut *cut, const struct tly_run *run) {
+  for (uint32_t r = 0; r < run->view_count; r++) {
+    bool is_named = false;
+    for (uint32_t v = 0; v < cut->view_count; v++)
+      is_named |= strcmp(cut->views[v], run->views[r].view) == 0;
+    if (!is_named)
+      return false;
+  }
+  return true;
+}
+
 static enum tly_status archive_agrees(struct tly_speed *speed, const struct tly_run *run, bool *agrees,
                                       struct tly_error *error) {
   struct tly_cut cut;
@@ -77,15 +90,18 @@ static enum tly_status archive_agrees(struct tly_speed *speed, const struct tly_
   if (!are_within(run->positions, run->position_count, cut.positions, cut.position_count) ||
       !are_within(cut.positions, cut.position_count, run->positions, run->position_count))
     return refuse(speed, run, "its positions are not those of the archive's cut");
+  if (!names_views(&cut, run))
+    return refuse(speed, run, "the archive's cut is for other views");
   for (uint32_t p = 0; p < run->position_count; p++) {
     const struct tly_stream *stream = tly_project_stream(speed->project, run->positions[p].stream);
     tly_chain chain;
+    int64_t stamp;
     bool found;
     if (stream == NULL)
       continue;
-    TLY_TRY(tly_speed_archive_status(speed, tly_tail_chain_at(speed->archive, stream, run->positions[p].partition,
-                                                              run->positions[p].next_offset,
-                                                              tly_speed_batch(speed, stream), &chain, &found, error)));
+    TLY_TRY(tly_speed_archive_status(
+        speed, tly_tail_chain_at(speed->archive, stream, run->positions[p].partition, run->positions[p].next_offset,
+                                 tly_speed_batch(speed, stream), &chain, &stamp, &found, error)));
     if (!found || !tly_chain_equal(&chain, &run->positions[p].chain))
       return refuse(speed, run, "it was made from other events than the archive has");
   }
@@ -109,7 +125,7 @@ static bool has_reached(const struct tly_speed *speed, const struct tly_run *run
   return true;
 }
 
-bool tly_publish_has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run) {
+static bool has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run) {
   tly_run_reader *reader;
   struct tly_error error = TLY_ERROR_NONE;
   if (tly_run_reader_open(speed->directory, run, live->program, &reader, &error) != TLY_OK) {
@@ -182,22 +198,27 @@ static enum tly_status consider(struct tly_speed *speed, const struct tly_run *r
   if (!agrees)
     return TLY_OK;
   for (uint32_t v = 0; v < speed->view_count; v++)
-    if (chosen[v] && !tly_publish_has_files(speed, &speed->views[v], run->id))
+    if (chosen[v] && !has_files(speed, &speed->views[v], run->id))
       return refuse(speed, run, "its files cannot be opened");
   *did_publish = true;
   return publish(speed, run, chosen, error);
 }
 
-/* Ready runs, ascending, in speed->arena. batch.db comes into being after this process: none until then. */
+/* batch.db comes into being after this process does: NULL until then. */
+static enum tly_status open_batch(struct tly_speed *speed, struct tly_error *error) {
+  if (speed->batch != NULL)
+    return TLY_OK;
+  enum tly_status status = tly_batch_reader_open(speed->directory, speed->project, &speed->batch, error);
+  return status == TLY_E_NOT_READY ? TLY_OK : status;
+}
+
+/* Ready runs above `after`, ascending, in speed->arena. */
 static enum tly_status read_ready(struct tly_speed *speed, int64_t after, struct tly_run **runs, uint32_t *count,
                                   struct tly_error *error) {
   *count = 0;
-  if (speed->batch == NULL) {
-    enum tly_status status = tly_batch_reader_open(speed->directory, speed->project, &speed->batch, error);
-    if (status == TLY_E_NOT_READY)
-      return TLY_OK;
-    TLY_TRY(status);
-  }
+  TLY_TRY(open_batch(speed, error));
+  if (speed->batch == NULL)
+    return TLY_OK;
   return tly_batch_reader_ready(speed->batch, after, &speed->arena, runs, count, error);
 }
 
@@ -219,6 +240,30 @@ enum tly_status tly_publish_step(struct tly_speed *speed, bool *did_publish, str
   return TLY_OK;
 }
 
+static enum tly_status is_base(struct tly_speed *speed, const struct tly_live_view *live, const struct tly_run *run,
+                               bool *out, struct tly_error *error) {
+  *out = false;
+  if (strcmp(run->state, "ready") != 0 || !covers(run, live))
+    return TLY_OK;
+  TLY_TRY(archive_agrees(speed, run, out, error));
+  *out = *out && has_files(speed, live, run->id);
+  return TLY_OK;
+}
+
+enum tly_status tly_publish_is_base(struct tly_speed *speed, const struct tly_live_view *live, int64_t run_id,
+                                    bool *out, struct tly_error *error) {
+  struct tly_run run;
+  *out = false;
+  TLY_TRY(open_batch(speed, error));
+  if (speed->batch == NULL)
+    return TLY_OK; /* a run that batch.db does not know is nobody's */
+  enum tly_status status = tly_batch_reader_run(speed->batch, run_id, &speed->arena, &run, error);
+  if (status == TLY_E_UNDEFINED_OBJECT)
+    return TLY_OK;
+  TLY_TRY(status);
+  return is_base(speed, live, &run, out, error);
+}
+
 enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_live_view *live, struct tly_run *run,
                                       bool *found, struct tly_error *error) {
   struct tly_run *runs;
@@ -226,11 +271,8 @@ enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_
   *found = false;
   TLY_TRY(read_ready(speed, 0, &runs, &count, error));
   for (uint32_t r = count; r > 0 && !*found; r--) {
-    if (!covers(&runs[r - 1], live))
-      continue;
-    TLY_TRY(archive_agrees(speed, &runs[r - 1], found, error));
-    *found = *found && tly_publish_has_files(speed, live, runs[r - 1].id);
     *run = runs[r - 1];
+    TLY_TRY(is_base(speed, live, run, found, error));
   }
   return TLY_OK;
 }
@@ -254,7 +296,7 @@ static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view 
 
 enum tly_status tly_publish_built(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {
   TLY_ASSERT(live->is_catching_up && live->given_count == 0);
-  if (!tly_publish_has_files(speed, live, live->run))
+  if (!has_files(speed, live, live->run))
     return start_over(speed, live, error);
   TLY_TRY(tly_speed_store_set_view(speed->store, live->id, true, live->run, live->cut, error));
   TLY_TRY(tly_speed_store_forget_catch_up(speed->store, live->id, error));

@@ -13,11 +13,12 @@ TLY_CHECK enum tly_status tly_publish_step(struct tly_speed *speed, bool *did_pu
  * false: none. */
 TLY_CHECK enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_live_view *live,
                                                 struct tly_run *run, bool *found, struct tly_error *error);
+/* Whether the view can stand on this run: ready, of its definition, of the archive's events, with its files. */
+TLY_CHECK enum tly_status tly_publish_is_base(struct tly_speed *speed, const struct tly_live_view *live, int64_t run,
+                                              bool *is_base, struct tly_error *error);
 /* A building view has caught up: it is ready with the commit that is under way; unless its run has gone meanwhile, then
  * it starts over. */
 TLY_CHECK enum tly_status tly_publish_built(struct tly_speed *speed, struct tly_live_view *live,
                                             struct tly_error *error);
-/* Whether the files of `run` are there for the view, under its definition. */
-bool tly_publish_has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run);
 
 #endif

@@ -48,14 +48,15 @@ static bool is_same_view(const struct tly_view_row *row, const struct tly_view *
          memcmp(row->definition_hash.bytes, view->hash.bytes, sizeof view->hash.bytes) == 0;
 }
 
-static bool have_run_files(struct tly_speed *speed, const struct tly_view_row *rows, uint32_t row_count) {
-  for (uint32_t r = 0; r < row_count; r++) {
+/* The runs that the store shows must be the archive's as much as its own folds. */
+static enum tly_status check_runs(struct tly_speed *speed, const struct tly_view_row *rows, uint32_t row_count,
+                                  bool *agrees, struct tly_error *error) {
+  for (uint32_t r = 0; r < row_count && *agrees; r++) {
     const struct tly_live_view *live = tly_speed_view(speed, rows[r].name);
-    if (live != NULL && is_same_view(&rows[r], live->view) && rows[r].run > 0 &&
-        !tly_publish_has_files(speed, live, rows[r].run))
-      return false;
+    if (live != NULL && is_same_view(&rows[r], live->view) && rows[r].run > 0)
+      TLY_TRY(tly_publish_is_base(speed, live, rows[r].run, agrees, error));
   }
-  return true;
+  return TLY_OK;
 }
 
 static enum tly_status is_true(struct tly_speed *speed, bool *out, struct tly_error *error) {
@@ -65,8 +66,7 @@ static enum tly_status is_true(struct tly_speed *speed, bool *out, struct tly_er
   TLY_TRY(tly_speed_store_load_positions(speed->store, speed->project, &speed->tail, error));
   TLY_TRY(tly_speed_store_load_views(speed->store, &speed->arena, &rows, &count, error));
   TLY_TRY(check_positions(speed, out, error));
-  *out = *out && have_run_files(speed, rows, count);
-  return TLY_OK;
+  return check_runs(speed, rows, count, out, error);
 }
 
 /* *opened false: there is no store to trust. A damaged one is as good as none. */
@@ -104,7 +104,6 @@ static enum tly_status start_at_cut(struct tly_speed *speed, const struct tly_st
     struct tly_tail_position *position = tly_tail_position(&speed->tail, stream, cut.positions[p].partition);
     position->next_offset = cut.positions[p].next_offset;
     position->chain = cut.positions[p].chain;
-    position->generation = number;
     position->is_dirty = true;
   }
   return TLY_OK;

@@ -1,6 +1,7 @@
 #include "speed_layer/speed.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/base/assert.h"
 #include "common/base/file.h"
@@ -95,6 +96,7 @@ static enum tly_status run(struct process *process, struct tly_error *error) {
 int tly_speed_main(const struct tly_settings *settings) {
   struct tly_error error = TLY_ERROR_NONE;
   struct process process = {.directory = settings->directory};
+  tly_process_setup("speed", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   tly_sqlite_setup();
   enum tly_status status = load_project(settings->project, &process.project, &error);
   if (status == TLY_OK)

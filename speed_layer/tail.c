@@ -57,12 +57,13 @@ tly_chain tly_tail_chain_over(tly_chain before, const struct tly_event_batch *ba
 }
 
 enum tly_status tly_tail_chain_at(tly_archive_reader *archive, const struct tly_stream *stream, uint32_t partition,
-                                  int64_t offset, struct tly_event_batch *batch, tly_chain *chain, bool *found,
-                                  struct tly_error *error) {
+                                  int64_t offset, struct tly_event_batch *batch, tly_chain *chain, int64_t *stamp,
+                                  bool *found, struct tly_error *error) {
   struct tly_arena arena;
   struct tly_block_ref *ref;
   uint32_t count;
   memset(chain, 0, sizeof *chain);
+  *stamp = 0;
   *found = true;
   if (offset == 0)
     return TLY_OK;
@@ -82,6 +83,8 @@ enum tly_status tly_tail_chain_at(tly_archive_reader *archive, const struct tly_
     if (status == TLY_OK)
       *chain = tly_tail_chain_over(ref->chain_before, batch, (uint32_t)(offset - ref->first_offset));
   }
+  if (count > 0 && ref->first_offset < offset)
+    *stamp = ref->generation;
 done:
   tly_arena_free(&arena);
   return status;
@@ -90,11 +93,13 @@ done:
 enum tly_status tly_tail_check(tly_archive_reader *archive, const struct tly_tail_position *position,
                                struct tly_event_batch *batch, bool *agrees, struct tly_error *error) {
   tly_chain chain;
+  int64_t stamp;
   bool found;
   *agrees = false;
   TLY_TRY(tly_tail_chain_at(archive, position->stream, position->partition, position->next_offset, batch, &chain,
-                            &found, error));
-  *agrees = found && tly_chain_equal(&chain, &position->chain);
+                            &stamp, &found, error));
+  bool same_stamp = stamp == position->generation || stamp == 0 || position->generation == 0;
+  *agrees = found && tly_chain_equal(&chain, &position->chain) && same_stamp;
   return TLY_OK;
 }
 

@@ -16,7 +16,7 @@ struct tly_tail_position {
   uint32_t partition;
   int64_t next_offset; /* the next event to fold */
   tly_chain chain;     /* over the events before it; all zeros before the first */
-  int64_t generation;  /* stamp of the last block; 0: none */
+  int64_t generation;  /* stamp of the last block; 0: none, or not known */
   bool is_dirty;       /* moved since it was last stored */
 };
 
@@ -40,8 +40,10 @@ bool tly_tail_has_reached(const struct tly_tail *tail, const struct tly_tail *go
  * of the stream, for scratch. */
 TLY_CHECK enum tly_status tly_tail_chain_at(tly_archive_reader *archive, const struct tly_stream *stream,
                                             uint32_t partition, int64_t offset, struct tly_event_batch *batch,
-                                            tly_chain *chain, bool *found, struct tly_error *error);
-/* *agrees: the archive has all events below the position, and they are the ones that were folded. */
+                                            tly_chain *chain, int64_t *stamp, bool *found, struct tly_error *error);
+/* *agrees: the archive has all events below the position, they are the ones that were folded, and the last of them
+ * still has its stamp. (The same events can come again after a power cut, from a producer that repeats them, and then
+ * stand behind a cut that they stood before.) */
 TLY_CHECK enum tly_status tly_tail_check(tly_archive_reader *archive, const struct tly_tail_position *position,
                                          struct tly_event_batch *batch, bool *agrees, struct tly_error *error);
 /* The running hash after the first `count` events of a batch that was read with raw. */
