@@ -2,14 +2,16 @@
  * gives a vector with an element for each of them; what stands at other rows is nobody's business. So a branch is a
  * shorter list of rows, and an error is a row that is on no later list.
  *
- * Order. PostgreSQL evaluates arguments from left to right and stops at the first that raises. Here all rows evaluate the
- * first argument, then those that did not raise evaluate the second, and so on: for each row alone the order is the same,
- * hence so is its first error.
+ * Order. PostgreSQL evaluates arguments from left to right and stops at the first that raises. Here all rows evaluate
+ * the first argument, then those that did not raise evaluate the second, and so on: for each row alone the order is the
+ * same, hence so is its first error.
  *
- * Constants. A node whose arguments are all constant is computed once; if that raises, every row that reached it raises.
+ * Constants. A node whose arguments are all constant is computed once; if that raises, every row that reached it
+ * raises.
  *
- * Dictionaries. A kernel over one dictionary-coded text whose other arguments are constant is computed once a dictionary
- * entry when that is less work, provided that it cannot raise (an entry that no row refers to must not matter).
+ * Dictionaries. A kernel over one dictionary-coded text whose other arguments are constant is computed once a
+ * dictionary entry when that is less work, provided that it cannot raise (an entry that no row refers to must not
+ * matter).
  *
  * INVARIANTS
  *   (1) error_count is the number of rows whose status is not TLY_OK.
@@ -69,7 +71,8 @@ uint32_t tly_evaluate_error_count(const tly_evaluator *evaluator) {
   return evaluator->error_count;
 }
 
-/* --- rows and vectors ------------------------------------------------------------------------------------------------ */
+/* --- rows and vectors ------------------------------------------------------------------------------------------------
+ */
 
 static void raise_one(tly_evaluator *evaluator, uint32_t row, enum tly_status status, const char *message) {
   TLY_ASSERT(row < evaluator->row_count && status != TLY_OK);
@@ -85,7 +88,7 @@ void tly_evaluator_raise(tly_evaluator *evaluator, uint32_t row, enum tly_status
     return;
   }
   TLY_EACH_ROW(evaluator->spread, each)
-    raise_one(evaluator, each, status, message);
+  raise_one(evaluator, each, status, message);
 }
 
 void tly_evaluator_raise_error(tly_evaluator *evaluator, uint32_t row, const struct tly_error *error) {
@@ -146,11 +149,12 @@ struct tly_rows tly_evaluator_true_rows(tly_evaluator *evaluator, const struct t
   return (struct tly_rows){.list = list, .count = count};
 }
 
-/* --- kernels --------------------------------------------------------------------------------------------------------- */
+/* --- kernels ---------------------------------------------------------------------------------------------------------
+ */
 
 /* The rows of `rows` none of whose arguments is NULL; marks the others in *null, which stays NULL if there are none. */
-static struct tly_rows strict_rows(tly_evaluator *evaluator, const struct tly_vector *arguments, uint32_t argument_count,
-                                   struct tly_rows rows, const uint8_t **null) {
+static struct tly_rows strict_rows(tly_evaluator *evaluator, const struct tly_vector *arguments,
+                                   uint32_t argument_count, struct tly_rows rows, const uint8_t **null) {
   uint8_t *flags = NULL;
   for (uint32_t a = 0; a < argument_count; a++) {
     if (arguments[a].null == NULL || arguments[a].is_constant) /* a constant here is not NULL */
@@ -208,14 +212,14 @@ static void spread_entries(const struct tly_vector *by_code, const uint32_t *cod
                            struct tly_vector *out) {
   if (tly_type_form(out->type) == TLY_FORM_I64) {
     TLY_EACH_ROW(rows, row)
-      out->i64[row] = by_code->i64[codes[row]];
+    out->i64[row] = by_code->i64[codes[row]];
     return;
   }
   size_t size = tly_form_size(tly_type_form(out->type));
   const char *from = (const char *)by_code->i64;
   char *to = (char *)out->i64;
   TLY_EACH_ROW(rows, row)
-    memcpy(to + row * size, from + codes[row] * size, size);
+  memcpy(to + row * size, from + codes[row] * size, size);
 }
 
 /* Once an entry, then once more for every row: by reference when the result is text, else by copy. */
@@ -277,11 +281,8 @@ void tly_kernel_apply(tly_evaluator *evaluator, enum tly_kernel kernel, struct t
     apply_to_dictionary(evaluator, kernel, type, arguments, argument_count, (uint32_t)coded, rows, out);
   } else {
     *out = tly_evaluator_vector(evaluator, type);
-    struct tly_kernel_call call = {.evaluator = evaluator,
-                                   .arguments = arguments,
-                                   .argument_count = argument_count,
-                                   .rows = rows,
-                                   .out = out};
+    struct tly_kernel_call call = {
+        .evaluator = evaluator, .arguments = arguments, .argument_count = argument_count, .rows = rows, .out = out};
     kernels[kernel](&call);
   }
   out->null = null;
@@ -297,7 +298,8 @@ static void evaluate_call(tly_evaluator *evaluator, const struct tly_expr *expre
                    expression->argument_count, rows, out);
 }
 
-/* --- conversions ----------------------------------------------------------------------------------------------------- */
+/* --- conversions -----------------------------------------------------------------------------------------------------
+ */
 
 typedef void (*row_function)(tly_evaluator *evaluator, const struct tly_vector *from, uint32_t row,
                              struct tly_vector *out);
@@ -350,7 +352,7 @@ static void evaluate_rowwise(tly_evaluator *evaluator, const struct tly_expr *ex
   rows = strict_rows(evaluator, &argument, 1, rows, &null);
   *out = tly_evaluator_vector(evaluator, expression->type);
   TLY_EACH_ROW(rows, row)
-    function(evaluator, &argument, row, out);
+  function(evaluator, &argument, row, out);
   out->null = null;
 }
 
@@ -382,7 +384,8 @@ static void evaluate_relabel(tly_evaluator *evaluator, const struct tly_expr *ex
   out->null = null;
 }
 
-/* --- the walk -------------------------------------------------------------------------------------------------------- */
+/* --- the walk --------------------------------------------------------------------------------------------------------
+ */
 
 static void constant_vector(tly_evaluator *evaluator, const struct tly_value *value, struct tly_type type,
                             struct tly_vector *out) {

@@ -1,11 +1,12 @@
 /* common/engine/evaluate.h -- evaluate typed expressions over columns: the one implementation of every operator.
  *
- * Path of an event: event batch -> [evaluate: WHERE, keys, arguments] -> fold; and queries: values -> [evaluate] -> rows.
+ * Path of an event: event batch -> [evaluate: WHERE, keys, arguments] -> fold; and queries: values -> [evaluate] ->
+ * rows.
  *
- * An expression is evaluated over up to TLY_EVALUATE_ROWS rows at a time. Branches (CASE, COALESCE, AND, OR, FILTER) are
- * evaluated only for the rows that reach them, so an error in a branch not taken is no error. A row that raises gets
- * its first error in written order and is out of the rest of the evaluation; the others go on.
- * Thread: an evaluator belongs to one thread; the tree it was made from is shared. */
+ * An expression is evaluated over up to TLY_EVALUATE_ROWS rows at a time. Branches (CASE, COALESCE, AND, OR, FILTER)
+ * are evaluated only for the rows that reach them, so an error in a branch not taken is no error. A row that raises
+ * gets its first error in written order and is out of the rest of the evaluation; the others go on. Thread: an
+ * evaluator belongs to one thread; the tree it was made from is shared. */
 #ifndef TLY_ENGINE_EVALUATE_H
 #define TLY_ENGINE_EVALUATE_H
 
@@ -21,7 +22,7 @@ struct tly_row_error {
 struct tly_evaluate_input {
   uint32_t row_count;               /* <= TLY_EVALUATE_ROWS */
   const struct tly_vector *columns; /* COLUMN nodes (by `column`); vectors at least row_count long from their start */
-  const struct tly_vector *keys;       /* KEY nodes */
+  const struct tly_vector *keys;    /* KEY nodes */
   const struct tly_vector *aggregates; /* AGGREGATE nodes */
   const struct tly_value *parameters;  /* PARAMETER nodes */
   int64_t now_us;                      /* NOW nodes */
@@ -37,12 +38,12 @@ void tly_evaluator_reset(tly_evaluator *evaluator);
 /* Begin a batch of rows: clears errors (and nothing else). All evaluations until the next begin add to one set of row
  * errors: a row that has one is skipped by later calls. */
 void tly_evaluate_begin(tly_evaluator *evaluator, const struct tly_evaluate_input *input);
-/* Evaluate `expression` for the rows listed in `rows` (ascending; NULL: all). *out has row_count elements; those of rows
- * not listed or with an error are unspecified. It lives until reset. */
+/* Evaluate `expression` for the rows listed in `rows` (ascending; NULL: all). *out has row_count elements; those of
+ * rows not listed or with an error are unspecified. It lives until reset. */
 void tly_evaluate(tly_evaluator *evaluator, const struct tly_expr *expression, const uint32_t *rows,
                   uint32_t listed_count, struct tly_vector *out);
-/* As tly_evaluate for a boolean, giving the rows where it is true (not NULL, not false, no error) in *selected, an array
- * in the evaluator's arena. */
+/* As tly_evaluate for a boolean, giving the rows where it is true (not NULL, not false, no error) in *selected, an
+ * array in the evaluator's arena. */
 uint32_t tly_evaluate_filter(tly_evaluator *evaluator, const struct tly_expr *condition, const uint32_t *rows,
                              uint32_t listed_count, const uint32_t **selected);
 /* The error of a row since begin, or NULL. */

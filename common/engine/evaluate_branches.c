@@ -54,7 +54,7 @@ static void split_null(tly_evaluator *evaluator, const struct tly_vector *vector
 
 static void fill_null(tly_evaluator *evaluator, struct result *result, struct tly_rows rows) {
   TLY_EACH_ROW(rows, row)
-    set_null(evaluator, result, row);
+  set_null(evaluator, result, row);
 }
 
 /* The piece of the result that `from` decides. */
@@ -65,7 +65,8 @@ static void fill(tly_evaluator *evaluator, struct result *result, const struct t
   tly_vector_copy_rows(&result->vector, from, present);
 }
 
-/* --- AND, OR, NOT and tests -------------------------------------------------------------------------------------------- */
+/* --- AND, OR, NOT and tests
+ * -------------------------------------------------------------------------------------------- */
 
 /* AND is decided by the first false, OR by the first true; a NULL on the way makes an undecided row NULL. */
 static void evaluate_and_or(tly_evaluator *evaluator, const struct tly_expr *expression, struct tly_rows rows,
@@ -73,7 +74,7 @@ static void evaluate_and_or(tly_evaluator *evaluator, const struct tly_expr *exp
   const int64_t decisive = expression->kind == TLY_EXPR_OR;
   struct result result = result_new(evaluator, expression->type);
   TLY_EACH_ROW(rows, row)
-    result.vector.i64[row] = !decisive;
+  result.vector.i64[row] = !decisive;
   struct tly_rows open = rows;
   for (uint32_t a = 0; a < expression->argument_count && open.count > 0; a++) {
     struct tly_vector argument;
@@ -109,7 +110,7 @@ static void evaluate_not(tly_evaluator *evaluator, const struct tly_expr *expres
   if (argument.is_constant)
     rows = (struct tly_rows){.list = NULL, .count = 1};
   TLY_EACH_ROW(rows, row)
-    out->i64[row] = argument.i64[row] == 0;
+  out->i64[row] = argument.i64[row] == 0;
 }
 
 /* One verdict for each of the three states of an argument. */
@@ -129,11 +130,11 @@ static void evaluate_test(tly_evaluator *evaluator, const struct tly_expr *expre
   }
 }
 
-/* --- equality with NULLs ------------------------------------------------------------------------------------------------ */
+/* --- equality with NULLs
+ * ------------------------------------------------------------------------------------------------ */
 
-static void evaluate_equality(tly_evaluator *evaluator, const struct tly_expr *expression,
-                              const struct tly_vector *a, const struct tly_vector *b, struct tly_rows rows,
-                              struct tly_vector *equal) {
+static void evaluate_equality(tly_evaluator *evaluator, const struct tly_expr *expression, const struct tly_vector *a,
+                              const struct tly_vector *b, struct tly_rows rows, struct tly_vector *equal) {
   const struct tly_vector arguments[2] = {*a, *b};
   tly_kernel_apply(evaluator, expression->kernel, TLY_TYPE_OF(TLY_TYPE_BOOLEAN), expression->can_raise, arguments, 2,
                    rows, equal);
@@ -202,13 +203,14 @@ static void evaluate_in(tly_evaluator *evaluator, const struct tly_expr *express
   give(&result, out);
 }
 
-/* --- CASE, COALESCE, GREATEST, LEAST ------------------------------------------------------------------------------------ */
+/* --- CASE, COALESCE, GREATEST, LEAST
+ * ------------------------------------------------------------------------------------ */
 
 /* `rows` without `chosen`, which is a part of them, and without those that have raised. */
 static struct tly_rows rows_minus(tly_evaluator *evaluator, struct tly_rows rows, struct tly_rows chosen) {
   uint8_t *is_chosen = tly_evaluator_flags(evaluator);
   TLY_EACH_ROW(chosen, row)
-    is_chosen[row] = 1;
+  is_chosen[row] = 1;
   uint32_t *list = tly_evaluator_list(evaluator), count = 0;
   TLY_EACH_ROW(rows, row) {
     list[count] = row;

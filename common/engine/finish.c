@@ -1,6 +1,6 @@
-/* Merged states become a view's rows: the aggregates that HAVING or a wanted output mentions, for all groups of the slice;
- * then HAVING; then the outputs, for the groups it lets through. As in PostgreSQL an aggregate that cannot be finished
- * (a sum that leaves bigint) raises whether or not HAVING would have let its group through. */
+/* Merged states become a view's rows: the aggregates that HAVING or a wanted output mentions, for all groups of the
+ * slice; then HAVING; then the outputs, for the groups it lets through. As in PostgreSQL an aggregate that cannot be
+ * finished (a sum that leaves bigint) raises whether or not HAVING would have let its group through. */
 #include "common/engine/finish.h"
 
 #include <string.h>
@@ -45,7 +45,8 @@ void tly_finisher_free(tly_finisher *finisher) {
   tly_free(finisher);
 }
 
-/* --- what is needed --------------------------------------------------------------------------------------------------------- */
+/* --- what is needed
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void mark_needed(tly_finisher *finisher, const struct tly_expr *expression) {
   if (expression == NULL)
@@ -69,7 +70,9 @@ static void mark_all_needed(tly_finisher *finisher, const bool *wanted) {
   }
 }
 
-/* --- keys -------------------------------------------------------------------------------------------------------------------- */
+/* --- keys
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static void set_element(struct tly_vector *vector, uint8_t *null, uint32_t row, const struct tly_value *value) {
   if (value->is_null) {
@@ -88,8 +91,7 @@ static void set_element(struct tly_vector *vector, uint8_t *null, uint32_t row, 
 }
 
 /* A key is read up to the last column that is needed. */
-static enum tly_status read_keys(tly_finisher *finisher, const struct tly_group_slice *slice,
-                                 struct tly_error *error) {
+static enum tly_status read_keys(tly_finisher *finisher, const struct tly_group_slice *slice, struct tly_error *error) {
   const struct tly_part *part = &finisher->program->parts[0];
   uint32_t last = 0; /* number of columns to read */
   for (uint32_t k = 0; k < part->key_count; k++)
@@ -111,7 +113,8 @@ static enum tly_status read_keys(tly_finisher *finisher, const struct tly_group_
   return TLY_OK;
 }
 
-/* --- aggregates -------------------------------------------------------------------------------------------------------------- */
+/* --- aggregates
+ * -------------------------------------------------------------------------------------------------------------- */
 
 /* One aggregate of the slice while it is finished. */
 struct finishing {
@@ -255,7 +258,9 @@ static void finish_aggregate(tly_finisher *finisher, uint32_t number, const stru
     finish_numeric(&finishing);
 }
 
-/* --- rows -------------------------------------------------------------------------------------------------------------------- */
+/* --- rows
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status first_error(const tly_finisher *finisher, uint32_t count, struct tly_error *error) {
   for (uint32_t row = 0; tly_evaluate_error_count(finisher->evaluator) > 0 && row < count; row++) {
@@ -278,9 +283,8 @@ static uint32_t rows_of_having(tly_finisher *finisher, uint32_t count, const uin
 }
 
 enum tly_status tly_finish(tly_finisher *finisher, const struct tly_group_slice *slice,
-                           const int64_t *const *distinct_counts, const bool *wanted,
-                           const struct tly_vector **outputs, const uint32_t **rows, uint32_t *row_count,
-                           struct tly_error *error) {
+                           const int64_t *const *distinct_counts, const bool *wanted, const struct tly_vector **outputs,
+                           const uint32_t **rows, uint32_t *row_count, struct tly_error *error) {
   const struct tly_view *view = finisher->program->view;
   TLY_ASSERT(slice->part == 0 && slice->count <= TLY_EVALUATE_ROWS);
   tly_evaluator_reset(finisher->evaluator);

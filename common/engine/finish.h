@@ -1,7 +1,7 @@
 /* common/engine/finish.h -- merged states into the view's rows: aggregates, HAVING, output expressions.
  *
- * Path of an event: ... -> merge -> [finish] -> the serving layer's rows. What overflows only in the result raises here.
- * Thread: a finisher belongs to one thread. */
+ * Path of an event: ... -> merge -> [finish] -> the serving layer's rows. What overflows only in the result raises
+ * here. Thread: a finisher belongs to one thread. */
 #ifndef TLY_ENGINE_FINISH_H
 #define TLY_ENGINE_FINISH_H
 

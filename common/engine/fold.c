@@ -1,6 +1,6 @@
 /* A batch goes through in pieces of TLY_EVALUATE_ROWS events. For each piece everything is evaluated first: WHERE, the
- * group key, every FILTER and every argument. An event that raises in any of them is then on no list of rows any more, so
- * what follows cannot fail and needs no way back:
+ * group key, every FILTER and every argument. An event that raises in any of them is then on no list of rows any more,
+ * so what follows cannot fail and needs no way back:
  *
  *   1  evaluate       vectors, and the rows each feed applies to
  *   2  code           key columns and distinct values to words (key_coder.h); the rare key that is too long raises here
@@ -9,9 +9,9 @@
  *
  * A *feed* is a pair of FILTER and argument. Components with the same pair share the feed, so it is evaluated once.
  *
- * Group numbers come by one of three ways, each in one place below: a view without GROUP BY has the one group 0; a key of
- * one interned column has its words as group numbers (the n-th new text makes the n-th group); all others go through the
- * hash table of group_lookup.h. Distinct parts are keyed by (group number in part 0, distinct value).
+ * Group numbers come by one of three ways, each in one place below: a view without GROUP BY has the one group 0; a key
+ * of one interned column has its words as group numbers (the n-th new text makes the n-th group); all others go through
+ * the hash table of group_lookup.h. Distinct parts are keyed by (group number in part 0, distinct value).
  *
  * INVARIANTS (check_invariants)
  *   (1) folded + filtered + set_aside is the number of events given.
@@ -70,7 +70,8 @@ static void check_invariants(const tly_fold *fold) {
   TLY_ASSERT(fold->counts.folded + fold->counts.filtered + fold->counts.set_aside == fold->given);
 }
 
-/* --- making ------------------------------------------------------------------------------------------------------------- */
+/* --- making
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void add_to_feed(tly_fold *fold, uint32_t number) {
   const struct tly_component *component = &fold->program->components[number];
@@ -168,7 +169,8 @@ void tly_fold_free(tly_fold *fold) {
   tly_free(fold);
 }
 
-/* --- 1: evaluate ---------------------------------------------------------------------------------------------------------- */
+/* --- 1: evaluate
+ * ---------------------------------------------------------------------------------------------------------- */
 
 /* Rows [first, first + count) of `vector` as rows 0 .. count-1. */
 static struct tly_vector window_of(const struct tly_vector *vector, uint32_t first, uint32_t count) {
@@ -242,7 +244,8 @@ static struct tly_rows evaluate_piece(tly_fold *fold, uint32_t count) {
   return tly_evaluator_live(fold->evaluator, rows);
 }
 
-/* --- 2: code -------------------------------------------------------------------------------------------------------------- */
+/* --- 2: code
+ * -------------------------------------------------------------------------------------------------------------- */
 
 /* Where tables have been cleared or given groups by others, words and numbers of before mean nothing now. */
 static void renew(tly_fold *fold) {
@@ -308,7 +311,8 @@ static struct tly_rows code_piece(tly_fold *fold, struct tly_rows rows) {
   return rows;
 }
 
-/* --- 3: look up ------------------------------------------------------------------------------------------------------------ */
+/* --- 3: look up
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void build_group_key(void *context, uint32_t row, struct tly_buffer *key) {
   const tly_fold *fold = context;
@@ -321,7 +325,7 @@ static void find_only_group(tly_fold *fold, struct tly_rows rows) {
   if (tly_group_table_count(fold->table) == 0)
     (void)tly_group_table_group(fold->table, NULL, 0);
   TLY_EACH_ROW(rows, row)
-    fold->groups[row] = 0;
+  fold->groups[row] = 0;
 }
 
 /* The way of a key of one interned column: the n-th value is the n-th group. A word is new when its group is not there
@@ -374,11 +378,12 @@ static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
   uint32_t members[TLY_EVALUATE_ROWS];
   struct set_row set_row = {.fold = fold, .set = set};
   TLY_EACH_ROW(set->rows, row)
-    set->words[0][row] = fold->groups[row];
+  set->words[0][row] = fold->groups[row];
   tly_group_lookup_find(set->lookup, set->words, set->rows, build_set_key, &set_row, members);
 }
 
-/* --- 4: apply, and the whole ------------------------------------------------------------------------------------------------ */
+/* --- 4: apply, and the whole
+ * ------------------------------------------------------------------------------------------------ */
 
 static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   find_groups(fold, rows);

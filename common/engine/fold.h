@@ -1,11 +1,11 @@
 /* common/engine/fold.h -- fold event batches into a view's groups: WHERE, keys, components.
  *
- * Path of an event: archive block -> event batch -> [fold] -> group tables -> speed.db or run files. Both layers run this
- * very code, so they cannot disagree.
+ * Path of an event: archive block -> event batch -> [fold] -> group tables -> speed.db or run files. Both layers run
+ * this very code, so they cannot disagree.
  *
- * An event on which WHERE, a key, a FILTER or an argument raises is *set aside*: not folded at all (in no part), counted
- * and reported. The rule depends on the event alone.
- * Thread: a fold belongs to one thread; several folds may share a program. Pure: no clock, no file. */
+ * An event on which WHERE, a key, a FILTER or an argument raises is *set aside*: not folded at all (in no part),
+ * counted and reported. The rule depends on the event alone. Thread: a fold belongs to one thread; several folds may
+ * share a program. Pure: no clock, no file. */
 #ifndef TLY_ENGINE_FOLD_H
 #define TLY_ENGINE_FOLD_H
 
@@ -24,7 +24,8 @@ typedef struct tly_fold tly_fold;
 
 tly_fold *tly_fold_new(const struct tly_view_program *program);
 void tly_fold_free(tly_fold *fold);
-/* Fold all events of the batch; columns that program->column_used names must be there. `visit` may be NULL. Never fails. */
+/* Fold all events of the batch; columns that program->column_used names must be there. `visit` may be NULL. Never
+ * fails. */
 void tly_fold_batch(tly_fold *fold, const struct tly_event_batch *batch, tly_set_aside_visit visit, void *context);
 /* The groups so far, a table a part; the caller may drain, and then must clear, them. */
 tly_group_table *tly_fold_part(tly_fold *fold, uint32_t part);

@@ -1,15 +1,15 @@
-/* The inner loops of the fold: one for each component and form, without a branch on either inside. Where an argument is a
- * constant (sum(1)), the loop reads the same element again. */
+/* The inner loops of the fold: one for each component and form, without a branch on either inside. Where an argument is
+ * a constant (sum(1)), the loop reads the same element again. */
 #include "common/engine/fold_apply.h"
 
 #include "common/engine/group_state.h"
 
 /* An argument's element; `step` is 0 for a constant. */
-#define ELEMENT(array, row) ((array)[(row) * step])
+#define ELEMENT(array, row) ((array)[(row)*step])
 
 static void apply_count(int64_t *counts, struct tly_rows rows, const uint32_t *groups) {
   TLY_EACH_ROW(rows, row)
-    counts[groups[row]]++;
+  counts[groups[row]]++;
 }
 
 static void apply_sum(tly_i128 *sums, const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups) {
@@ -17,11 +17,11 @@ static void apply_sum(tly_i128 *sums, const struct tly_vector *argument, struct 
   if (tly_type_form(argument->type) == TLY_FORM_I64) {
     const int64_t *elements = argument->i64;
     TLY_EACH_ROW(rows, row)
-      sums[groups[row]] += ELEMENT(elements, row);
+    sums[groups[row]] += ELEMENT(elements, row);
   } else {
     const tly_i128 *elements = argument->i128;
     TLY_EACH_ROW(rows, row)
-      sums[groups[row]] += ELEMENT(elements, row);
+    sums[groups[row]] += ELEMENT(elements, row);
   }
 }
 
@@ -59,7 +59,7 @@ static void apply_exact_sum(struct tly_exact_sum *sums, const struct tly_vector 
                             const uint32_t *groups) {
   const uint32_t step = !argument->is_constant;
   TLY_EACH_ROW(rows, row)
-    tly_exact_sum_add(&sums[groups[row]], ELEMENT(argument->f64, row));
+  tly_exact_sum_add(&sums[groups[row]], ELEMENT(argument->f64, row));
 }
 
 /* The initial state is the value that any other one replaces. */
@@ -102,7 +102,7 @@ static void apply_extreme_decimal(struct tly_decimal *states, const struct tly_v
 
 static void mark_met(uint8_t *empty, struct tly_rows rows, const uint32_t *groups) {
   TLY_EACH_ROW(rows, row)
-    empty[groups[row]] = 0;
+  empty[groups[row]] = 0;
 }
 
 static void apply_extreme(struct tly_state_column *states, const struct tly_vector *argument, bool is_min,
@@ -158,8 +158,7 @@ void tly_fold_check_summands(tly_evaluator *evaluator, const struct tly_componen
   bool is_sum = component->kind == TLY_COMPONENT_SUM || component->kind == TLY_COMPONENT_SUM_SQUARES;
   if (!is_sum || tly_type_form(argument->type) != TLY_FORM_DECIMAL)
     return;
-  int32_t most =
-      component->kind == TLY_COMPONENT_SUM ? TLY_SUMMAND_DIGITS_MAX : TLY_SUMMAND_SQUARED_DIGITS_MAX;
+  int32_t most = component->kind == TLY_COMPONENT_SUM ? TLY_SUMMAND_DIGITS_MAX : TLY_SUMMAND_SQUARED_DIGITS_MAX;
   TLY_EACH_ROW(rows, row) {
     struct tly_decimal value = tly_vector_decimal(argument, row);
     if (value.scale > most || tly_decimal_digits(value) > most)

@@ -1,4 +1,5 @@
-/* common/engine/group_access.h -- what the fold does to a group table, beyond group_table.h. Private to the engine wing.
+/* common/engine/group_access.h -- what the fold does to a group table, beyond group_table.h. Private to the engine
+ * wing.
  *
  * The fold has its own way from key columns to group numbers (group_lookup.h), so the table's index by encoded key is
  * made only when somebody else adds groups too.
@@ -16,8 +17,8 @@ uint64_t tly_group_table_epoch(const tly_group_table *table);
 bool tly_group_table_is_indexed(const tly_group_table *table);
 /* Make it so. */
 void tly_group_table_index(tly_group_table *table);
-/* The number of the group with this key, which is added in initial states if it is not there. In a table without an index
- * the caller vouches that it is not. */
+/* The number of the group with this key, which is added in initial states if it is not there. In a table without an
+ * index the caller vouches that it is not. */
 uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *key, size_t size);
 struct tly_text tly_group_table_key(const tly_group_table *table, uint32_t group);
 /* Columns of tly_group_table_count rows; move when a group is added. */

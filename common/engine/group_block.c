@@ -19,8 +19,8 @@
  *       EXACT_SUM  tly_exact_sum_append
  *
  * Every choice is made by the values alone, so equal slices give equal bytes; the decoder refuses what the encoder does
- * not write, as far as one can see without compressing again. It reads through a cursor that cannot leave the payload and
- * checks every count before it allocates; bytes that have been changed are the checksum's business. */
+ * not write, as far as one can see without compressing again. It reads through a cursor that cannot leave the payload
+ * and checks every count before it allocates; bytes that have been changed are the checksum's business. */
 #include "common/engine/group_block.h"
 
 #include <math.h>
@@ -38,7 +38,8 @@ static enum tly_status corrupt(struct tly_error *error, const char *what) {
   return TLY_FAIL(error, TLY_E_CORRUPT, "group block: %s", what);
 }
 
-/* --- integers --------------------------------------------------------------------------------------------------------- */
+/* --- integers
+ * --------------------------------------------------------------------------------------------------------- */
 
 static uint64_t zigzag(int64_t value) {
   return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
@@ -123,7 +124,8 @@ static tly_i128 read_i128(struct tly_cursor *cursor) {
   return 0;
 }
 
-/* --- keys --------------------------------------------------------------------------------------------------------------- */
+/* --- keys
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t shared_bytes(struct tly_text a, struct tly_text b) {
   uint32_t most = a.size < b.size ? a.size : b.size, shared = 0;
@@ -146,8 +148,8 @@ static void append_keys(const struct tly_group_slice *slice, struct tly_buffer *
 }
 
 /* Sizes first: then all keys stand in one piece of memory, and none is longer than what has been checked. */
-static enum tly_status read_key_sizes(struct tly_cursor *cursor, uint32_t count, uint32_t *shared, struct tly_text *keys,
-                                      uint64_t *total, struct tly_error *error) {
+static enum tly_status read_key_sizes(struct tly_cursor *cursor, uint32_t count, uint32_t *shared,
+                                      struct tly_text *keys, uint64_t *total, struct tly_error *error) {
   for (uint32_t row = 0; row < count; row++) {
     uint64_t bytes = tly_cursor_varint(cursor);
     if (cursor->failed || bytes > UINT32_MAX)
@@ -167,7 +169,8 @@ static enum tly_status read_key_sizes(struct tly_cursor *cursor, uint32_t count,
   return *total > PAYLOAD_BYTES_MAX ? corrupt(error, "keys are too long") : TLY_OK;
 }
 
-/* Ascending, and sharing all they can: the first byte of its own is greater than what stands there in the key before. */
+/* Ascending, and sharing all they can: the first byte of its own is greater than what stands there in the key before.
+ */
 static bool key_follows(struct tly_text before, struct tly_text key, uint32_t shared) {
   if (key.size == shared)
     return false;
@@ -197,7 +200,8 @@ static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, stru
   return TLY_OK;
 }
 
-/* --- states ------------------------------------------------------------------------------------------------------------- */
+/* --- states
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void append_empty(const struct tly_state_column *column, uint32_t count, struct tly_buffer *out) {
   for (uint32_t start = 0; start < count; start += 8) {
@@ -298,7 +302,8 @@ static enum tly_status read_column(struct tly_cursor *cursor, uint32_t count, st
   return TLY_OK;
 }
 
-/* --- the body ------------------------------------------------------------------------------------------------------------- */
+/* --- the body
+ * ------------------------------------------------------------------------------------------------------------- */
 
 /* Append `payload` packed, if that saves a quarter. */
 static bool append_packed(const struct tly_buffer *payload, struct tly_buffer *body) {

@@ -13,8 +13,8 @@
 
 /* Append the block's body to *body. `slice` has 1..65535 groups. */
 void tly_group_block_encode(const struct tly_group_slice *slice, struct tly_buffer *body);
-/* Decode into `slice` (initialised by the caller for the same program and part; reset first). TLY_E_CORRUPT on bytes that
- * encode does not write. */
+/* Decode into `slice` (initialised by the caller for the same program and part; reset first). TLY_E_CORRUPT on bytes
+ * that encode does not write. */
 TLY_CHECK enum tly_status tly_group_block_decode(const void *body, size_t size, uint32_t group_count,
                                                  struct tly_group_slice *slice, struct tly_error *error);
 /* What stands in the store's checksum column. */

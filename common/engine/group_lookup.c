@@ -1,6 +1,6 @@
 /* Open addressing over words. A slot is 32 bits of the hash and the group's number; the words themselves stand by group
- * number. Rows of a batch are hashed first and looked up after, so that in a large table the memory each row will want is
- * already on its way (prefetched) when its turn comes.
+ * number. Rows of a batch are hashed first and looked up after, so that in a large table the memory each row will want
+ * is already on its way (prefetched) when its turn comes.
  *
  * INVARIANTS
  *   (1) Every slot's group has its words in words_by_group.
@@ -67,7 +67,8 @@ size_t tly_group_lookup_bytes(const tly_group_lookup *lookup) {
   return lookup->group_capacity * lookup->word_count * sizeof(uint64_t) + lookup->slot_count * sizeof(struct slot);
 }
 
-/* --- hashing --------------------------------------------------------------------------------------------------------------- */
+/* --- hashing
+ * --------------------------------------------------------------------------------------------------------------- */
 
 /* The multiplier is 2^64 divided by the golden ratio (Knuth, 6.4); the shift brings the well mixed bits down. */
 TLY_ALWAYS_INLINE uint64_t mix(uint64_t hash, uint64_t word) {
@@ -85,17 +86,17 @@ static uint64_t hash_group(const tly_group_lookup *lookup, uint32_t group) {
 static void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows) {
   uint64_t *hashes = lookup->hashes;
   TLY_EACH_ROW(rows, row)
-    hashes[row] = mix(0, words[0][row]);
+  hashes[row] = mix(0, words[0][row]);
   for (uint32_t w = 1; w < lookup->word_count; w++) {
     TLY_EACH_ROW(rows, row)
-      hashes[row] = mix(hashes[row], words[w][row]);
+    hashes[row] = mix(hashes[row], words[w][row]);
   }
 }
 
 static void prefetch_rows(const tly_group_lookup *lookup, struct tly_rows rows) {
   uint32_t mask = lookup->slot_count - 1;
   TLY_EACH_ROW(rows, row)
-    __builtin_prefetch(&lookup->slots[lookup->hashes[row] & mask]);
+  __builtin_prefetch(&lookup->slots[lookup->hashes[row] & mask]);
   TLY_EACH_ROW(rows, row) {
     uint32_t group = lookup->slots[lookup->hashes[row] & mask].group;
     if (group != TLY_GROUP_NONE)
@@ -103,7 +104,9 @@ static void prefetch_rows(const tly_group_lookup *lookup, struct tly_rows rows) 
   }
 }
 
-/* --- slots ------------------------------------------------------------------------------------------------------------------- */
+/* --- slots
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void place(tly_group_lookup *lookup, uint64_t hash, uint32_t group) {
   uint32_t mask = lookup->slot_count - 1, at = (uint32_t)hash & mask;

@@ -1,7 +1,7 @@
 /* Keys are sorted eight bytes at a time: each group carries the next eight bytes of its key as one big-endian word, the
- * words are sorted, and every run of equal words is sorted again by the eight bytes after them. (Multikey quicksort with
- * "super-alphabets": Bentley and Sedgewick 1997, Andersson and Nilsson 1998.) So a key is fetched from memory once for
- * eight bytes of common prefix, not once for every comparison.
+ * words are sorted, and every run of equal words is sorted again by the eight bytes after them. (Multikey quicksort
+ * with "super-alphabets": Bentley and Sedgewick 1997, Andersson and Nilsson 1998.) So a key is fetched from memory once
+ * for eight bytes of common prefix, not once for every comparison.
  *
  * Words of many groups are sorted by radix, least digit first, 11 bits a pass, leaving out the digits that are the same
  * for all; of few groups by insertion. Bytes behind a key's end count as 0: since no key begins another one, two keys

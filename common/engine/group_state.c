@@ -155,7 +155,8 @@ size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t pa
   return bytes;
 }
 
-/* --- where two states meet ------------------------------------------------------------------------------------------------ */
+/* --- where two states meet
+ * ------------------------------------------------------------------------------------------------ */
 
 /* The limit on summands (limits.h) keeps every sum within a decimal's digits. */
 static struct tly_decimal add(struct tly_decimal a, struct tly_decimal b, struct tly_arena *arena) {
@@ -173,9 +174,7 @@ static void merge_sum(struct tly_state_column *into, uint32_t into_row, const st
   case TLY_STATE_DECIMAL:
     into->decimal[into_row] = add(into->decimal[into_row], from->decimal[from_row], arena);
     return;
-  case TLY_STATE_EXACT_SUM:
-    tly_exact_sum_merge(&into->exact_sum[into_row], &from->exact_sum[from_row]);
-    return;
+  case TLY_STATE_EXACT_SUM: tly_exact_sum_merge(&into->exact_sum[into_row], &from->exact_sum[from_row]); return;
   case TLY_STATE_F64:
   case TLY_STATE_TEXT: break;
   }
@@ -259,7 +258,8 @@ bool tly_states_equal(const struct tly_view_program *program, const struct tly_s
   return true;
 }
 
-/* --- slices --------------------------------------------------------------------------------------------------------------- */
+/* --- slices
+ * --------------------------------------------------------------------------------------------------------------- */
 
 void tly_group_slice_init(struct tly_group_slice *slice, const struct tly_view_program *program, uint32_t part) {
   TLY_ASSERT(part < program->part_count);

@@ -1,8 +1,8 @@
 /* common/engine/group_state.h -- columns of states: making, growing, copying. Private to the engine wing.
  *
  * A state that has met no value yet is *initial*: 0 for counts and sums; for MIN and MAX the value that any other one
- * replaces (the greatest, or the least, of its form; for text and decimals a mark), with `empty` 1 where it may stay so.
- * Thread: as group_table.h. */
+ * replaces (the greatest, or the least, of its form; for text and decimals a mark), with `empty` 1 where it may stay
+ * so. Thread: as group_table.h. */
 #ifndef TLY_ENGINE_GROUP_STATE_H
 #define TLY_ENGINE_GROUP_STATE_H
 

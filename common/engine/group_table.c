@@ -1,6 +1,6 @@
 /* Groups are numbered in the order in which they come. A group is a key record in the heap and a row of every state
- * column. The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from the
- * moment it is needed: a fold that alone fills a table never needs it.
+ * column. The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from
+ * the moment it is needed: a fold that alone fills a table never needs it.
  *
  * Texts and wide decimals in states are replaced by new ones all the time; what they leave behind in `values` is given
  * back by copying the living ones over when the arena has doubled since the last time.
@@ -139,7 +139,8 @@ struct tly_arena *tly_group_table_values(tly_group_table *table) {
   return &table->values;
 }
 
-/* --- index ----------------------------------------------------------------------------------------------------------------- */
+/* --- index
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(struct tly_text key) {
   return XXH3_64bits(key.data, key.size);
@@ -184,7 +185,8 @@ static uint32_t find(const tly_group_table *table, uint64_t hash, struct tly_tex
   return TLY_GROUP_NONE;
 }
 
-/* --- groups ---------------------------------------------------------------------------------------------------------------- */
+/* --- groups
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t append_group(tly_group_table *table, struct tly_text key) {
   TLY_ASSERT(!table->is_drained && table->count < GROUPS_MAX);
@@ -254,7 +256,8 @@ void tly_group_table_compact(tly_group_table *table) {
   table->values_bytes_compacted = fresh.allocated_bytes;
 }
 
-/* --- drain ------------------------------------------------------------------------------------------------------------------ */
+/* --- drain
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void prefetch_group(const tly_group_table *table, uint32_t group) {
   __builtin_prefetch(table->records[group]);

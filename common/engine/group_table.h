@@ -1,7 +1,7 @@
 /* common/engine/group_table.h -- groups in memory: encoded keys and columns of states; and sorted slices of them.
  *
- * Path of an event: fold -> [group table] -> sort -> group blocks -> stores; and stores -> [group slice] -> merge -> answer.
- * Thread: a table belongs to one thread at a time. */
+ * Path of an event: fold -> [group table] -> sort -> group blocks -> stores; and stores -> [group slice] -> merge ->
+ * answer. Thread: a table belongs to one thread at a time. */
 #ifndef TLY_ENGINE_GROUP_TABLE_H
 #define TLY_ENGINE_GROUP_TABLE_H
 
@@ -29,7 +29,7 @@ struct tly_group_slice {
   const struct tly_view_program *program;
   uint32_t part;
   uint32_t count;
-  struct tly_text *keys; /* encoded, ordered_key.h */
+  struct tly_text *keys;           /* encoded, ordered_key.h */
   struct tly_state_column *states; /* parts[part].component_count of them */
   struct tly_arena arena;
 };

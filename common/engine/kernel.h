@@ -25,7 +25,7 @@ struct tly_evaluator {
   const struct tly_evaluate_input *input;
   uint32_t row_count;
   uint32_t error_count;
-  bool is_spread;       /* a constant is being computed: what raises raises for all rows of `spread` */
+  bool is_spread; /* a constant is being computed: what raises raises for all rows of `spread` */
   struct tly_rows spread;
   struct tly_row_error errors[TLY_EVALUATE_ROWS]; /* status TLY_OK: none */
 };
@@ -98,8 +98,7 @@ TLY_ALWAYS_INLINE double tly_argument_f64(const struct tly_kernel_call *call, ui
   return argument->f64[tly_vector_row(argument, row)];
 }
 
-TLY_ALWAYS_INLINE struct tly_text tly_argument_text(const struct tly_kernel_call *call, uint32_t number,
-                                                    uint32_t row) {
+TLY_ALWAYS_INLINE struct tly_text tly_argument_text(const struct tly_kernel_call *call, uint32_t number, uint32_t row) {
   return tly_vector_text(&call->arguments[number], row);
 }
 

@@ -1,8 +1,8 @@
 /* common/engine/kernel_loop.h -- loops over 64-bit operands, made for each operation by inlining.
  *
- * Rows may be all or a list, an operand a column or a constant. The loop is made separately for the cases that matter for
- * speed (all rows, at most one constant), so that the compiler sees plain arrays; every other case takes the general one.
- * Thread: as evaluate.h. */
+ * Rows may be all or a list, an operand a column or a constant. The loop is made separately for the cases that matter
+ * for speed (all rows, at most one constant), so that the compiler sees plain arrays; every other case takes the
+ * general one. Thread: as evaluate.h. */
 #ifndef TLY_ENGINE_KERNEL_LOOP_H
 #define TLY_ENGINE_KERNEL_LOOP_H
 

@@ -1,19 +1,20 @@
-/* Casts from and to numeric, to a typmod, and boolean to text. (Casts between integers are in kernels_integer.c, between
- * integers and doubles in kernels_double.c, between dates and timestamps in kernels_time.c.) */
+/* Casts from and to numeric, to a typmod, and boolean to text. (Casts between integers are in kernels_integer.c,
+ * between integers and doubles in kernels_double.c, between dates and timestamps in kernels_time.c.) */
 #include "common/engine/kernel.h"
 
-/* --- to numeric ------------------------------------------------------------------------------------------------------------- */
+/* --- to numeric
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void from_integer(const struct tly_kernel_call *call) {
   struct tly_type to = call->out->type;
   if (tly_type_form(to) == TLY_FORM_DECIMAL) {
     TLY_EACH_ROW(call->rows, row)
-      call->out->decimal[row] = tly_decimal_of_i64(tly_argument_i64(call, 0, row), 0);
+    call->out->decimal[row] = tly_decimal_of_i64(tly_argument_i64(call, 0, row), 0);
     return;
   }
   tly_i128 factor = tly_power_of_ten_i128(to.scale);
   TLY_EACH_ROW(call->rows, row)
-    tly_vector_set_coefficient(call->out, row, tly_argument_i64(call, 0, row) * factor);
+  tly_vector_set_coefficient(call->out, row, tly_argument_i64(call, 0, row) * factor);
 }
 
 void tly_kernel_int2_numeric(const struct tly_kernel_call *call) {
@@ -61,7 +62,7 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
   bool is_scaled = tly_type_form(from) == TLY_FORM_I64 && tly_type_form(to) == TLY_FORM_I64 && from.scale >= to.scale;
   if (!is_scaled) {
     TLY_EACH_ROW(call->rows, row)
-      to_typmod_row(call, row);
+    to_typmod_row(call, row);
     return;
   }
   int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
@@ -74,7 +75,8 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- from numeric ------------------------------------------------------------------------------------------------------------ */
+/* --- from numeric
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void to_integer(const struct tly_kernel_call *call, int64_t least, int64_t most, const char *message) {
   const struct tly_vector *argument = &call->arguments[0];
@@ -115,11 +117,13 @@ void tly_kernel_numeric_float8(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- text ---------------------------------------------------------------------------------------------------------------------- */
+/* --- text
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 void tly_kernel_booltext(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->text[row] = tly_text_of(tly_argument_i64(call, 0, row) != 0 ? "true" : "false");
+  call->out->text[row] = tly_text_of(tly_argument_i64(call, 0, row) != 0 ? "true" : "false");
 }
 
 /* varchar(n): a cast cuts (an event that is too long is rejected earlier, by the decoder). */

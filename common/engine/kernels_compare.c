@@ -1,7 +1,7 @@
 /* =, <>, <, <=, >, >= for every type; numerics are in kernels_numeric.c.
  *
- * Booleans, integers, dates and timestamps compare as the integers they are held in. A date against a timestamp compares
- * as the date's midnight, in 128 bits, because the last dates lie beyond the last timestamps. */
+ * Booleans, integers, dates and timestamps compare as the integers they are held in. A date against a timestamp
+ * compares as the date's midnight, in 128 bits, because the last dates lie beyond the last timestamps. */
 #include <string.h>
 
 #include "common/engine/kernel_loop.h"
@@ -14,7 +14,8 @@
   MAKE(gt, >)                                                                                                          \
   MAKE(ge, >=)
 
-/* --- held in 64 bits --------------------------------------------------------------------------------------------------- */
+/* --- held in 64 bits
+ * --------------------------------------------------------------------------------------------------- */
 
 #define INTEGERS(name, operator)                                                                                       \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
@@ -48,18 +49,19 @@ COMPARISONS(INTEGERS)
   SAME(timestamptz_##name##_timestamp, compare_##name)
 COMPARISONS(INTEGER_KERNELS)
 
-/* --- dates against timestamps -------------------------------------------------------------------------------------------- */
+/* --- dates against timestamps
+ * -------------------------------------------------------------------------------------------- */
 
 #define MIDNIGHTS(name, operator)                                                                                      \
   static void date_first_##name(const struct tly_kernel_call *call) {                                                  \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-      call->out->i64[row] = (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY operator                         \
-                            tly_argument_i64(call, 1, row);                                                            \
+    call->out->i64[row] =                                                                                              \
+        (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY operator tly_argument_i64(call, 1, row);             \
   }                                                                                                                    \
   static void date_second_##name(const struct tly_kernel_call *call) {                                                 \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-      call->out->i64[row] = tly_argument_i64(call, 0, row) operator                                                    \
-                            (tly_i128)tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;                                 \
+    call->out->i64[row] =                                                                                              \
+        tly_argument_i64(call, 0, row) operator(tly_i128) tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;             \
   }                                                                                                                    \
   SAME(date_##name##_timestamp, date_first_##name)                                                                     \
   SAME(date_##name##_timestamptz, date_first_##name)                                                                   \
@@ -67,26 +69,29 @@ COMPARISONS(INTEGER_KERNELS)
   SAME(timestamptz_##name##_date, date_second_##name)
 COMPARISONS(MIDNIGHTS)
 
-/* --- doubles (never NaN) ------------------------------------------------------------------------------------------------ */
+/* --- doubles (never NaN)
+ * ------------------------------------------------------------------------------------------------ */
 
 #define DOUBLES(name, operator)                                                                                        \
   void tly_kernel_float8##name(const struct tly_kernel_call *call) {                                                   \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-      call->out->i64[row] = tly_argument_f64(call, 0, row) operator tly_argument_f64(call, 1, row);                    \
+    call->out->i64[row] = tly_argument_f64(call, 0, row) operator tly_argument_f64(call, 1, row);                      \
   }
 COMPARISONS(DOUBLES)
 
-/* --- intervals ------------------------------------------------------------------------------------------------------------ */
+/* --- intervals
+ * ------------------------------------------------------------------------------------------------------------ */
 
 #define INTERVALS(name, operator)                                                                                      \
   void tly_kernel_interval_##name(const struct tly_kernel_call *call) {                                                \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-      call->out->i64[row] = tly_interval_compare(tly_argument_interval(call, 0, row),                                  \
-                                                 tly_argument_interval(call, 1, row)) operator 0;                      \
+    call->out->i64[row] =                                                                                              \
+        tly_interval_compare(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row)) operator0;      \
   }
 COMPARISONS(INTERVALS)
 
-/* --- text and uuid: bytes ----------------------------------------------------------------------------------------------- */
+/* --- text and uuid: bytes
+ * ----------------------------------------------------------------------------------------------- */
 
 /* Equality asks for less than order: sizes first. */
 TLY_ALWAYS_INLINE void text_equality(const struct tly_kernel_call *call, bool wanted) {
@@ -113,8 +118,8 @@ SAME(uuid_ne, text_is_unequal)
 #define TEXTS(name, operator)                                                                                          \
   static void text_##name(const struct tly_kernel_call *call) {                                                        \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-      call->out->i64[row] =                                                                                            \
-          tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) operator 0;               \
+    call->out->i64[row] =                                                                                              \
+        tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) operator0;                  \
   }                                                                                                                    \
   SAME(text_##name, text_##name)                                                                                       \
   SAME(uuid_##name, text_##name)

@@ -16,12 +16,12 @@ static void raise_underflow(const struct tly_kernel_call *call, uint32_t row) {
 
 void tly_kernel_float8pl(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    store(call, row, tly_argument_f64(call, 0, row) + tly_argument_f64(call, 1, row));
+  store(call, row, tly_argument_f64(call, 0, row) + tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_float8mi(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    store(call, row, tly_argument_f64(call, 0, row) - tly_argument_f64(call, 1, row));
+  store(call, row, tly_argument_f64(call, 0, row) - tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_float8mul(const struct tly_kernel_call *call) {
@@ -61,11 +61,12 @@ UNARY(dceil, ceil(a))
 UNARY(dfloor, floor(a))
 UNARY(dround, rint(a)) /* half to even */
 
-/* --- casts --------------------------------------------------------------------------------------------------------------- */
+/* --- casts
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void from_integer(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->f64[row] = (double)tly_argument_i64(call, 0, row);
+  call->out->f64[row] = (double)tly_argument_i64(call, 0, row);
 }
 
 #define FROM_INTEGER(kernel)                                                                                           \

@@ -124,7 +124,8 @@ SAME(int2mod, modulo_any)
 SAME(int4mod, modulo_any)
 SAME(int8mod, modulo_any)
 
-/* --- one operand ------------------------------------------------------------------------------------------------------- */
+/* --- one operand
+ * ------------------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, int64_t least, bool only_negative,
                              const char *message) {
@@ -152,14 +153,15 @@ UNARY(int8abs, INT64_MIN, true, BIGINT_RANGE)
 
 static void copy(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_argument_i64(call, 0, row);
+  call->out->i64[row] = tly_argument_i64(call, 0, row);
 }
 
 SAME(int2up, copy)
 SAME(int4up, copy)
 SAME(int8up, copy)
 
-/* --- casts between widths ------------------------------------------------------------------------------------------------ */
+/* --- casts between widths
+ * ------------------------------------------------------------------------------------------------ */
 
 SAME(i2toi4, copy)
 SAME(int28, copy)
@@ -189,5 +191,5 @@ SAME(int84, to_integer)
 
 void tly_kernel_int4_bool(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_argument_i64(call, 0, row) != 0;
+  call->out->i64[row] = tly_argument_i64(call, 0, row) != 0;
 }

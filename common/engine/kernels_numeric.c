@@ -1,9 +1,10 @@
 /* numeric: scaled integers where the types have proofs, decimals where they have not.
  *
- * A proof (value/type.h) says that every value of an expression has exactly so many digits after the point and at most so
- * many in all. Where operands and result have one, +, -, *, %, comparisons and rounding are integer arithmetic without a
- * check: the front end has derived the result's proof from the operands', so nothing can overflow. In 64 bits that is a
- * plain loop; in 128 bits a slower one. Everything else goes through tly_decimal, whose rules are PostgreSQL's.
+ * A proof (value/type.h) says that every value of an expression has exactly so many digits after the point and at most
+ * so many in all. Where operands and result have one, +, -, *, %, comparisons and rounding are integer arithmetic
+ * without a check: the front end has derived the result's proof from the operands', so nothing can overflow. In 64 bits
+ * that is a plain loop; in 128 bits a slower one. Everything else goes through tly_decimal, whose rules are
+ * PostgreSQL's.
  *
  * Aligning: before adding or comparing, both coefficients are brought to the larger scale. That takes at most
  * max(p1 - s1, p2 - s2) + max(s1, s2) digits, which decides the width. */
@@ -42,7 +43,8 @@ static struct alignment align(const struct tly_kernel_call *call) {
                             .b_factor = tly_power_of_ten_i128(scale - b.scale)};
 }
 
-/* --- + and - ------------------------------------------------------------------------------------------------------------- */
+/* --- + and -
+ * ------------------------------------------------------------------------------------------------------------- */
 
 typedef enum tly_status (*decimal_operation)(struct tly_decimal a, struct tly_decimal b, struct tly_arena *arena,
                                              struct tly_decimal *out, struct tly_error *error);
@@ -61,7 +63,7 @@ static void by_decimal(const struct tly_kernel_call *call, decimal_operation ope
 
 TLY_ALWAYS_INLINE void add_64(const struct tly_kernel_call *call, int64_t a_factor, int64_t b_factor) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_argument_i64(call, 0, row) * a_factor + tly_argument_i64(call, 1, row) * b_factor;
+  call->out->i64[row] = tly_argument_i64(call, 0, row) * a_factor + tly_argument_i64(call, 1, row) * b_factor;
 }
 
 static void add_128(const struct tly_kernel_call *call, tly_i128 a_factor, tly_i128 b_factor) {
@@ -96,7 +98,8 @@ void tly_kernel_numeric_sub(const struct tly_kernel_call *call) {
   add_signed(call, -1, tly_decimal_subtract);
 }
 
-/* --- *, /, % ------------------------------------------------------------------------------------------------------------- */
+/* --- *, /, %
+ * ------------------------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE bool multiply_64(int64_t a, int64_t b, int64_t *out) {
   *out = a * b;
@@ -107,12 +110,13 @@ void tly_kernel_numeric_mul(const struct tly_kernel_call *call) {
   const struct tly_vector *a = &call->arguments[0], *b = &call->arguments[1];
   struct tly_type result = call->out->type;
   bool is_scaled = is_proven(a->type) && is_proven(b->type) && is_proven(result) &&
-                   result.scale == a->type.scale + b->type.scale && result.precision >= a->type.precision + b->type.precision;
+                   result.scale == a->type.scale + b->type.scale &&
+                   result.precision >= a->type.precision + b->type.precision;
   if (is_scaled && tly_type_form(result) == TLY_FORM_I64) {
     (void)tly_loop_binary(call, multiply_64);
   } else if (is_scaled) {
     TLY_EACH_ROW(call->rows, row)
-      call->out->i128[row] = tly_vector_coefficient(a, row) * tly_vector_coefficient(b, row);
+    call->out->i128[row] = tly_vector_coefficient(a, row) * tly_vector_coefficient(b, row);
   } else {
     by_decimal(call, tly_decimal_multiply);
   }
@@ -140,7 +144,8 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- comparisons --------------------------------------------------------------------------------------------------------- */
+/* --- comparisons
+ * --------------------------------------------------------------------------------------------------------- */
 
 #define COMPARISON(name, operator)                                                                                     \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
@@ -155,16 +160,15 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
     } else if (alignment.width == WIDTH_64) {                                                                          \
       int64_t a_factor = (int64_t)alignment.a_factor, b_factor = (int64_t)alignment.b_factor;                          \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
-        call->out->i64[row] =                                                                                          \
-            tly_argument_i64(call, 0, row) * a_factor operator tly_argument_i64(call, 1, row) * b_factor;              \
+      call->out->i64[row] =                                                                                            \
+          tly_argument_i64(call, 0, row) * a_factor operator tly_argument_i64(call, 1, row) * b_factor;                \
     } else if (alignment.width == WIDTH_128) {                                                                         \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
-        call->out->i64[row] = tly_vector_coefficient(a, row) * alignment.a_factor operator                             \
-                              tly_vector_coefficient(b, row) * alignment.b_factor;                                     \
+      call->out->i64[row] = tly_vector_coefficient(a, row) *                                                           \
+                            alignment.a_factor operator tly_vector_coefficient(b, row) * alignment.b_factor;           \
     } else {                                                                                                           \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
-        call->out->i64[row] =                                                                                          \
-            tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) operator 0;                    \
+      call->out->i64[row] = tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) operator0;     \
     }                                                                                                                  \
   }
 COMPARISON(eq, ==)
@@ -174,7 +178,8 @@ COMPARISON(le, <=)
 COMPARISON(gt, >)
 COMPARISON(ge, >=)
 
-/* --- one operand ----------------------------------------------------------------------------------------------------------- */
+/* --- one operand
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* Scale and digits stay, so a scaled integer stays one. */
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, bool only_negative) {
@@ -229,7 +234,8 @@ void tly_kernel_numeric_ceil(const struct tly_kernel_call *call) {
   by_decimal_function(call, tly_decimal_ceil);
 }
 
-/* --- rounding -------------------------------------------------------------------------------------------------------------- */
+/* --- rounding
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void round_row(const struct tly_kernel_call *call, uint32_t row, int32_t scale) {
   struct tly_decimal value = tly_vector_decimal(&call->arguments[0], row), result;
@@ -249,7 +255,7 @@ void tly_kernel_numeric_round(const struct tly_kernel_call *call) {
   if (is_scaled) {
     int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
     TLY_EACH_ROW(call->rows, row)
-      call->out->i64[row] = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
+    call->out->i64[row] = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
     return;
   }
   TLY_EACH_ROW(call->rows, row) {

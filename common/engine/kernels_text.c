@@ -3,27 +3,27 @@
 
 void tly_kernel_textlen(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_text_length(tly_argument_text(call, 0, row));
+  call->out->i64[row] = tly_text_length(tly_argument_text(call, 0, row));
 }
 
 void tly_kernel_upper(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->text[row] = tly_text_upper(tly_argument_text(call, 0, row), &call->evaluator->arena);
+  call->out->text[row] = tly_text_upper(tly_argument_text(call, 0, row), &call->evaluator->arena);
 }
 
 void tly_kernel_lower(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->text[row] = tly_text_lower(tly_argument_text(call, 0, row), &call->evaluator->arena);
+  call->out->text[row] = tly_text_lower(tly_argument_text(call, 0, row), &call->evaluator->arena);
 }
 
 void tly_kernel_text_left(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->text[row] = tly_text_left(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
+  call->out->text[row] = tly_text_left(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
 }
 
 void tly_kernel_text_right(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->text[row] = tly_text_right(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
+  call->out->text[row] = tly_text_right(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
 }
 
 TLY_ALWAYS_INLINE void substring(const struct tly_kernel_call *call, bool has_length) {

@@ -1,7 +1,7 @@
 /* date, timestamp, timestamptz and interval; sessions are UTC, so timestamp and timestamptz share everything.
  *
- * date_trunc to a constant unit of fixed length is the usual group key. There the unit is looked at once, and a row costs
- * a division by a constant the compiler knows. */
+ * date_trunc to a constant unit of fixed length is the usual group key. There the unit is looked at once, and a row
+ * costs a division by a constant the compiler knows. */
 #include <string.h>
 
 #include "common/engine/kernel.h"
@@ -21,7 +21,9 @@ static void settle(const struct tly_kernel_call *call, uint32_t row, enum tly_st
     tly_evaluator_raise_error(call->evaluator, row, error);
 }
 
-/* --- dates ------------------------------------------------------------------------------------------------------------------- */
+/* --- dates
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 TLY_ALWAYS_INLINE void date_shift(const struct tly_kernel_call *call, int sign) {
   TLY_EACH_ROW(call->rows, row) {
@@ -42,7 +44,7 @@ void tly_kernel_date_mii(const struct tly_kernel_call *call) {
 
 void tly_kernel_date_mi(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_argument_i64(call, 0, row) - tly_argument_i64(call, 1, row);
+  call->out->i64[row] = tly_argument_i64(call, 0, row) - tly_argument_i64(call, 1, row);
 }
 
 /* Midnight of a date; 22008 beyond the range of timestamps. */
@@ -70,7 +72,7 @@ TLY_ALWAYS_INLINE int64_t floor_divide(int64_t value, int64_t divisor) {
 
 static void timestamp_to_date(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = floor_divide(tly_argument_i64(call, 0, row), TLY_US_PER_DAY);
+  call->out->i64[row] = floor_divide(tly_argument_i64(call, 0, row), TLY_US_PER_DAY);
 }
 
 SAME(timestamp_date, timestamp_to_date)
@@ -78,13 +80,14 @@ SAME(timestamptz_date, timestamp_to_date)
 
 static void same_instant(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_argument_i64(call, 0, row);
+  call->out->i64[row] = tly_argument_i64(call, 0, row);
 }
 
 SAME(timestamp_timestamptz, same_instant)
 SAME(timestamptz_timestamp, same_instant)
 
-/* --- arithmetic with intervals --------------------------------------------------------------------------------------------- */
+/* --- arithmetic with intervals
+ * --------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void timestamp_shift(const struct tly_kernel_call *call, int sign, bool from_date) {
   TLY_EACH_ROW(call->rows, row) {
@@ -153,12 +156,12 @@ static void multiply_row(const struct tly_kernel_call *call, uint32_t row, struc
 
 void tly_kernel_interval_mul(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    multiply_row(call, row, tly_argument_interval(call, 0, row), tly_argument_f64(call, 1, row));
+  multiply_row(call, row, tly_argument_interval(call, 0, row), tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_mul_d_interval(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row)
-    multiply_row(call, row, tly_argument_interval(call, 1, row), tly_argument_f64(call, 0, row));
+  multiply_row(call, row, tly_argument_interval(call, 1, row), tly_argument_f64(call, 0, row));
 }
 
 void tly_kernel_interval_div(const struct tly_kernel_call *call) {
@@ -175,11 +178,12 @@ void tly_kernel_interval_div(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- date_trunc, date_bin, extract ------------------------------------------------------------------------------------------ */
+/* --- date_trunc, date_bin, extract
+ * ------------------------------------------------------------------------------------------ */
 
 TLY_ALWAYS_INLINE void trunc_fixed(const struct tly_kernel_call *call, int64_t unit_us) {
   TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = floor_divide(tly_argument_i64(call, 1, row), unit_us) * unit_us;
+  call->out->i64[row] = floor_divide(tly_argument_i64(call, 1, row), unit_us) * unit_us;
 }
 
 /* The common spellings; all others, and what is out of range, go row by row. */
@@ -206,8 +210,8 @@ static void timestamp_trunc(const struct tly_kernel_call *call) {
   TLY_EACH_ROW(call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     struct tly_text unit = tly_argument_text(call, 0, row);
-    enum tly_status status = tly_timestamp_trunc(unit.data, unit.size, tly_argument_i64(call, 1, row),
-                                                 &call->out->i64[row], &error);
+    enum tly_status status =
+        tly_timestamp_trunc(unit.data, unit.size, tly_argument_i64(call, 1, row), &call->out->i64[row], &error);
     settle(call, row, status, &error);
   }
 }

@@ -2,8 +2,8 @@
  * that 1.5 and 1.50 are one). An entry keeps the bytes it is found by and the encoded value; in a text's encoding the
  * text stands at the front, so both are one copy.
  *
- * The code map remembers what number a dictionary's code has. An entry is a stamp and the number; it holds only under the
- * map's present stamp, so that forgetting all of a large dictionary is one addition. */
+ * The code map remembers what number a dictionary's code has. An entry is a stamp and the number; it holds only under
+ * the map's present stamp, so that forgetting all of a large dictionary is one addition. */
 #include "common/engine/key_coder.h"
 
 #include <string.h>
@@ -117,7 +117,8 @@ void tly_key_coder_begin(tly_key_coder *coder) {
   coder->dictionary = NULL;
 }
 
-/* --- interning ---------------------------------------------------------------------------------------------------------- */
+/* --- interning
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static struct tly_text keep(tly_key_coder *coder, const void *bytes, size_t size) {
   uint8_t *copy = tly_key_heap_alloc(&coder->heap, size);
@@ -229,7 +230,8 @@ static void intern_encoded(tly_key_coder *coder, const struct tly_vector *vector
   }
 }
 
-/* --- dictionary codes ------------------------------------------------------------------------------------------------------ */
+/* --- dictionary codes
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void meet_dictionary(tly_key_coder *coder, const struct tly_dictionary *dictionary) {
   bool is_known = dictionary->id != 0 ? dictionary->id == coder->dictionary_id
@@ -270,7 +272,9 @@ static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, st
   }
 }
 
-/* --- words ------------------------------------------------------------------------------------------------------------------- */
+/* --- words
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void code_direct(const tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows,
                         uint64_t *const *words) {
@@ -280,7 +284,7 @@ static void code_direct(const tly_key_coder *coder, const struct tly_vector *vec
     memcpy(words[0], values, rows.count * sizeof *values);
   } else {
     TLY_EACH_ROW(rows, row)
-      words[0][row] = values[tly_vector_row(vector, row)];
+    words[0][row] = values[tly_vector_row(vector, row)];
   }
   if (!coder->is_nullable && vector->null == NULL)
     return;

@@ -1,9 +1,9 @@
 /* common/engine/key_coder.h -- one column of a group key as machine words: equal words, equal values. Private to the
  * engine wing.
  *
- * Integers and doubles are their own words (and a second word tells NULL, where NULL can be). Texts and wide numerics are
- * interned: their word is the number of their first appearance, 0, 1, 2, ..., and NULL has a number like any other value.
- * A dictionary code is looked up once and then remembered, across batches where the dictionary has an identity.
+ * Integers and doubles are their own words (and a second word tells NULL, where NULL can be). Texts and wide numerics
+ * are interned: their word is the number of their first appearance, 0, 1, 2, ..., and NULL has a number like any other
+ * value. A dictionary code is looked up once and then remembered, across batches where the dictionary has an identity.
  * The encoded key is made from words only for a new group.
  * Thread: a coder belongs to one thread. */
 #ifndef TLY_ENGINE_KEY_CODER_H

@@ -1,13 +1,13 @@
-/* A k-way merge: a binary heap of cursors, ordered by the key each stands on (and by number where keys are equal, so that
- * states always meet in the same order). A cursor holds one borrowed slice at a time; memory is bounded by the sources'
- * slices and one slice of output.
+/* A k-way merge: a binary heap of cursors, ordered by the key each stands on (and by number where keys are equal, so
+ * that states always meet in the same order). A cursor holds one borrowed slice at a time; memory is bounded by the
+ * sources' slices and one slice of output.
  *
  * Often the sources do not overlap (pieces of a run) or one of them holds almost everything (a run under a few live
  * groups). Then whole stretches of a slice are smaller than every other source's next key, and are handed out as they
  * lie, without a copy: a *window*.
  *
- * A source whose slice is used up is asked for the next one when the next group is wanted, so a window stays valid until
- * the next call. */
+ * A source whose slice is used up is asked for the next one when the next group is wanted, so a window stays valid
+ * until the next call. */
 #include "common/engine/merge.h"
 
 #include <string.h>
@@ -69,7 +69,8 @@ void tly_merge_free(tly_merge *merge) {
   tly_free(merge);
 }
 
-/* --- the heap ------------------------------------------------------------------------------------------------------------- */
+/* --- the heap
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static struct tly_text key_of(const tly_merge *merge, uint32_t number) {
   const struct merge_cursor *cursor = &merge->cursors[number];
@@ -140,7 +141,8 @@ static enum tly_status refill(tly_merge *merge, struct tly_error *error) {
   return TLY_OK;
 }
 
-/* --- output --------------------------------------------------------------------------------------------------------------- */
+/* --- output
+ * --------------------------------------------------------------------------------------------------------------- */
 
 /* How many of keys[0 .. count) are smaller than `bound`. */
 static uint32_t count_below(const struct tly_text *keys, uint32_t count, struct tly_text bound) {

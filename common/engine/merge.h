@@ -1,8 +1,8 @@
 /* common/engine/merge.h -- merge sorted sources of groups into one, adding the states of equal keys.
  *
- * Path of an event: run blocks + live deltas -> [merge] -> finish -> answer; also compaction of deltas, the last step of a
- * parallel recompute, and both sides of the drift check.
- * Thread: a merge belongs to one thread, and so do its sources. */
+ * Path of an event: run blocks + live deltas -> [merge] -> finish -> answer; also compaction of deltas, the last step
+ * of a parallel recompute, and both sides of the drift check. Thread: a merge belongs to one thread, and so do its
+ * sources. */
 #ifndef TLY_ENGINE_MERGE_H
 #define TLY_ENGINE_MERGE_H
 

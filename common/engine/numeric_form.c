@@ -80,7 +80,7 @@ static void rescale_rows(struct tly_vector *out, const struct tly_vector *from, 
   TLY_ASSERT(out->type.scale >= from->type.scale);
   tly_i128 factor = tly_power_of_ten_i128(out->type.scale - from->type.scale);
   TLY_EACH_ROW(rows, row)
-    tly_vector_set_coefficient(out, row, tly_vector_coefficient(from, row) * factor);
+  tly_vector_set_coefficient(out, row, tly_vector_coefficient(from, row) * factor);
 }
 
 static void copy_elements(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
@@ -88,7 +88,7 @@ static void copy_elements(struct tly_vector *out, const struct tly_vector *from,
   char *to = (char *)out->i64;
   const char *source = (const char *)from->i64;
   TLY_EACH_ROW(rows, row)
-    memcpy(to + row * size, source + tly_vector_row(from, row) * size, size);
+  memcpy(to + row * size, source + tly_vector_row(from, row) * size, size);
 }
 
 void tly_vector_copy_rows(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
@@ -96,13 +96,13 @@ void tly_vector_copy_rows(struct tly_vector *out, const struct tly_vector *from,
   if (from->codes != NULL) {
     TLY_ASSERT(to == TLY_FORM_TEXT);
     TLY_EACH_ROW(rows, row)
-      out->text[row] = tly_vector_text(from, row);
+    out->text[row] = tly_vector_text(from, row);
     return;
   }
   bool is_numeric = out->type.id == TLY_TYPE_NUMERIC;
   if (is_numeric && to == TLY_FORM_DECIMAL) {
     TLY_EACH_ROW(rows, row)
-      out->decimal[row] = tly_vector_decimal(from, row);
+    out->decimal[row] = tly_vector_decimal(from, row);
   } else if (is_numeric && (to != source || out->type.scale != from->type.scale)) {
     rescale_rows(out, from, rows);
   } else {

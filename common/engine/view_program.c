@@ -10,8 +10,8 @@
  * Each is looked for among those already there before it is added, so equal ones are shared. Expressions are equal when
  * their trees are; equal arguments and filters are made one pointer, so that the fold evaluates them once.
  *
- * A sum's form follows from the argument's proof: 2^63 events of at most 19 digits stay within 38 digits, which 128 bits
- * hold; for squares the same goes for arguments of up to 9 digits and 32-bit integers. All others are decimals. */
+ * A sum's form follows from the argument's proof: 2^63 events of at most 19 digits stay within 38 digits, which 128
+ * bits hold; for squares the same goes for arguments of up to 9 digits and 32-bit integers. All others are decimals. */
 #include "common/engine/view_program.h"
 
 #include <string.h>
@@ -21,7 +21,8 @@
 
 enum { SUM_DIGITS_MAX = 19, SQUARE_DIGITS_MAX = 9 };
 
-/* --- equality of trees ------------------------------------------------------------------------------------------------ */
+/* --- equality of trees
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool types_equal(struct tly_type a, struct tly_type b) {
   return a.id == b.id && a.precision == b.precision && a.scale == b.scale;
@@ -56,7 +57,8 @@ static bool expressions_equal(const struct tly_expr *a, const struct tly_expr *b
   return true;
 }
 
-/* --- components ----------------------------------------------------------------------------------------------------------- */
+/* --- components
+ * ----------------------------------------------------------------------------------------------------------- */
 
 struct builder {
   struct tly_view_program *program;
@@ -149,8 +151,8 @@ static int32_t distinct_part(struct builder *builder, struct tly_expr *argument,
   if (key_count > 0)
     memcpy(key_types, program->parts[0].key_types, key_count * sizeof *key_types);
   key_types[key_count] = argument->type;
-  program->parts[program->part_count] = (struct tly_part){
-      .key_types = key_types, .key_count = key_count + 1, .distinct = argument, .filter = filter};
+  program->parts[program->part_count] =
+      (struct tly_part){.key_types = key_types, .key_count = key_count + 1, .distinct = argument, .filter = filter};
   return (int32_t)program->part_count++;
 }
 
@@ -194,7 +196,8 @@ static void plan_aggregate(struct builder *builder, const struct tly_aggregate *
   TLY_UNREACHABLE();
 }
 
-/* --- columns ------------------------------------------------------------------------------------------------------------- */
+/* --- columns
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void mark_columns(const struct tly_expr *expression, bool *column_used) {
   if (expression == NULL)
@@ -227,8 +230,7 @@ struct tly_view_program *tly_view_program_new(const struct tly_view *view) {
   tly_arena_init(&program->arena);
   struct tly_arena *arena = &program->arena;
   program->view = view;
-  program->components =
-      TLY_ARENA_ARRAY(arena, struct tly_component, view->aggregate_count * COMPONENTS_PER_AGGREGATE);
+  program->components = TLY_ARENA_ARRAY(arena, struct tly_component, view->aggregate_count * COMPONENTS_PER_AGGREGATE);
   program->plans = TLY_ARENA_ARRAY(arena, struct tly_aggregate_plan, view->aggregate_count);
   program->parts = TLY_ARENA_ARRAY(arena, struct tly_part, view->aggregate_count + 1);
   program->part_count = 1;

@@ -10,10 +10,10 @@
  *   EXACT_SUM  exact sum of doubles                       tly_exact_sum
  *   MIN, MAX   NULL until the first value                 the argument's form
  *   AND, OR    as MIN and MAX over booleans
- * count(DISTINCT x) is not a component but a *part* of its own: a sorted table of (group key, x) without states, merged by
- * union; its count is how many rows of it begin with the group's key. So part 0 holds the groups and part i > 0 the i-th
- * distinct set, and every store, merge, comparison and checksum treats all parts alike.
- * Thread: immutable once made. */
+ * count(DISTINCT x) is not a component but a *part* of its own: a sorted table of (group key, x) without states, merged
+ * by union; its count is how many rows of it begin with the group's key. So part 0 holds the groups and part i > 0 the
+ * i-th distinct set, and every store, merge, comparison and checksum treats all parts alike. Thread: immutable once
+ * made. */
 #ifndef TLY_ENGINE_VIEW_PROGRAM_H
 #define TLY_ENGINE_VIEW_PROGRAM_H
 
@@ -33,7 +33,8 @@ enum tly_state_form {
   TLY_STATE_I64,     /* COUNT; MIN and MAX of I64 form */
   TLY_STATE_I128,    /* SUM, SUM_SQUARES where 2^63 events cannot overflow it; MIN and MAX of I128 form */
   TLY_STATE_F64,     /* MIN and MAX of double */
-  TLY_STATE_DECIMAL, /* SUM, SUM_SQUARES of wide or unknown-scale numerics (display scale: the largest seen); MIN, MAX */
+  TLY_STATE_DECIMAL, /* SUM, SUM_SQUARES of wide or unknown-scale numerics (display scale: the largest seen); MIN, MAX
+                      */
   TLY_STATE_TEXT,    /* MIN and MAX of text */
   TLY_STATE_EXACT_SUM
 };
