@@ -58,6 +58,10 @@ static uint64_t lines_of(const char *bytes, size_t size) {
 /* (3) */
 static void compare_with_jansson(const struct tly_event_batch *batch, const char *line, size_t size) {
   json_error_t error;
+  if (memchr(line, '\0', size) != NULL) { /* jansson overlooks a NUL behind a number */
+    TLY_ASSERT(batch->count == 0);
+    return;
+  }
   json_t *event = json_loadb(line, size, 0, &error);
   if (batch->count == 1)
     TLY_ASSERT(json_is_object(event) || json_error_code(&error) == json_error_numeric_overflow);
