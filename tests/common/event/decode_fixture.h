@@ -7,18 +7,31 @@
 #include "common/base/buffer.h"
 #include "common/event/decoder.h"
 
-#define SMALLINT      TLY_TYPE_OF(TLY_TYPE_SMALLINT)
-#define INTEGER       TLY_TYPE_OF(TLY_TYPE_INTEGER)
-#define BIGINT        TLY_TYPE_OF(TLY_TYPE_BIGINT)
-#define BOOLEAN       TLY_TYPE_OF(TLY_TYPE_BOOLEAN)
-#define DOUBLE        TLY_TYPE_OF(TLY_TYPE_DOUBLE)
-#define TEXT          TLY_TYPE_OF(TLY_TYPE_TEXT)
-#define DATE          TLY_TYPE_OF(TLY_TYPE_DATE)
-#define TIMESTAMP     TLY_TYPE_OF(TLY_TYPE_TIMESTAMP)
-#define TIMESTAMPTZ   TLY_TYPE_OF(TLY_TYPE_TIMESTAMPTZ)
-#define UUID          TLY_TYPE_OF(TLY_TYPE_UUID)
-#define NUMERIC(p, s) ((struct tly_type){.id = TLY_TYPE_NUMERIC, .precision = (p), .scale = (s)})
-#define VARCHAR(n)    ((struct tly_type){.id = TLY_TYPE_VARCHAR, .precision = (n)})
+/* As initialisers, for tables. */
+#define SMALLINT                                                                                                       \
+  { .id = TLY_TYPE_SMALLINT }
+#define INTEGER                                                                                                        \
+  { .id = TLY_TYPE_INTEGER }
+#define BIGINT                                                                                                         \
+  { .id = TLY_TYPE_BIGINT }
+#define BOOLEAN                                                                                                        \
+  { .id = TLY_TYPE_BOOLEAN }
+#define DOUBLE                                                                                                         \
+  { .id = TLY_TYPE_DOUBLE }
+#define TEXT                                                                                                           \
+  { .id = TLY_TYPE_TEXT }
+#define DATE                                                                                                           \
+  { .id = TLY_TYPE_DATE }
+#define TIMESTAMP                                                                                                      \
+  { .id = TLY_TYPE_TIMESTAMP }
+#define TIMESTAMPTZ                                                                                                    \
+  { .id = TLY_TYPE_TIMESTAMPTZ }
+#define UUID                                                                                                           \
+  { .id = TLY_TYPE_UUID }
+#define NUMERIC(p, s)                                                                                                  \
+  { .id = TLY_TYPE_NUMERIC, .precision = (p), .scale = (s) }
+#define VARCHAR(n)                                                                                                     \
+  { .id = TLY_TYPE_VARCHAR, .precision = (n) }
 
 struct column_spec {
   const char *name;
