@@ -62,10 +62,56 @@ static enum tly_status store_aggregate(struct tly_resolver *resolver, struct tly
   return TLY_OK;
 }
 
+/* ---- sub-selects that use columns of the grouped query --------------------------------------------------------------- */
+
+struct outer_use {
+  struct grouping *grouping;
+  uint32_t levels; /* from the sub-select's expression up to the grouped query */
+};
+
+static bool is_column_key(const struct grouping *grouping, const struct tly_expr *column) {
+  for (uint32_t i = 0; i < grouping->key_count; i++) {
+    const struct tly_expr *key = grouping->keys[i];
+    if (key->kind == TLY_EXPR_COLUMN && key->levels_up == 0 && key->relation == column->relation &&
+        key->column == column->column)
+      return true;
+  }
+  return false;
+}
+
+static void visit_query_expression(struct tly_expr **expression, uint32_t levels, void *argument);
+
+static void visit_outer_use(struct tly_expr **node, void *argument) {
+  const struct outer_use *use = argument;
+  struct grouping *grouping = use->grouping;
+  const struct tly_expr *column = *node;
+  if (grouping->status != TLY_OK)
+    return;
+  if (column->query != NULL)
+    tly_query_each(column->query, visit_query_expression, use->levels + 1, grouping);
+  if (column->kind != TLY_EXPR_COLUMN) {
+    tly_expr_each(*node, visit_outer_use, argument);
+  } else if (column->levels_up == use->levels && !is_column_key(grouping, column)) {
+    const struct tly_relation *relation = &grouping->resolver->scope->relations[column->relation];
+    grouping->status = TLY_FAIL_AT(grouping->resolver, column->location, TLY_E_GROUPING,
+                                   "subquery uses ungrouped column \"%s.%s\" from outer query", relation->alias,
+                                   relation->columns[column->column].name);
+  }
+}
+
+static void visit_query_expression(struct tly_expr **expression, uint32_t levels, void *argument) {
+  struct outer_use use = {argument, levels};
+  visit_outer_use(expression, &use);
+}
+
+/* ---- the expression itself -------------------------------------------------------------------------------------------- */
+
 static void visit(struct tly_expr **node, void *argument) {
   struct grouping *grouping = argument;
   if (grouping->status != TLY_OK)
     return;
+  if ((*node)->query != NULL)
+    tly_query_each((*node)->query, visit_query_expression, 1, grouping);
   uint32_t key = find_key(grouping, *node);
   if (key != UINT32_MAX) {
     if (grouping->view != NULL)

@@ -33,6 +33,7 @@ enum tly_clause {
 /* What column names are looked up in: one FROM item. */
 struct tly_relation {
   const char *alias;
+  const char *name; /* of the view or stream, when the alias hides it; else NULL */
   struct tly_result_column *columns;
   uint32_t column_count;
   bool *merged; /* columns that a USING to the left of it stands for: found by alias only */
@@ -247,7 +248,7 @@ TLY_CHECK enum tly_status tly_resolve_row_count(struct tly_resolver *resolver, s
 /* Make a result column of a finished query that type, in every member of a UNION ALL. */
 TLY_CHECK enum tly_status tly_resolve_convert_column(struct tly_resolver *resolver, struct tly_query *query,
                                                      uint32_t number, enum tly_type_id type);
-void tly_scope_add_relation(struct tly_resolver *resolver, struct tly_scope *scope, const char *alias,
+void tly_scope_add_relation(struct tly_resolver *resolver, const char *alias, const char *name,
                             struct tly_result_column *columns, uint32_t column_count);
 TLY_CHECK enum tly_status tly_resolve_order_by(struct tly_resolver *resolver, struct tly_node node, const char *member,
                                                struct tly_order_item **out, uint32_t *count);

@@ -104,6 +104,10 @@ static enum tly_status check_refused_form(struct tly_resolver *resolver, const c
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc with a time zone is not supported");
   if (strcmp(name, "date_trunc") == 0 && count == 2 && arguments[1]->type.id == TLY_TYPE_INTERVAL)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc of an interval is not supported");
+  bool takes_pattern = strcmp(name, "substring") == 0 && count >= 2 &&
+                       (tly_type_is_text(arguments[1]->type.id) || tly_expr_is_unknown(arguments[1]));
+  if (takes_pattern)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "substring with a pattern is not supported");
   return TLY_OK;
 }
 
@@ -152,6 +156,20 @@ static enum tly_status resolve_function(struct tly_resolver *resolver, const cha
   return TLY_OK;
 }
 
+/* lower(*), lower(DISTINCT x), lower(x) FILTER (...), lower(x) OVER () */
+static enum tly_status refuse_aggregate_syntax(struct tly_resolver *resolver, struct tly_node node, const char *name,
+                                               uint32_t location) {
+  static const char *const members[] = {"agg_star", "agg_distinct", "agg_order", "agg_filter", "over"};
+  static const char *const words[] = {"(*)", "DISTINCT", "ORDER BY", "FILTER", "OVER"};
+  for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+    bool is_over = strcmp(members[i], "over") == 0;
+    if (tly_node_has(node, members[i]))
+      return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE, "%s specified, but %s is not %s aggregate function",
+                         words[i], name, is_over ? "a window function nor an" : "an");
+  }
+  return tly_resolver_expect(resolver, node, "funcname args funcformat");
+}
+
 enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
   const char *name;
   uint32_t location = tly_node_location(node);
@@ -169,12 +187,6 @@ enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node 
   bool is_known = tly_overload_function_exists(name) || tly_type_of_function_name(name) != TLY_TYPE_UNKNOWN;
   if (!is_known)
     return tly_resolve_no_function(resolver, name, arguments, count, false, location);
-  static const char *const aggregate_only[] = {"agg_star", "agg_distinct", "agg_order", "agg_filter", "over"};
-  static const char *const words[] = {"(*)", "DISTINCT", "ORDER BY", "FILTER", "OVER"};
-  for (size_t i = 0; i < sizeof aggregate_only / sizeof aggregate_only[0]; i++)
-    if (tly_node_has(node, aggregate_only[i]))
-      return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE,
-                         "%s specified, but %s is not an aggregate function", words[i], name);
-  TLY_TRY(tly_resolver_expect(resolver, node, "funcname args funcformat"));
-  return resolve_function(resolver, name, arguments, count, location, out);
+  TLY_TRY(resolve_function(resolver, name, arguments, count, location, out));
+  return refuse_aggregate_syntax(resolver, node, name, location);
 }

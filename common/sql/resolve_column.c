@@ -4,8 +4,9 @@
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-void tly_scope_add_relation(struct tly_resolver *resolver, struct tly_scope *scope, const char *alias,
+void tly_scope_add_relation(struct tly_resolver *resolver, const char *alias, const char *name,
                             struct tly_result_column *columns, uint32_t column_count) {
+  struct tly_scope *scope = resolver->scope;
   if (scope->relation_count == scope->relation_capacity) {
     uint32_t capacity = scope->relation_capacity == 0 ? 4 : 2 * scope->relation_capacity;
     struct tly_relation *grown = TLY_ARENA_ARRAY(resolver->arena, struct tly_relation, capacity);
@@ -15,7 +16,11 @@ void tly_scope_add_relation(struct tly_resolver *resolver, struct tly_scope *sco
     scope->relation_capacity = capacity;
   }
   scope->relations[scope->relation_count++] =
-      (struct tly_relation){alias, columns, column_count, TLY_ARENA_ARRAY(resolver->arena, bool, column_count)};
+      (struct tly_relation){.alias = alias,
+                            .name = name != NULL && strcmp(name, alias) != 0 ? name : NULL,
+                            .columns = columns,
+                            .column_count = column_count,
+                            .merged = TLY_ARENA_ARRAY(resolver->arena, bool, column_count)};
 }
 
 struct found_column {
@@ -84,14 +89,24 @@ static enum tly_status no_column(struct tly_resolver *resolver, const char *alia
   return TLY_E_UNDEFINED_COLUMN;
 }
 
+/* A relation that is there, but not under this name or not from here. */
+static enum tly_status invalid_reference(struct tly_resolver *resolver, const struct tly_relation *relation,
+                                         const char *alias, uint32_t location) {
+  (void)TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_TABLE,
+                    "invalid reference to FROM-clause entry for table \"%s\"", alias);
+  if (strcmp(relation->alias, alias) != 0)
+    tly_error_hint(resolver->error, "here it is called \"%s\"", relation->alias);
+  return TLY_E_UNDEFINED_TABLE;
+}
+
 static enum tly_status no_relation(struct tly_resolver *resolver, const char *alias, uint32_t location) {
   struct tly_suggestion suggestion = {.best = NULL};
   for (const struct tly_scope *scope = resolver->scope; scope != NULL; scope = scope->outer)
     for (uint32_t r = 0; r < scope->relation_count; r++) {
-      if (strcmp(scope->relations[r].alias, alias) == 0)
-        return TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_TABLE,
-                           "invalid reference to FROM-clause entry for table \"%s\"", alias);
-      tly_suggest(&suggestion, alias, scope->relations[r].alias);
+      const struct tly_relation *relation = &scope->relations[r];
+      if (strcmp(relation->alias, alias) == 0 || (relation->name != NULL && strcmp(relation->name, alias) == 0))
+        return invalid_reference(resolver, relation, alias, location);
+      tly_suggest(&suggestion, alias, relation->alias);
     }
   (void)TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_TABLE, "missing FROM-clause entry for table \"%s\"", alias);
   if (suggestion.best != NULL)

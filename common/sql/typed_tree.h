@@ -222,7 +222,9 @@ struct tly_cte {
   uint32_t use_count;
 };
 
-/* One SELECT, or UNION ALL of two or more (then only members, order, limit, offset and columns are used). */
+/* One SELECT, or UNION ALL of two or more (then only ctes, members, order, limit, offset and columns are used). Every
+ * query below another one is one level down for levels_up and cte_levels_up: a member of a UNION ALL, a WITH query, a
+ * sub-select in FROM or in an expression. */
 struct tly_query {
   struct tly_cte *ctes;
   uint32_t cte_count;

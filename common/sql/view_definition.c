@@ -85,7 +85,7 @@ static void add_stream_columns(struct tly_resolver *resolver, const struct tly_s
   for (uint32_t i = 0; i < stream->column_count; i++)
     columns[i] = (struct tly_result_column){stream->columns[i].name, stream->columns[i].type,
                                             !stream->columns[i].not_null};
-  tly_scope_add_relation(resolver, resolver->scope, alias, columns, stream->column_count);
+  tly_scope_add_relation(resolver, alias, stream->name, columns, stream->column_count);
 }
 
 /* *stream stays NULL, with TLY_OK, when the stream's own definition failed. */
