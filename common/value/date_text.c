@@ -12,7 +12,8 @@
  * one. The words now, today, tomorrow, yesterday, epoch, infinity and the era BC are known and refused (0A000).
  * Anything else is bad syntax (22007), also where PostgreSQL would understand it: month names, 3/2/2026, AM and PM.
  *
- * Events mostly come in one shape, YYYY-MM-DD?HH:MM:SS with a short fraction and Z or nothing, which is tried first. */
+ * Events mostly come in one shape, YYYY-MM-DD?HH:MM:SS with a short fraction and UTC or no zone, which is tried first.
+ */
 #include <ctype.h>
 #include <math.h>
 #include <stdlib.h>
@@ -85,7 +86,7 @@ static int two_digits(const char *text) {
   return tens > 9 || ones > 9 ? -1 : (int)(tens * 10 + ones);
 }
 
-/* YYYY-MM-DD?HH:MM:SS[.f{1,6}][Z] with ordinary values; false means only: look closer. */
+/* YYYY-MM-DD?HH:MM:SS[.f{1,6}][Z|+00|+00:00] with ordinary values; false means only: look closer. */
 static bool scan_fast(const char *text, size_t size, struct civil_time *time) {
   if (size < 19 || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != ' ') || text[13] != ':' ||
       text[16] != ':')
@@ -109,8 +110,9 @@ static bool scan_fast(const char *text, size_t size, struct civil_time *time) {
     for (; digits < MICROSECOND_DIGITS; digits++)
       time->microsecond *= 10;
   }
-  place += place < size && text[place] == 'Z';
-  return place == size;
+  size_t left = size - place;
+  return left == 0 || (left == 1 && text[place] == 'Z') || (left == 3 && memcmp(text + place, "+00", 3) == 0) ||
+         (left == 6 && memcmp(text + place, "+00:00", 6) == 0);
 }
 
 /* --- the full grammar ----------------------------------------------------------------------------------------------

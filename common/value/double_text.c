@@ -31,9 +31,34 @@ struct shortest {
   int count, exponent;
 };
 
+static void drop_zeros(struct shortest *shortest) {
+  while (shortest->count > 1 && shortest->digits[shortest->count - 1] == '0')
+    shortest->count--;
+}
+
+static bool find_short_fraction(double magnitude, struct shortest *out) {
+  static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
+  for (int decimals = 0; decimals < (int)(sizeof powers / sizeof *powers); decimals++) {
+    double scaled = rint(magnitude * powers[decimals]);
+    if (scaled >= 1e15)
+      return false;
+    if (scaled / powers[decimals] != magnitude)
+      continue;
+    char text[24];
+    out->count = snprintf(text, sizeof text, "%lld", (long long)scaled);
+    memcpy(out->digits, text, (size_t)out->count);
+    out->exponent = out->count - 1 - decimals;
+    drop_zeros(out);
+    return true;
+  }
+  return false;
+}
+
 static struct shortest shortest_of(double magnitude) {
   char text[40];
   struct shortest shortest = {.count = 0};
+  if (magnitude >= 1e-4 && find_short_fraction(magnitude, &shortest))
+    return shortest;
   int precision = magnitude < DBL_MIN ? 1 : DBL_DIG;
   for (;; precision++) {
     snprintf(text, sizeof text, "%.*e", precision - 1, magnitude);
@@ -44,8 +69,7 @@ static struct shortest shortest_of(double magnitude) {
   for (; *place != 'e'; place++)
     if (*place != '.')
       shortest.digits[shortest.count++] = *place;
-  while (shortest.count > 1 && shortest.digits[shortest.count - 1] == '0')
-    shortest.count--;
+  drop_zeros(&shortest);
   shortest.exponent = atoi(place + 1);
   return shortest;
 }
@@ -66,8 +90,8 @@ static void print_shortest(const struct shortest *shortest, struct tly_buffer *o
 
 void tly_double_print(double value, struct tly_buffer *out) {
   TLY_ASSERT(isfinite(value));
-  if (fabs(value) < 1e15 && value == trunc(value)) {
-    tly_buffer_print(out, "%lld", (long long)value);
+  if (value == 0) {
+    tly_buffer_append_byte(out, '0');
     return;
   }
   if (value < 0)

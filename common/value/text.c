@@ -287,16 +287,44 @@ static bool skip_wildcards(struct tly_text text, struct tly_text pattern, struct
   return true;
 }
 
+/* The next place from `place` on where the pattern behind a wildcard can start to match: its first byte is a plain one,
+ * since skip_wildcards stopped there, and no byte inside a character equals the first byte of one. */
+static uint32_t find_start(struct tly_text text, struct tly_text pattern, struct like_place place) {
+  char first = pattern.data[place.pattern];
+  if (first == '\\')
+    first = pattern.data[place.pattern + 1];
+  const char *found = memchr(text.data + place.text, first, text.size - place.text);
+  return found == NULL ? text.size : (uint32_t)(found - text.data);
+}
+
+/* One character or escape of the pattern against the text. */
+static enum tly_status match_one(struct tly_text text, struct tly_text pattern, bool fold_case,
+                                 struct like_place *place, bool *is_matched, struct tly_error *error) {
+  *is_matched = false;
+  if (place->pattern == pattern.size)
+    return TLY_OK;
+  if (pattern.data[place->pattern] == '_') {
+    place->text += character_size(text, place->text);
+    place->pattern++;
+    *is_matched = true;
+    return TLY_OK;
+  }
+  place->pattern += pattern.data[place->pattern] == '\\';
+  if (place->pattern == pattern.size)
+    return pattern_ends_with_escape(error);
+  *is_matched = match_character(text, pattern, fold_case, place);
+  return TLY_OK;
+}
+
 enum tly_status tly_text_like(struct tly_text text, struct tly_text pattern, bool fold_case, bool *out,
                               struct tly_error *error) {
   struct like_place place = {0, 0}, retry = {0, 0};
-  bool has_retry = false;
+  bool has_retry = false, is_matched;
   if (fold_case)
     pthread_once(&character_locale_once, make_character_locale);
   *out = false;
   while (place.text < text.size) {
-    char next = place.pattern < pattern.size ? pattern.data[place.pattern] : '\0';
-    if (next == '%') {
+    if (place.pattern < pattern.size && pattern.data[place.pattern] == '%') {
       if (!skip_wildcards(text, pattern, &place))
         return TLY_OK;
       *out = place.pattern == pattern.size;
@@ -306,25 +334,17 @@ enum tly_status tly_text_like(struct tly_text text, struct tly_text pattern, boo
         return pattern_ends_with_escape(error);
       has_retry = true;
       retry = place;
-      continue;
-    }
-    bool is_matched = false;
-    if (next == '_') {
-      place.text += character_size(text, place.text);
-      place.pattern++;
-      is_matched = true;
-    } else if (place.pattern < pattern.size) {
-      place.pattern += next == '\\';
-      if (place.pattern == pattern.size)
-        return pattern_ends_with_escape(error);
-      is_matched = match_character(text, pattern, fold_case, &place);
-    }
-    if (!is_matched && !has_retry)
-      return TLY_OK;
-    if (!is_matched) {
+    } else {
+      TLY_TRY(match_one(text, pattern, fold_case, &place, &is_matched, error));
+      if (is_matched)
+        continue;
+      if (!has_retry)
+        return TLY_OK;
       retry.text += character_size(text, retry.text);
-      place = retry;
     }
+    if (!fold_case)
+      retry.text = find_start(text, pattern, retry);
+    place = retry;
   }
   while (place.pattern < pattern.size && pattern.data[place.pattern] == '%')
     place.pattern++;
