@@ -17,9 +17,9 @@
 /* --- held in 64 bits
  * --------------------------------------------------------------------------------------------------- */
 
-#define INTEGERS(name, operator)                                                                                       \
+#define INTEGERS(name, comparison)                                                                                     \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
-    *out = a operator b;                                                                                               \
+    *out = a comparison b;                                                                                             \
     return false;                                                                                                      \
   }                                                                                                                    \
   static void compare_##name(const struct tly_kernel_call *call) {                                                     \
@@ -32,7 +32,7 @@ COMPARISONS(INTEGERS)
     loop(call);                                                                                                        \
   }
 
-#define INTEGER_KERNELS(name, operator)                                                                                \
+#define INTEGER_KERNELS(name, comparison)                                                                              \
   SAME(bool##name, compare_##name)                                                                                     \
   SAME(int2##name, compare_##name)                                                                                     \
   SAME(int4##name, compare_##name)                                                                                     \
@@ -52,16 +52,16 @@ COMPARISONS(INTEGER_KERNELS)
 /* --- dates against timestamps
  * -------------------------------------------------------------------------------------------- */
 
-#define MIDNIGHTS(name, operator)                                                                                      \
+#define MIDNIGHTS(name, comparison)                                                                                    \
   static void date_first_##name(const struct tly_kernel_call *call) {                                                  \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
     call->out->i64[row] =                                                                                              \
-        (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY operator tly_argument_i64(call, 1, row);             \
+        (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY comparison tly_argument_i64(call, 1, row);           \
   }                                                                                                                    \
   static void date_second_##name(const struct tly_kernel_call *call) {                                                 \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
     call->out->i64[row] =                                                                                              \
-        tly_argument_i64(call, 0, row) operator(tly_i128) tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;             \
+        tly_argument_i64(call, 0, row) comparison(tly_i128) tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;           \
   }                                                                                                                    \
   SAME(date_##name##_timestamp, date_first_##name)                                                                     \
   SAME(date_##name##_timestamptz, date_first_##name)                                                                   \
@@ -72,21 +72,21 @@ COMPARISONS(MIDNIGHTS)
 /* --- doubles (never NaN)
  * ------------------------------------------------------------------------------------------------ */
 
-#define DOUBLES(name, operator)                                                                                        \
+#define DOUBLES(name, comparison)                                                                                      \
   void tly_kernel_float8##name(const struct tly_kernel_call *call) {                                                   \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] = tly_argument_f64(call, 0, row) operator tly_argument_f64(call, 1, row);                      \
+    call->out->i64[row] = tly_argument_f64(call, 0, row) comparison tly_argument_f64(call, 1, row);                    \
   }
 COMPARISONS(DOUBLES)
 
 /* --- intervals
  * ------------------------------------------------------------------------------------------------------------ */
 
-#define INTERVALS(name, operator)                                                                                      \
+#define INTERVALS(name, comparison)                                                                                    \
   void tly_kernel_interval_##name(const struct tly_kernel_call *call) {                                                \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
     call->out->i64[row] =                                                                                              \
-        tly_interval_compare(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row)) operator0;      \
+        tly_interval_compare(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row)) comparison 0;   \
   }
 COMPARISONS(INTERVALS)
 
@@ -115,11 +115,11 @@ SAME(textne, text_is_unequal)
 SAME(uuid_eq, text_is_equal)
 SAME(uuid_ne, text_is_unequal)
 
-#define TEXTS(name, operator)                                                                                          \
+#define TEXTS(name, comparison)                                                                                        \
   static void text_##name(const struct tly_kernel_call *call) {                                                        \
     TLY_EACH_ROW(call->rows, row)                                                                                      \
     call->out->i64[row] =                                                                                              \
-        tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) operator0;                  \
+        tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) comparison 0;               \
   }                                                                                                                    \
   SAME(text_##name, text_##name)                                                                                       \
   SAME(uuid_##name, text_##name)

@@ -147,9 +147,9 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
 /* --- comparisons
  * --------------------------------------------------------------------------------------------------------- */
 
-#define COMPARISON(name, operator)                                                                                     \
+#define COMPARISON(name, comparison)                                                                                   \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
-    *out = a operator b;                                                                                               \
+    *out = a comparison b;                                                                                             \
     return false;                                                                                                      \
   }                                                                                                                    \
   void tly_kernel_numeric_##name(const struct tly_kernel_call *call) {                                                 \
@@ -161,14 +161,14 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
       int64_t a_factor = (int64_t)alignment.a_factor, b_factor = (int64_t)alignment.b_factor;                          \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
       call->out->i64[row] =                                                                                            \
-          tly_argument_i64(call, 0, row) * a_factor operator tly_argument_i64(call, 1, row) * b_factor;                \
+          tly_argument_i64(call, 0, row) * a_factor comparison tly_argument_i64(call, 1, row) * b_factor;              \
     } else if (alignment.width == WIDTH_128) {                                                                         \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
       call->out->i64[row] = tly_vector_coefficient(a, row) *                                                           \
-                            alignment.a_factor operator tly_vector_coefficient(b, row) * alignment.b_factor;           \
+                            alignment.a_factor comparison tly_vector_coefficient(b, row) * alignment.b_factor;         \
     } else {                                                                                                           \
       TLY_EACH_ROW(call->rows, row)                                                                                    \
-      call->out->i64[row] = tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) operator0;     \
+      call->out->i64[row] = tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) comparison 0;  \
     }                                                                                                                  \
   }
 COMPARISON(eq, ==)
