@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/sql/scan.h"
 
 static struct tly_node node_of(const json_t *wrapped) {
   if (!json_is_object(wrapped) || json_object_size(wrapped) == 0)
@@ -93,27 +94,16 @@ const char *tly_node_string(struct tly_node node) {
   return tly_node_is(node, "String") ? tly_node_text(node, "sval") : NULL;
 }
 
-/* Skip what may stand between the '-' of a negative constant and its digits: spaces, comments, parentheses and further
- * signs (`- (- 5)` is one constant to the grammar). */
+/* Past what may stand between the '-' of a negative constant and its digits: blanks, parentheses and further signs
+ * (`- (- 5)` is one constant to the grammar). */
 static const char *skip_to_digits(const char *at, const char *end, bool *negative) {
-  while (at < end && (*at < '0' || *at > '9')) {
-    if (at + 1 < end && at[0] == '-' && at[1] == '-') {
-      while (at < end && *at != '\n')
-        at++;
-    } else if (at + 1 < end && at[0] == '/' && at[1] == '*') {
-      int depth = 0;
-      do {
-        bool opens = at + 1 < end && at[0] == '/' && at[1] == '*';
-        bool closes = at + 1 < end && at[0] == '*' && at[1] == '/';
-        depth += opens ? 1 : closes ? -1 : 0;
-        at += opens || closes ? 2 : 1;
-      } while (at < end && depth > 0);
-    } else {
-      *negative ^= *at == '-';
-      at++;
-    }
+  for (;;) {
+    at = tly_scan_blank(at, end);
+    if (at == end || (*at >= '0' && *at <= '9'))
+      return at;
+    *negative ^= *at == '-';
+    at++;
   }
-  return at;
 }
 
 int64_t tly_node_constant_integer(struct tly_node constant, const char *sql, size_t size) {

@@ -75,9 +75,9 @@ static enum tly_status parser_failure(const char *sql, size_t size, const PgQuer
   return TLY_FAIL(error, status, "%s", failure->message);
 }
 
-static enum tly_status check_text(const char *sql, size_t size, size_t size_max, struct tly_error *error) {
-  if (size > size_max)
-    return TLY_FAIL(error, TLY_E_TOO_LARGE, "SQL text of %zu bytes: at most %zu are read", size, size_max);
+static enum tly_status check_text(const char *sql, size_t size, struct tly_error *error) {
+  if (size > TLY_SQL_BYTES_MAX)
+    return TLY_FAIL(error, TLY_E_TOO_LARGE, "a statement of %zu bytes: at most %d are read", size, TLY_SQL_BYTES_MAX);
   if (!tly_text_is_valid(sql, size))
     return TLY_FAIL(error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\" in SQL text");
   return TLY_OK;
@@ -94,7 +94,7 @@ enum tly_status tly_sql_parse(const char *sql, size_t size, struct json_t **out,
                               struct tly_error *error) {
   *out = NULL;
   *error_offset = UINT32_MAX;
-  TLY_TRY(check_text(sql, size, TLY_SQL_BYTES_MAX, error));
+  TLY_TRY(check_text(sql, size, error));
   char *copy = terminated_copy(sql, size);
   PgQueryParseResult result = pg_query_parse(copy);
   enum tly_status status = TLY_OK;
@@ -112,27 +112,4 @@ enum tly_status tly_sql_parse(const char *sql, size_t size, struct json_t **out,
 
 void tly_sql_tree_free(struct json_t *tree) {
   json_decref(tree);
-}
-
-enum tly_status tly_sql_split(const char *sql, size_t size, struct tly_arena *arena, struct tly_sql_piece **pieces,
-                              uint32_t *count, uint32_t *error_offset, struct tly_error *error) {
-  *pieces = NULL;
-  *count = 0;
-  *error_offset = UINT32_MAX;
-  TLY_TRY(check_text(sql, size, TLY_DEFINITION_BYTES_MAX, error));
-  char *copy = terminated_copy(sql, size);
-  PgQuerySplitResult result = pg_query_split_with_scanner(copy);
-  enum tly_status status = TLY_OK;
-  if (result.error != NULL) {
-    status = parser_failure(sql, size, result.error, error_offset, error);
-  } else {
-    *pieces = TLY_ARENA_ARRAY(arena, struct tly_sql_piece, result.n_stmts);
-    *count = (uint32_t)result.n_stmts;
-    for (int i = 0; i < result.n_stmts; i++)
-      (*pieces)[i] =
-          (struct tly_sql_piece){(uint32_t)result.stmts[i]->stmt_location, (uint32_t)result.stmts[i]->stmt_len};
-  }
-  pg_query_free_split_result(result);
-  tly_free(copy);
-  return status;
 }

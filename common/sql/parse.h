@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/arena.h"
 #include "common/base/error.h"
 
 struct json_t;
@@ -25,16 +24,5 @@ TLY_CHECK enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), v
 TLY_CHECK enum tly_status tly_sql_parse(const char *sql, size_t size, struct json_t **out, uint32_t *error_offset,
                                         struct tly_error *error);
 void tly_sql_tree_free(struct json_t *tree);
-
-/* One statement of a file of several: where it begins and how long it is (without its semicolon). */
-struct tly_sql_piece {
-  uint32_t offset, size;
-};
-
-/* Cut a file at the semicolons that end statements. The pieces live in `arena`. Fails on what the scanner cannot read
- * (a string without an end); *error_offset as above. */
-TLY_CHECK enum tly_status tly_sql_split(const char *sql, size_t size, struct tly_arena *arena,
-                                        struct tly_sql_piece **pieces, uint32_t *count, uint32_t *error_offset,
-                                        struct tly_error *error);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/base/memory.h"
 #include "common/sql/definitions.h"
 #include "common/sql/parse.h"
+#include "common/sql/scan.h"
 
 static struct tly_project *new_project(void) {
   struct tly_project *project = tly_calloc(1, sizeof *project);
@@ -43,37 +44,11 @@ const struct tly_view *tly_project_view(const struct tly_project *project, const
   return NULL;
 }
 
-/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------------------------------- */
 
-/* Past white space and comments, so that "the statement" begins at its first word. */
-static const char *skip_blank(const char *at, const char *end) {
-  for (;;) {
-    while (at < end && strchr(" \t\r\n\f\v", *at) != NULL)
-      at++;
-    if (end - at >= 2 && at[0] == '-' && at[1] == '-') {
-      while (at < end && *at != '\n')
-        at++;
-    } else if (end - at >= 2 && at[0] == '/' && at[1] == '*') {
-      int depth = 0;
-      do {
-        bool opens = end - at >= 2 && at[0] == '/' && at[1] == '*';
-        bool closes = end - at >= 2 && at[0] == '*' && at[1] == '/';
-        depth += opens ? 1 : closes ? -1 : 0;
-        at += opens || closes ? 2 : 1;
-      } while (at < end && depth > 0);
-    } else {
-      return at;
-    }
-  }
-}
-
-static void define_piece(struct tly_definitions *definitions, struct tly_sql_piece piece) {
+static void define_piece(struct tly_definitions *definitions, const char *start, const char *end) {
   struct tly_resolver *resolver = &definitions->resolver;
-  const char *end = definitions->text + piece.offset + piece.size;
-  const char *start = skip_blank(definitions->text + piece.offset, end);
   struct json_t *tree;
-  if (start == end)
-    return;
   definitions->piece_offset = (uint32_t)(start - definitions->text);
   resolver->sql = start;
   resolver->sql_size = (size_t)(end - start);
@@ -88,17 +63,18 @@ static void define_piece(struct tly_definitions *definitions, struct tly_sql_pie
 
 static void define_text(struct tly_definitions *definitions, const char *file, const char *text, size_t size) {
   struct tly_resolver *resolver = &definitions->resolver;
-  struct tly_sql_piece *pieces;
-  uint32_t count;
   definitions->file = tly_arena_copy(resolver->arena, file, strlen(file));
   definitions->text = tly_arena_copy(resolver->arena, text, size);
-  definitions->piece_offset = 0;
-  enum tly_status status = tly_sql_split(definitions->text, size, resolver->arena, &pieces, &count,
-                                         &resolver->error_location, resolver->error);
-  if (!tly_definitions_report(definitions, status))
-    return;
-  for (uint32_t i = 0; i < count; i++)
-    define_piece(definitions, pieces[i]);
+  const char *at = definitions->text, *end = at + size;
+  for (;;) {
+    at = tly_scan_blank(at, end);
+    if (at == end)
+      return;
+    const char *stop = tly_scan_statement(at, end);
+    if (stop > at)
+      define_piece(definitions, at, stop);
+    at = stop < end ? stop + 1 : end;
+  }
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
@@ -108,13 +84,22 @@ static void report_file(struct tly_definitions *definitions, const char *file) {
   tly_diagnostics_add(definitions->diagnostics, file, "", false, 0, &definitions->error);
 }
 
+static void report_too_large(struct tly_definitions *definitions, const char *file) {
+  (void)TLY_FAIL(&definitions->error, TLY_E_TOO_LARGE, "more than %d bytes of definitions", TLY_DEFINITION_BYTES_MAX);
+  report_file(definitions, file);
+}
+
 static void define_file(struct tly_definitions *definitions, const char *folder, const char *name) {
   struct tly_buffer content = {.data = NULL};
   char *path = tly_arena_print(definitions->resolver.arena, "%s/%s", folder, name);
-  if (tly_file_read(path, TLY_DEFINITION_BYTES_MAX, &content, &definitions->error) != TLY_OK)
+  if (tly_file_read(path, TLY_DEFINITION_BYTES_MAX, &content, &definitions->error) != TLY_OK) {
     report_file(definitions, path);
-  else
+  } else if (memchr(content.data, '\0', content.size) != NULL) {
+    (void)TLY_FAIL(&definitions->error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE, "the file has a zero byte: it is not SQL text");
+    report_file(definitions, path);
+  } else {
     define_text(definitions, path, tly_buffer_text(&content), content.size);
+  }
   tly_buffer_free(&content);
 }
 
@@ -146,8 +131,10 @@ static void load_main(void *argument) {
   const struct load *load = argument;
   if (load->folder != NULL)
     define_folder(load->definitions, load->folder);
-  else
+  else if (strlen(load->text) <= TLY_DEFINITION_BYTES_MAX)
     define_text(load->definitions, load->file, load->text, strlen(load->text));
+  else
+    report_too_large(load->definitions, load->file);
 }
 
 static enum tly_status read_project(struct load *load, struct tly_diagnostics *diagnostics,

@@ -20,28 +20,38 @@ static const struct {
     {"windowClause", "WINDOW", "use window functions in the query that reads the view"},
     {"withClause", "WITH", "write the expression out, or make another view"},
     {"valuesLists", "VALUES", "a view reads one stream"},
-    {"larg", "UNION, INTERSECT and EXCEPT", "make a view for each stream, and combine them in the query"},
+    {"larg", "a set operation (UNION, INTERSECT, EXCEPT)", "make a view for each stream, and combine them in the query"},
     {"lockingClause", "FOR UPDATE", NULL},
     {"intoClause", "INTO", NULL},
 };
 
-static enum tly_status refuse_clauses(struct tly_resolver *resolver, struct tly_node select) {
+static uint32_t clause_location(struct tly_node select, const char *member) {
+  struct tly_node child = tly_node_child(select, member);
+  if (child.kind == NULL)
+    child = tly_node_item(select, member, 0);
+  if (child.kind == NULL)
+    child = tly_node_struct(select, member, member);
+  uint32_t location = tly_node_location(child);
+  return location == TLY_LOCATION_NONE ? tly_node_location(select) : location;
+}
+
+/* Each clause that is there is a problem of its own. */
+static bool refuse_clauses(struct tly_definitions *definitions, struct tly_node select) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  bool fine = true;
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
     if (!tly_node_has(select, refused[i].member))
       continue;
-    struct tly_node child = tly_node_child(select, refused[i].member);
-    struct tly_node item = tly_node_item(select, refused[i].member, 0);
-    uint32_t location = tly_node_location(child.kind != NULL ? child : item);
-    if (location == TLY_LOCATION_NONE)
-      location = tly_node_location(select);
-    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s is not supported in a view's definition",
-                      refused[i].words);
+    uint32_t location = clause_location(select, refused[i].member);
+    enum tly_status status = TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED,
+                                         "%s is not supported in a view's definition", refused[i].words);
     if (refused[i].hint != NULL)
       tly_error_hint(resolver->error, "%s", refused[i].hint);
-    return TLY_E_NOT_SUPPORTED;
+    fine = tly_definitions_report(definitions, status);
   }
-  return tly_resolver_expect(resolver, select,
-                             "targetList fromClause whereClause groupClause havingClause limitOption op");
+  return fine && tly_definitions_report(definitions, tly_resolver_expect(resolver, select,
+                                                                         "targetList fromClause whereClause "
+                                                                         "groupClause havingClause limitOption op"));
 }
 
 /* ---- FROM ------------------------------------------------------------------------------------------------------------- */
@@ -242,7 +252,9 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
                         struct tly_view *view) {
   struct tly_resolver *resolver = &definitions->resolver;
   struct tly_target_list targets = {.count = 0};
-  bool fine = tly_definitions_report(definitions, refuse_clauses(resolver, select));
+  bool fine = refuse_clauses(definitions, select);
+  if (tly_node_has(select, "larg"))
+    return false; /* a UNION has no FROM of its own to go on with */
   if (!tly_definitions_report(definitions, read_from(definitions, select, &view->stream)) || view->stream == NULL)
     return false;
   fine = read_targets(definitions, select, &targets) && fine;

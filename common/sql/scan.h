@@ -1,0 +1,14 @@
+/* common/sql/scan.h -- the little that must be known of SQL's words before the parser: comments, quotes, semicolons.
+ *
+ * Path of an event: a file of definitions -> [scan: one statement at a time] -> parse.
+ * Thread: pure. */
+#ifndef TLY_SQL_SCAN_H
+#define TLY_SQL_SCAN_H
+
+/* Past white space and comments (nested ones too). */
+const char *tly_scan_blank(const char *at, const char *end);
+/* Where the statement that begins at `at` ends: at its semicolon or at `end`. Semicolons in quotes and comments do not
+ * count; one inside parentheses does, so that a missing parenthesis spoils one statement and not the rest of a file. */
+const char *tly_scan_statement(const char *at, const char *end);
+
+#endif
