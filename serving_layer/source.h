@@ -8,7 +8,8 @@
 
 #include "common/engine/merge.h"
 
-/* What one view stands for in one state of the stores. Strings and arrays live until the next begin of the source. */
+/* What one view stands for in one state of the stores. Arrays are the source's: valid until it
+ * releases its runs or looks again. */
 struct tly_view_state {
   int64_t view_id;
   int64_t run;         /* published run (or the run asked for); 0: none, the view is all live */

@@ -38,6 +38,7 @@ static void free_live(struct tly_view_use *use) {
 
 void tly_view_use_free(struct tly_view_use *use) {
   free_live(use);
+  tly_free(use->offsets);
   tly_buffer_free(&use->low);
   tly_buffer_free(&use->high);
 }
@@ -46,6 +47,21 @@ static struct tly_text bound_of(const struct tly_buffer *buffer) {
   if (buffer->size == 0)
     return (struct tly_text){.data = NULL, .size = 0}; /* open */
   return (struct tly_text){.data = (const char *)buffer->data, .size = (uint32_t)buffer->size};
+}
+
+/* The state's arrays are the source's until it lets go of the runs: an answer says later what it rests on. */
+static void keep_offsets(struct tly_view_use *use) {
+  struct tly_view_state *state = &use->state;
+  size_t cut_bytes = state->cut_partitions * sizeof *use->offsets;
+  size_t live_bytes = state->live_partitions * sizeof *use->offsets;
+  tly_free(use->offsets);
+  use->offsets = tly_malloc(cut_bytes + live_bytes);
+  if (cut_bytes > 0)
+    memcpy(use->offsets, state->cut_offsets, cut_bytes);
+  if (live_bytes > 0)
+    memcpy(use->offsets + state->cut_partitions, state->live_offsets, live_bytes);
+  state->cut_offsets = use->offsets;
+  state->live_offsets = use->offsets + state->cut_partitions;
 }
 
 static enum tly_status copy_part(struct tly_view_use *use, uint32_t part, const struct tly_source *source,
@@ -67,8 +83,20 @@ static enum tly_status copy_part(struct tly_view_use *use, uint32_t part, const 
 
 enum tly_status tly_view_use_open(struct tly_view_use *use, const struct tly_source *source,
                                   struct tly_control *control, struct tly_error *error) {
+  TLY_TRY(tly_view_use_look(use, source, error));
+  return tly_view_use_copy(use, source, control, error);
+}
+
+enum tly_status tly_view_use_look(struct tly_view_use *use, const struct tly_source *source, struct tly_error *error) {
   free_live(use);
   TLY_TRY(source->view(source->context, use->program, use->run, &use->state, error));
+  keep_offsets(use);
+  return TLY_OK;
+}
+
+enum tly_status tly_view_use_copy(struct tly_view_use *use, const struct tly_source *source,
+                                  struct tly_control *control, struct tly_error *error) {
+  free_live(use);
   if (!use->state.has_live)
     return TLY_OK;
   use->live = tly_calloc(use->program->part_count, sizeof *use->live);

@@ -19,11 +19,16 @@ struct tly_view_use {
   struct tly_buffer low, high; /* encoded keys: low <= key < high; empty: open */
   struct tly_view_state state; /* after open */
   struct tly_group_list *live; /* one a part, or NULL */
+  int64_t *offsets;            /* the use's copy of the state's arrays */
 };
 
 void tly_view_use_init(struct tly_view_use *use, const struct tly_view_program *program, int64_t run);
 void tly_view_use_free(struct tly_view_use *use);
-/* Between the source's begin and end: take the view's state and copy its live groups. */
+/* Between the source's begin and end: take the view's state (look) and copy its live groups (copy); open does both. */
+TLY_CHECK enum tly_status tly_view_use_look(struct tly_view_use *use, const struct tly_source *source,
+                                            struct tly_error *error);
+TLY_CHECK enum tly_status tly_view_use_copy(struct tly_view_use *use, const struct tly_source *source,
+                                            struct tly_control *control, struct tly_error *error);
 TLY_CHECK enum tly_status tly_view_use_open(struct tly_view_use *use, const struct tly_source *source,
                                             struct tly_control *control, struct tly_error *error);
 

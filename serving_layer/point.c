@@ -1,0 +1,458 @@
+/* Point queries.
+ *
+ * A statement is looked at once: its text is the key of a table whose entry says how it is answered, or that it is none of
+ * ours. What is left to do for each request is to read the arguments, encode the key, merge two states, finish and print.
+ *
+ * One read transaction of speed.db (a look) serves all requests of one turn of the loop: it begins with the first and ends
+ * before the loop sleeps, so it is as short as the turn. What a view's state says is kept until the store's version
+ * changes.
+ *
+ * INVARIANTS
+ *   (1) Nothing is appended to the output before the whole reply is known.
+ *   (2) Whatever is not quite right (unknown statement, odd request, a value that does not parse, a result that raises) is
+ *       left to the pool, which answers every query: so there is one wording of each error. */
+#include "serving_layer/point.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/base/clock.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+#include "common/value/ordered_key.h"
+#include "serving_layer/encode.h"
+#include "serving_layer/forms.h"
+#include "serving_layer/request_line.h"
+
+enum { POINTS_MAX = 1024, SLOTS = 4096, POINT_SQL_MAX = 2048, MEMORY_MAX = 64 << 20, TIMEOUT_MS = 1000 };
+
+/* A statement seen before. */
+struct point {
+  char *sql;
+  size_t sql_size;
+  uint64_t hash;
+  bool is_point; /* false: for the pool */
+  struct tly_arena arena;
+  struct tly_statement *statement;
+  uint32_t view;                 /* number in the project */
+  const struct tly_expr **keys;  /* constant or parameter, one a key */
+  struct tly_buffer head;        /* ,"result":{"columns":[..],"rows":[ */
+  bool *wanted;
+};
+
+/* A view while the store's version stays. */
+struct point_view {
+  struct tly_view_use use;
+  uint64_t version; /* of `use.state` and as_of; 0: none */
+  struct tly_buffer as_of;
+  tly_finisher *finisher;
+  tly_group_table *table;
+  struct tly_slice_copy merged;
+};
+
+struct tly_points {
+  const struct tly_programs *programs;
+  tly_store_source *stores;
+  struct tly_source source;
+  bool is_looking;
+  uint64_t version;
+  struct point *slots[SLOTS];
+  uint32_t count;
+  struct point_view *views;
+  struct tly_arena arena; /* of one request */
+  struct tly_buffer key, high, row;
+};
+
+tly_points *tly_points_new(const struct tly_programs *programs, tly_store_source *source) {
+  tly_points *points = tly_calloc(1, sizeof *points);
+  points->programs = programs;
+  points->stores = source;
+  points->source = tly_store_source_of(source);
+  points->views = tly_calloc(programs->project->view_count, sizeof *points->views);
+  tly_arena_init(&points->arena);
+  for (uint32_t i = 0; i < programs->project->view_count; i++) {
+    struct point_view *view = &points->views[i];
+    tly_view_use_init(&view->use, programs->programs[i], 0);
+    view->finisher = tly_finisher_new(programs->programs[i]);
+    view->table = tly_group_table_new(programs->programs[i], 0);
+    tly_slice_copy_init(&view->merged, programs->programs[i], 0);
+  }
+  return points;
+}
+
+static void forget_all(tly_points *points) {
+  for (uint32_t i = 0; i < SLOTS; i++) {
+    struct point *point = points->slots[i];
+    if (point == NULL)
+      continue;
+    tly_arena_free(&point->arena);
+    tly_buffer_free(&point->head);
+    tly_free(point->sql);
+    tly_free(point);
+    points->slots[i] = NULL;
+  }
+  points->count = 0;
+}
+
+void tly_points_free(tly_points *points) {
+  tly_points_end_turn(points);
+  forget_all(points);
+  for (uint32_t i = 0; i < points->programs->project->view_count; i++) {
+    struct point_view *view = &points->views[i];
+    tly_view_use_free(&view->use);
+    tly_buffer_free(&view->as_of);
+    tly_finisher_free(view->finisher);
+    tly_group_table_free(view->table);
+    tly_slice_copy_free(&view->merged);
+  }
+  tly_free(points->views);
+  tly_arena_free(&points->arena);
+  tly_buffer_free(&points->key);
+  tly_buffer_free(&points->high);
+  tly_buffer_free(&points->row);
+  tly_free(points);
+}
+
+/* ---- one look a turn ------------------------------------------------------------------------------------------------ */
+
+static enum tly_status look(tly_points *points) {
+  if (points->is_looking)
+    return TLY_OK;
+  TLY_TRY(points->source.begin(points->source.context, NULL));
+  points->is_looking = true;
+  return tly_store_source_version(points->stores, &points->version, NULL);
+}
+
+void tly_points_end_turn(tly_points *points) {
+  if (points->is_looking)
+    points->source.end(points->source.context);
+  points->is_looking = false;
+}
+
+enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena, struct tly_position **out,
+                                     uint32_t *count) {
+  tly_speed_reader *speed;
+  TLY_TRY(look(points));
+  TLY_TRY(tly_store_source_speed(points->stores, &speed, NULL));
+  return tly_speed_snapshot_positions(speed, NULL, arena, out, count, NULL);
+}
+
+static enum tly_status look_at_view(tly_points *points, struct point_view *view) {
+  if (view->version == points->version)
+    return TLY_OK;
+  view->version = 0;
+  TLY_TRY(tly_view_use_look(&view->use, &points->source, NULL));
+  tly_buffer_clear(&view->as_of);
+  tly_encode_view_state(view->use.program->view, &view->use.state, &view->as_of);
+  view->version = points->version;
+  return TLY_OK;
+}
+
+/* ---- which statements are points ------------------------------------------------------------------------------------ */
+
+static const struct tly_expr *without_relabel(const struct tly_expr *expression) {
+  while (expression->kind == TLY_EXPR_RELABEL)
+    expression = expression->arguments[0];
+  return expression;
+}
+
+static bool is_given(const struct tly_expr *expression) {
+  return expression->kind == TLY_EXPR_CONSTANT || expression->kind == TLY_EXPR_PARAMETER;
+}
+
+/* `key column = given`: note it. False: something else. */
+static bool take_term(struct point *point, const struct tly_view *view, const struct tly_expr *term) {
+  const char *operator = term->kind == TLY_EXPR_CALL ? tly_plan_comparison(term->kernel) : NULL;
+  if (operator == NULL || strcmp(operator, "=") != 0)
+    return false;
+  const struct tly_expr *left = without_relabel(term->arguments[0]), *right = without_relabel(term->arguments[1]);
+  if (is_given(left)) {
+    const struct tly_expr *other = left;
+    left = right;
+    right = other;
+  }
+  if (left->kind != TLY_EXPR_COLUMN || !is_given(right))
+    return false;
+  const struct tly_expr *output = view->outputs[left->column].expression;
+  if (output->kind != TLY_EXPR_KEY || point->keys[output->column] != NULL)
+    return false;
+  bool is_same_kind = left->type.id == right->type.id ||
+                      (tly_type_is_integer(left->type.id) && tly_type_is_integer(right->type.id)) ||
+                      (tly_type_is_text(left->type.id) && tly_type_is_text(right->type.id));
+  point->keys[output->column] = right;
+  return is_same_kind;
+}
+
+static bool take_where(struct point *point, const struct tly_view *view, const struct tly_expr *where) {
+  point->keys = TLY_ARENA_ARRAY(&point->arena, const struct tly_expr *, view->key_count + 1);
+  if (where == NULL)
+    return view->key_count == 0;
+  uint32_t count = where->kind == TLY_EXPR_AND ? where->argument_count : 1;
+  for (uint32_t i = 0; i < count; i++)
+    if (!take_term(point, view, where->kind == TLY_EXPR_AND ? where->arguments[i] : where))
+      return false;
+  return count == view->key_count; /* each key once */
+}
+
+static bool is_point_query(struct point *point, const struct tly_programs *programs) {
+  const struct tly_query *query = point->statement->query;
+  if (query->cte_count > 0 || query->member_count > 0 || query->distinct || query->from_count != 1 ||
+      query->is_grouped || query->having != NULL || query->order_count > 0 || query->limit != NULL ||
+      query->offset != NULL || query->from[0].kind != TLY_FROM_VIEW || query->from[0].run != 0)
+    return false;
+  const struct tly_view *view = query->from[0].view;
+  point->view = tly_programs_index(programs, view);
+  point->wanted = TLY_ARENA_ARRAY(&point->arena, bool, view->output_count);
+  for (uint32_t i = 0; i < query->column_count; i++) {
+    if (query->targets[i]->kind != TLY_EXPR_COLUMN)
+      return false;
+    point->wanted[query->targets[i]->column] = true;
+  }
+  return take_where(point, view, query->where);
+}
+
+static uint64_t hash_of(const char *text, size_t size) {
+  uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+  for (size_t i = 0; i < size; i++)
+    hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+  return hash ^ hash >> 32;
+}
+
+/* The slot of a statement: its entry, or the empty place for it. */
+static struct point **slot_of(tly_points *points, const char *sql, size_t size, uint64_t hash) {
+  for (uint64_t i = hash;; i++) {
+    struct point **slot = &points->slots[i % SLOTS];
+    if (*slot == NULL ||
+        ((*slot)->hash == hash && (*slot)->sql_size == size && memcmp((*slot)->sql, sql, size) == 0))
+      return slot;
+  }
+}
+
+static struct point *learn(tly_points *points, const char *sql, size_t size) {
+  uint64_t hash = hash_of(sql, size);
+  struct point **slot = slot_of(points, sql, size, hash);
+  if (*slot != NULL)
+    return *slot;
+  struct point *point = tly_calloc(1, sizeof *point);
+  tly_arena_init(&point->arena);
+  point->sql = memcpy(tly_malloc(size + 1), sql, size);
+  point->sql[size] = 0;
+  point->sql_size = size;
+  point->hash = hash;
+  if (tly_query_parse(points->programs->project, point->sql, size, &point->arena, &point->statement, NULL) == TLY_OK)
+    point->is_point = is_point_query(point, points->programs);
+  if (point->is_point) {
+    tly_buffer_append_text(&point->head, ",\"result\":{");
+    tly_encode_columns(point->statement->query, &point->head);
+    tly_buffer_append_text(&point->head, ",\"rows\":[");
+  } else {
+    tly_arena_free(&point->arena);
+    tly_arena_init(&point->arena);
+    point->statement = NULL;
+  }
+  if (points->count == POINTS_MAX) {
+    forget_all(points);
+    slot = slot_of(points, sql, size, hash);
+  }
+  *slot = point;
+  points->count++;
+  return point;
+}
+
+/* ---- one answer ----------------------------------------------------------------------------------------------------- */
+
+/* The key of the request in points->key. *is_null: a key is compared with NULL. False: leave it to the pool. */
+static bool encode_key(tly_points *points, const struct point *point, const struct tly_request_argument *arguments,
+                       uint32_t count, bool *is_null) {
+  const struct tly_view_program *program = points->programs->programs[point->view];
+  tly_buffer_clear(&points->key);
+  *is_null = false;
+  if (count != point->statement->parameter_count)
+    return false;
+  for (uint32_t key = 0; key < program->view->key_count; key++) {
+    const struct tly_expr *given = point->keys[key];
+    struct tly_value value = given->constant;
+    if (given->kind == TLY_EXPR_PARAMETER) {
+      const struct tly_request_argument *argument = &arguments[given->column];
+      if (argument->is_null)
+        value = tly_value_null(given->type);
+      else if (tly_value_parse(given->type, argument->text, argument->size, &points->arena, &value, NULL) != TLY_OK)
+        return false;
+    }
+    *is_null |= value.is_null;
+    if (!value.is_null && value.type.id != TLY_TYPE_NUMERIC)
+      value.type = program->parts[0].key_types[key];
+    if (!value.is_null)
+      tly_key_append(&points->key, &value);
+  }
+  tly_buffer_clear(&points->high);
+  tly_key_append_successor(points->key.data, points->key.size, &points->high);
+  return true;
+}
+
+static struct tly_text bound_of(const struct tly_buffer *buffer) {
+  return (struct tly_text){.data = buffer->size > 0 ? (const char *)buffer->data : NULL, .size = (uint32_t)buffer->size};
+}
+
+static enum tly_status take_run_group(tly_points *points, struct point_view *view) {
+  const struct tly_source *source = &points->source;
+  const struct tly_view_program *program = view->use.program;
+  const struct tly_group_slice *slice;
+  struct tly_group_source groups;
+  int64_t run = view->use.state.run;
+  if (run == 0)
+    return TLY_OK;
+  TLY_TRY(source->scan(source->context, program, run, 0, bound_of(&points->key), bound_of(&points->high), &groups,
+                       NULL));
+  enum tly_status status = groups.next(groups.context, &slice, NULL);
+  if (status == TLY_OK && slice != NULL && slice->count > 0)
+    tly_slice_copy_append(&view->merged, slice, 0, 1);
+  source->end_scan(source->context, program, run, &groups);
+  return status;
+}
+
+static enum tly_status merge_live_group(void *context, const struct tly_group_slice *slice, struct tly_error *error) {
+  struct point_view *view = context;
+  struct tly_group_slice *merged = &view->merged.slice;
+  (void)error;
+  TLY_ASSERT(slice->count == 1);
+  if (merged->count == 0)
+    tly_slice_copy_append(&view->merged, slice, 0, 1);
+  else
+    tly_states_merge(view->use.program, merged->states, 0, slice->states, 0, &merged->arena);
+  return TLY_OK;
+}
+
+/* The merged group of the key in view->merged; its count is 0 when there is none. */
+static enum tly_status merge_group(tly_points *points, struct point_view *view) {
+  const struct tly_source *source = &points->source;
+  tly_slice_copy_reset(&view->merged, 1);
+  TLY_TRY(take_run_group(points, view));
+  TLY_TRY(source->live(source->context, view->use.program, &view->use.state, 0, bound_of(&points->key),
+                       bound_of(&points->high), view->table, NULL));
+  enum tly_status status = TLY_OK;
+  if (tly_group_table_count(view->table) > 0)
+    status = tly_group_table_drain(view->table, 1, merge_live_group, view, NULL);
+  tly_group_table_clear(view->table);
+  return status;
+}
+
+static void print_row(tly_points *points, const struct point *point, const struct tly_vector *outputs, uint32_t row) {
+  const struct tly_query *query = point->statement->query;
+  for (uint32_t i = 0; i < query->column_count; i++) {
+    struct tly_value value = tly_vector_value(&outputs[query->targets[i]->column], row);
+    tly_buffer_append_byte(&points->row, i == 0 ? '[' : ',');
+    tly_value_print_json(&value, &points->row);
+  }
+  tly_buffer_append_byte(&points->row, ']');
+}
+
+/* The view's row of the key, printed into points->row; empty when there is none. */
+static enum tly_status print_group(tly_points *points, const struct point *point, struct point_view *view) {
+  const struct tly_vector *outputs;
+  const uint32_t *rows;
+  uint32_t row_count = 0;
+  TLY_TRY(merge_group(points, view));
+  if (view->merged.slice.count == 0)
+    return TLY_OK;
+  TLY_TRY(tly_finish(view->finisher, &view->merged.slice, NULL, point->wanted, &outputs, &rows, &row_count, NULL));
+  if (row_count > 0)
+    print_row(points, point, outputs, rows[0]);
+  return TLY_OK;
+}
+
+/* The same through a scan: for views with distinct sets, and for the one row of a view without GROUP BY. */
+static enum tly_status print_scanned(tly_points *points, const struct point *point, struct point_view *view) {
+  struct tly_view_use *use = &view->use;
+  struct tly_control control;
+  struct tly_view_rows rows;
+  tly_view_scan *scan;
+  tly_control_init(&control, TIMEOUT_MS, MEMORY_MAX);
+  tly_buffer_clear(&use->low);
+  tly_buffer_clear(&use->high);
+  tly_buffer_append(&use->low, points->key.data, points->key.size);
+  tly_buffer_append(&use->high, points->high.data, points->high.size);
+  TLY_TRY(tly_view_use_copy(use, &points->source, &control, NULL));
+  TLY_TRY(tly_view_scan_open(use, &points->source, &control, bound_of(&points->key), bound_of(&points->high),
+                             point->wanted, &scan, NULL));
+  enum tly_status status = tly_view_scan_next(scan, &rows, NULL);
+  if (status == TLY_OK && rows.row_count > 0)
+    print_row(points, point, rows.outputs, rows.rows[0]);
+  tly_view_scan_close(scan);
+  return status;
+}
+
+static bool answer(tly_points *points, const struct point *point, struct tly_text id,
+                   const struct tly_request_argument *arguments, uint32_t count, struct tly_buffer *out) {
+  struct point_view *view = &points->views[point->view];
+  const struct tly_view_program *program = view->use.program;
+  bool is_null;
+  tly_arena_reset(&points->arena);
+  tly_buffer_clear(&points->row);
+  if (!encode_key(points, point, arguments, count, &is_null) || look(points) != TLY_OK ||
+      look_at_view(points, view) != TLY_OK)
+    return false;
+  bool is_plain = program->part_count == 1 && program->view->key_count > 0;
+  if (!is_null && (is_plain ? print_group(points, point, view) : print_scanned(points, point, view)) != TLY_OK)
+    return false;
+  tly_buffer_append_text(out, "{\"id\":");
+  tly_buffer_append(out, id.data, id.size);
+  tly_buffer_append(out, point->head.data, point->head.size);
+  tly_buffer_append(out, points->row.data, points->row.size);
+  tly_buffer_append_text(out, "],\"as_of\":");
+  tly_buffer_append(out, view->as_of.data, view->as_of.size);
+  tly_buffer_append_text(out, "}}\n");
+  return true;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------------- */
+
+bool tly_points_answer_line(tly_points *points, const char *line, size_t size, struct tly_buffer *out) {
+  struct tly_request_line request;
+  if (!tly_request_line_read(line, size, &request) || request.sql.size > POINT_SQL_MAX)
+    return false;
+  uint64_t hash = hash_of(request.sql.data, request.sql.size);
+  const struct point *point = *slot_of(points, request.sql.data, request.sql.size, hash);
+  if (point == NULL || !point->is_point)
+    return false;
+  return answer(points, point, request.id, request.arguments, request.argument_count, out);
+}
+
+/* "args" as texts. False: something that the pool has to complain of. */
+static bool take_arguments(const json_t *args, struct tly_request_argument *arguments, struct tly_arena *arena) {
+  for (size_t i = 0; i < json_array_size(args); i++) {
+    const json_t *arg = json_array_get(args, i);
+    struct tly_request_argument *argument = &arguments[i];
+    *argument = (struct tly_request_argument){.is_null = json_is_null(arg), .text = ""};
+    if (json_is_string(arg)) {
+      argument->text = json_string_value(arg);
+      argument->size = (uint32_t)json_string_length(arg);
+    } else if (json_is_integer(arg)) {
+      argument->text = tly_arena_print(arena, "%lld", (long long)json_integer_value(arg));
+      argument->size = (uint32_t)strlen(argument->text);
+    } else if (json_is_boolean(arg)) {
+      argument->text = json_is_true(arg) ? "true" : "false";
+      argument->size = (uint32_t)strlen(argument->text);
+    } else if (!json_is_null(arg))
+      return false;
+  }
+  return true;
+}
+
+bool tly_points_answer(tly_points *points, const struct tly_request *request, struct tly_buffer *out) {
+  const json_t *sql = json_object_get(request->params, "sql"), *args = json_object_get(request->params, "args");
+  struct tly_request_argument arguments[TLY_SQL_PARAMETERS_MAX];
+  struct tly_arena arena;
+  if (!json_is_string(sql) || json_string_length(sql) > POINT_SQL_MAX || (args != NULL && !json_is_array(args)) ||
+      json_array_size(args) > TLY_SQL_PARAMETERS_MAX)
+    return false;
+  const struct point *point = learn(points, json_string_value(sql), json_string_length(sql));
+  if (!point->is_point)
+    return false;
+  tly_arena_init(&arena);
+  struct tly_text id = tly_text_of(request->id);
+  bool done = take_arguments(args, arguments, &arena) &&
+              answer(points, point, id, arguments, (uint32_t)json_array_size(args), out);
+  tly_arena_free(&arena);
+  return done;
+}

@@ -1,0 +1,317 @@
+#include "serving_layer/report.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "common/base/assert.h"
+#include "common/base/buffer.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+
+enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
+
+/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+
+static json_t *time_json(int64_t us) {
+  struct tly_buffer text = {0};
+  if (us == 0)
+    return json_null();
+  tly_timestamp_print_rfc3339(us, true, &text);
+  json_t *out = json_stringn((const char *)text.data, text.size);
+  tly_buffer_free(&text);
+  return out;
+}
+
+/* -1 is "not known". */
+static json_t *count_json(int64_t count) {
+  return count < 0 ? json_null() : json_integer(count);
+}
+
+static json_t *text_json(const char *text) {
+  return text != NULL ? json_string(text) : json_null();
+}
+
+static json_t *hash_json(const struct tly_hash *hash) {
+  char text[2 * TLY_HASH_BYTES + 1];
+  for (int i = 0; i < TLY_HASH_BYTES; i++)
+    snprintf(text + 2 * i, 3, "%02x", hash->bytes[i]);
+  return json_string(text);
+}
+
+/* A store that is not there yet is an empty one. */
+static bool is_absent(enum tly_status status) {
+  return status == TLY_E_NOT_READY;
+}
+
+/* ---- runs ----------------------------------------------------------------------------------------------------------- */
+
+static json_t *run_json(const struct tly_run *run) {
+  json_t *out = json_object();
+  json_t *views = json_array();
+  int64_t set_aside = 0, groups = 0;
+  for (uint32_t i = 0; i < run->view_count; i++) {
+    json_array_append_new(views, json_string(run->views[i].view));
+    set_aside += run->views[i].set_aside > 0 ? run->views[i].set_aside : 0;
+    groups += run->views[i].groups > 0 ? run->views[i].groups : 0;
+  }
+  json_object_set_new(out, "run", json_integer(run->id));
+  json_object_set_new(out, "state", json_string(run->state));
+  json_object_set_new(out, "reason", json_string(run->reason));
+  json_object_set_new(out, "views", views);
+  json_object_set_new(out, "started_at", time_json(run->started_at_us));
+  json_object_set_new(out, "finished_at", time_json(run->finished_at_us));
+  json_object_set_new(out, "events", count_json(run->events));
+  json_object_set_new(out, "groups", json_integer(groups));
+  json_object_set_new(out, "drift", count_json(run->drift));
+  json_object_set_new(out, "set_aside", json_integer(set_aside));
+  json_object_set_new(out, "error", text_json(run->error));
+  json_object_set_new(out, "note", text_json(run->note));
+  return out;
+}
+
+static enum tly_status runs_json(tly_store_source *source, uint32_t max, json_t **out, struct tly_error *error) {
+  struct tly_arena arena;
+  tly_batch_reader *batch;
+  struct tly_run *runs;
+  uint32_t count = 0;
+  *out = json_array();
+  tly_arena_init(&arena);
+  enum tly_status status = tly_store_source_batch(source, &batch, error);
+  if (status == TLY_OK)
+    status = tly_batch_reader_runs(batch, max, &arena, &runs, &count, error);
+  for (uint32_t i = 0; status == TLY_OK && i < count; i++)
+    json_array_append_new(*out, run_json(&runs[i]));
+  tly_arena_free(&arena);
+  return is_absent(status) ? TLY_OK : status;
+}
+
+static enum tly_status report_runs(tly_store_source *source, const json_t *params, json_t *out,
+                                   struct tly_error *error) {
+  int64_t max = RUNS_SHOWN;
+  json_t *runs;
+  TLY_TRY(tly_param_integer(params, "max", &max, error));
+  if (max < 1 || max > RUNS_SHOWN_MAX)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "\"max\" must be from 1 to %d", RUNS_SHOWN_MAX);
+  enum tly_status status = runs_json(source, (uint32_t)max, &runs, error);
+  json_object_set_new(out, "runs", runs);
+  return status;
+}
+
+/* ---- views ---------------------------------------------------------------------------------------------------------- */
+
+/* What batch.db knows of a published run's view. */
+static enum tly_status run_facts(tly_store_source *source, int64_t run, const char *view, struct tly_run_view *out,
+                                 struct tly_error *error) {
+  struct tly_arena arena;
+  tly_batch_reader *batch;
+  struct tly_run facts;
+  *out = (struct tly_run_view){.groups = -1};
+  if (run == 0)
+    return TLY_OK;
+  TLY_TRY(tly_store_source_batch(source, &batch, error));
+  tly_arena_init(&arena);
+  enum tly_status status = tly_batch_reader_run(batch, run, &arena, &facts, error);
+  for (uint32_t i = 0; status == TLY_OK && i < facts.view_count; i++)
+    if (strcmp(facts.views[i].view, view) == 0)
+      *out = facts.views[i];
+  out->view = NULL; /* it ends with the arena */
+  tly_arena_free(&arena);
+  return status;
+}
+
+static json_t *view_json(const struct tly_view *view, const struct tly_published *published,
+                         const struct tly_run_view *run) {
+  json_t *out = json_object();
+  json_object_set_new(out, "view", json_string(view->name));
+  json_object_set_new(out, "stream", json_string(view->stream->name));
+  json_object_set_new(out, "state", json_string(published->is_ready ? "ready" : "building"));
+  json_object_set_new(out, "definition", hash_json(&view->hash));
+  json_object_set_new(out, "run", published->run > 0 ? json_integer(published->run) : json_null());
+  json_object_set_new(out, "cut", published->cut > 0 ? json_integer(published->cut) : json_null());
+  json_object_set_new(out, "groups", count_json(run->groups));
+  json_object_set_new(out, "recompute", text_json(view->recompute));
+  json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
+  json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
+  json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));
+  return out;
+}
+
+static enum tly_status published_of(tly_speed_reader *speed, const struct tly_project *project,
+                                    struct tly_published *published, struct tly_error *error) {
+  TLY_TRY(tly_speed_snapshot_begin(speed, error));
+  enum tly_status status = TLY_OK;
+  for (uint32_t i = 0; status == TLY_OK && i < project->view_count; i++) {
+    status = tly_speed_snapshot_view(speed, &project->views[i], &published[i], error);
+    if (is_absent(status)) /* not there yet, or another definition: being built */
+      status = TLY_OK;
+  }
+  tly_speed_snapshot_end(speed);
+  return status;
+}
+
+static enum tly_status report_views(tly_store_source *source, const struct tly_project *project, json_t *out,
+                                    struct tly_error *error) {
+  struct tly_published *published = tly_calloc(project->view_count, sizeof *published);
+  json_t *views = json_array();
+  tly_speed_reader *speed;
+  json_object_set_new(out, "views", views);
+  enum tly_status status = tly_store_source_speed(source, &speed, error);
+  if (status == TLY_OK)
+    status = published_of(speed, project, published, error);
+  if (is_absent(status))
+    status = TLY_OK;
+  for (uint32_t i = 0; status == TLY_OK && i < project->view_count; i++) {
+    struct tly_run_view run;
+    status = run_facts(source, published[i].run, project->views[i].name, &run, error);
+    if (status == TLY_OK)
+      json_array_append_new(views, view_json(&project->views[i], &published[i], &run));
+  }
+  tly_free(published);
+  return status;
+}
+
+/* ---- status: streams ------------------------------------------------------------------------------------------------ */
+
+static int64_t folded_of(const struct tly_position *positions, uint32_t count, const struct tly_position *head) {
+  for (uint32_t i = 0; i < count; i++)
+    if (positions[i].partition == head->partition && strcmp(positions[i].stream, head->stream) == 0)
+      return positions[i].next_offset;
+  return 0;
+}
+
+static enum tly_status speed_positions(tly_store_source *source, struct tly_arena *arena, struct tly_position **out,
+                                       uint32_t *count, struct tly_error *error) {
+  tly_speed_reader *speed;
+  *count = 0;
+  TLY_TRY(tly_store_source_speed(source, &speed, error));
+  TLY_TRY(tly_speed_snapshot_begin(speed, error));
+  enum tly_status status = tly_speed_snapshot_positions(speed, NULL, arena, out, count, error);
+  tly_speed_snapshot_end(speed);
+  return status;
+}
+
+static enum tly_status streams_json(tly_store_source *source, json_t *out, struct tly_error *error) {
+  struct tly_arena arena;
+  struct tly_position *heads = NULL, *folded = NULL;
+  uint32_t head_count = 0, folded_count = 0;
+  tly_archive_reader *archive;
+  tly_arena_init(&arena);
+  enum tly_status status = speed_positions(source, &arena, &folded, &folded_count, error);
+  if (status == TLY_OK || is_absent(status))
+    status = tly_store_source_archive(source, &archive, error);
+  if (status == TLY_OK)
+    status = tly_archive_reader_heads(archive, &arena, &heads, &head_count, error);
+  for (uint32_t i = 0; status == TLY_OK && i < head_count; i++) {
+    int64_t next = folded_of(folded, folded_count, &heads[i]);
+    json_t *row = json_object();
+    json_object_set_new(row, "stream", json_string(heads[i].stream));
+    json_object_set_new(row, "partition", json_integer(heads[i].partition));
+    json_object_set_new(row, "archived", json_integer(heads[i].next_offset));
+    json_object_set_new(row, "folded", json_integer(next));
+    json_object_set_new(row, "lag", json_integer(heads[i].next_offset > next ? heads[i].next_offset - next : 0));
+    json_array_append_new(out, row);
+  }
+  tly_arena_free(&arena);
+  return is_absent(status) ? TLY_OK : status;
+}
+
+/* ---- status: processes ---------------------------------------------------------------------------------------------- */
+
+/* The process that holds DIR/lock.<name>, from the kernel's list: asking for the lock ourselves could keep it from the
+ * process that starts just now. 0: nobody. */
+static long holder_of(const char *directory, const char *name) {
+  char path[4096], line[256], wanted[64];
+  struct stat info;
+  long pid = 0;
+  if (snprintf(path, sizeof path, "%s/lock.%s", directory, name) >= (int)sizeof path || stat(path, &info) != 0)
+    return 0;
+  snprintf(wanted, sizeof wanted, " %02x:%02x:%llu ", major(info.st_dev), minor(info.st_dev),
+           (unsigned long long)info.st_ino);
+  FILE *locks = fopen("/proc/locks", "r");
+  while (locks != NULL && fgets(line, sizeof line, locks) != NULL) {
+    const char *write = strstr(line, " WRITE ");
+    if (strstr(line, " FLOCK ") != NULL && write != NULL && strstr(line, wanted) != NULL)
+      pid = strtol(write + strlen(" WRITE "), NULL, 10);
+  }
+  if (locks != NULL)
+    fclose(locks);
+  return pid;
+}
+
+static void processes_json(const char *directory, json_t *out) {
+  static const char *const names[] = {"archiver", "batch", "speed", "serve"};
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    long pid = holder_of(directory, names[i]);
+    json_array_append_new(out, json_pack("{s:s,s:b,s:o}", "process", names[i], "running", pid != 0, "pid",
+                                         pid != 0 ? json_integer(pid) : json_null()));
+  }
+}
+
+/* ---- status: sizes -------------------------------------------------------------------------------------------------- */
+
+static int64_t folder_bytes(const char *path, const char *prefix, int depth) {
+  DIR *folder = depth > 0 ? opendir(path) : NULL;
+  struct dirent *entry;
+  int64_t bytes = 0;
+  while (folder != NULL && (entry = readdir(folder)) != NULL) {
+    char name[4096];
+    struct stat info;
+    if (entry->d_name[0] == '.' || strncmp(entry->d_name, prefix, strlen(prefix)) != 0)
+      continue;
+    if (snprintf(name, sizeof name, "%s/%s", path, entry->d_name) >= (int)sizeof name || lstat(name, &info) != 0)
+      continue;
+    if (S_ISDIR(info.st_mode))
+      bytes += folder_bytes(name, "", depth - 1);
+    else if (S_ISREG(info.st_mode))
+      bytes += info.st_size;
+  }
+  if (folder != NULL)
+    closedir(folder);
+  return bytes;
+}
+
+static void sizes_json(const char *directory, json_t *out) {
+  static const char *const stores[][2] = {
+      {"archive", "archive"}, {"runs", "runs"}, {"speed", "speed-"}, {"batch", "batch.db"}};
+  for (size_t i = 0; i < sizeof stores / sizeof *stores; i++)
+    json_array_append_new(out, json_pack("{s:s,s:I}", "store", stores[i][0], "bytes",
+                                         (json_int_t)folder_bytes(directory, stores[i][1], FOLDER_DEPTH_MAX)));
+}
+
+static enum tly_status report_status(tly_store_source *source, const struct tly_settings *settings, json_t *out,
+                                     struct tly_error *error) {
+  json_t *streams = json_array(), *processes = json_array(), *sizes = json_array(), *runs;
+  json_object_set_new(out, "version", json_string(TALLY_VERSION));
+  json_object_set_new(out, "streams", streams);
+  json_object_set_new(out, "processes", processes);
+  json_object_set_new(out, "sizes", sizes);
+  TLY_TRY(streams_json(source, streams, error));
+  processes_json(settings->directory, processes);
+  sizes_json(settings->directory, sizes);
+  enum tly_status status = runs_json(source, 5, &runs, error);
+  json_object_set_new(out, "runs", runs);
+  return status;
+}
+
+enum tly_status tly_report(tly_store_source *source, const struct tly_programs *programs,
+                           const struct tly_settings *settings, const struct tly_request *request, json_t **out,
+                           struct tly_error *error) {
+  enum tly_status status;
+  *out = json_object();
+  switch (request->method) {
+  case TLY_METHOD_RUNS: status = report_runs(source, request->params, *out, error); break;
+  case TLY_METHOD_VIEWS: status = report_views(source, programs->project, *out, error); break;
+  case TLY_METHOD_STATUS: status = report_status(source, settings, *out, error); break;
+  default: TLY_UNREACHABLE();
+  }
+  if (status == TLY_OK)
+    return TLY_OK;
+  json_decref(*out);
+  *out = NULL;
+  return status;
+}
