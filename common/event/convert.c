@@ -20,7 +20,7 @@
 #include "common/base/limits.h"
 #include "common/event/plain_time.h"
 
-enum { INLINE_DIGITS_MAX = 38, QUOTED_BYTES_MAX = 64 };
+enum { INLINE_DIGITS_MAX = 38, WORD_DIGITS_MAX = 19, QUOTED_BYTES_MAX = 64 };
 
 _Static_assert(2 * TLY_EVENT_DECIMAL_DIGITS_MAX + 2 * 19 <= TLY_DECIMAL_DIGITS_MAX, "n * sum(x^2) fits a decimal");
 
@@ -181,9 +181,13 @@ static tly_i128 compute(const struct number *number, int64_t scale) {
   if (number->significant == 0)
     return 0;
   TLY_ASSERT(shift >= 0 && number->significant + shift <= INLINE_DIGITS_MAX);
-  tly_i128 value = 0;
-  for (uint32_t i = 0; i < number->significant; i++)
-    value = value * 10 + (digit_at(number, number->first + i) - '0');
+  uint64_t head = 0; /* most have no more digits than this holds */
+  uint32_t count = 0;
+  for (; count < number->significant && count < WORD_DIGITS_MAX; count++)
+    head = head * 10 + (uint64_t)(digit_at(number, number->first + count) - '0');
+  tly_i128 value = head;
+  for (; count < number->significant; count++)
+    value = value * 10 + (digit_at(number, number->first + count) - '0');
   value *= power_of_ten((uint32_t)shift);
   return number->is_negative ? -value : value;
 }

@@ -180,12 +180,15 @@ static bool is_end(enum tly_json_kind kind) {
 
 static enum tly_status decode_strictly(struct tly_json_decoder *decoder, const char *line, size_t size,
                                        struct tly_batch_writer *writer, struct tly_error *error) {
-  struct event_work work = {.decoder = decoder, .writer = writer, .status = TLY_OK};
+  struct event_work work; /* `walk` is large and needs no zeros */
   struct tly_json_token token;
   if (size > TLY_LINE_BYTES_MAX)
     return TLY_FAIL(error, TLY_E_TOO_LARGE, "the event has %zu bytes, more than the %d an event may have", size,
                     TLY_LINE_BYTES_MAX);
   decoder->event++;
+  work.decoder = decoder;
+  work.writer = writer;
+  work.status = TLY_OK;
   tly_json_walk_init(&work.walk, &decoder->tree, &decoder->scratch, line, size);
   do {
     TLY_TRY(tly_json_walk_next(&work.walk, &token, error));

@@ -295,36 +295,49 @@ static inline bool literal_fits(const struct reader *reader, const uint8_t *lite
   return step->literal_size <= CHUNK || rest_fits(reader, literal + CHUNK, step->literal_size - CHUNK, next + CHUNK);
 }
 
-/* A string that leaves ASCII, or does not fit. As take_string. */
-static __attribute__((noinline)) const char *take_odd_string(const char *next, const char *safe_end, uint32_t *size) {
-  bool has_high;
-  const char *stop = tly_json_string_stop(next, safe_end, &has_high);
-  *size = (uint32_t)(stop - next);
-  if (stop == safe_end || *stop != '"' || !tly_text_is_valid(next, *size))
-    return NULL;
-  return stop + 1;
-}
-
-/* `next` is behind the opening quote; *size is that of the string. Returns the byte behind the closing quote. */
-static inline const char *take_string(const char *next, const char *safe_end, uint32_t *size) {
+/* `next` is behind the opening quote of a string of plain ASCII: returns its closing quote. NULL: it may be another
+ * kind of string, or none. */
+static inline const char *plain_string_end(const char *next, const char *safe_end) {
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
   const __m128i space = _mm_set1_epi8(' ');
-  for (const char *chunk = next; chunk <= safe_end; chunk += CHUNK) {
-    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)chunk);
+  for (; next <= safe_end; next += CHUNK) {
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
     /* compared as signed bytes, both control characters and those outside ASCII are below the space */
     __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_cmpeq_epi8(bytes, backslash));
     uint32_t odd_bits = (uint32_t)_mm_movemask_epi8(odd);
     uint32_t quote_bits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote));
     if ((odd_bits & (quote_bits - 1) & ~quote_bits) != 0) /* before the first quote, or anywhere without one */
-      return take_odd_string(next, safe_end, size);
-    if (quote_bits != 0) {
-      chunk += __builtin_ctz(quote_bits);
-      *size = (uint32_t)(chunk - next);
-      return chunk + 1;
-    }
+      return NULL;
+    if (quote_bits != 0)
+      return next + __builtin_ctz(quote_bits);
   }
   return NULL;
+}
+
+/* A string that leaves ASCII or has escapes. As take_string. */
+static __attribute__((noinline)) const char *take_odd_string(const struct reader *reader, const char *next,
+                                                             struct tly_text *text) {
+  bool is_escaped;
+  const char *behind = tly_json_string_end(next, reader->safe_end, &is_escaped);
+  if (behind == NULL)
+    return NULL;
+  *text = (struct tly_text){.data = next, .size = (uint32_t)(behind - 1 - next)};
+  if (is_escaped) {
+    char *out = tly_arena_alloc(&reader->writer->batch->arena, text->size);
+    text->size = tly_json_unescape(next, text->size, out);
+    text->data = out;
+  }
+  return behind;
+}
+
+/* `next` is behind the opening quote; *text becomes what the string says. */
+static inline const char *take_string(const struct reader *reader, const char *next, struct tly_text *text) {
+  const char *quote = plain_string_end(next, reader->safe_end);
+  if (quote == NULL)
+    return take_odd_string(reader, next, text);
+  *text = (struct tly_text){.data = next, .size = (uint32_t)(quote - next)};
+  return quote + 1;
 }
 
 /* The digits at the front of eight bytes: how many, and with *value what they say. */
@@ -363,13 +376,9 @@ static const char *take_null(const struct reader *reader, struct tly_column_targ
 }
 
 static inline const char *take_text(const struct reader *reader, struct tly_column_target *target, const char *next) {
-  uint32_t size;
   if (*next != '"')
     return take_null(reader, target, next);
-  const char *behind = take_string(next + 1, reader->safe_end, &size);
-  if (behind != NULL)
-    target->text[reader->row] = (struct tly_text){.data = next + 1, .size = size};
-  return behind;
+  return take_string(reader, next + 1, &target->text[reader->row]);
 }
 
 static inline const char *take_scaled(const struct reader *reader, struct tly_column_target *target,
@@ -407,11 +416,10 @@ static inline const char *take_scaled(const struct reader *reader, struct tly_co
 
 static inline const char *take_converted(const struct reader *reader, struct tly_column_target *target,
                                          const char *next) {
-  uint32_t size;
+  struct tly_text text;
   if (*next != '"')
     return take_null(reader, target, next);
-  const char *behind = take_string(next + 1, reader->safe_end, &size);
-  struct tly_text text = {.data = next + 1, .size = size};
+  const char *behind = take_string(reader, next + 1, &text);
   if (behind == NULL ||
       tly_convert_text(target, reader->row, text, TLY_TEXT_OF_JSON, &reader->writer->batch->arena, NULL) != TLY_OK)
     return NULL;
@@ -450,9 +458,9 @@ static const char *take_number_or_word(const struct reader *reader, struct tly_c
 }
 
 static const char *take_ignored(const struct reader *reader, const char *next) {
-  uint32_t size;
+  struct tly_text text;
   if (*next == '"')
-    return take_string(next + 1, reader->safe_end, &size);
+    return take_string(reader, next + 1, &text);
   return take_number_or_word(reader, NULL, next);
 }
 

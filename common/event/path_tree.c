@@ -6,44 +6,65 @@
 #include "common/base/assert.h"
 #include "common/base/memory.h"
 
-/* Size and up to eight bytes at either end, mixed. Clients choose the keys that are looked up but not those that are in
- * the table, so a chain is never longer than the stream's own paths make it. */
-static uint32_t hash_name(uint32_t parent, const char *name, uint32_t size) {
-  uint64_t head = 0;
-  uint64_t tail = 0;
-  uint32_t part = size < sizeof head ? size : sizeof head;
-  if (size >= sizeof head) {
-    memcpy(&head, name, sizeof head);
-    memcpy(&tail, name + size - sizeof tail, sizeof tail);
-  } else {
-    for (uint32_t i = 0; i < part; i++)
-      head = head << 8 | (unsigned char)name[i];
+/* A name as two words: with its size they are the whole of it up to WORDS_SIZE bytes. */
+struct words {
+  uint64_t head, tail;
+};
+
+enum { WORDS_SIZE = 16 };
+
+static inline struct words words_of(const char *name, uint32_t size) {
+  struct words words = {0};
+  if (size >= 8) {
+    memcpy(&words.head, name, 8);
+    memcpy(&words.tail, name + size - 8, 8);
+  } else if (size >= 4) {
+    memcpy(&words.head, name, 4);
+    memcpy(&words.tail, name + size - 4, 4);
+  } else if (size > 0) {
+    words.head = (uint64_t)(unsigned char)name[0] << 8 | (unsigned char)name[size / 2];
+    words.tail = (unsigned char)name[size - 1];
   }
-  uint64_t mixed = (head ^ size) * UINT64_C(0x9E3779B97F4A7C15) + (tail ^ parent) * UINT64_C(0xC2B2AE3D27D4EB4F);
-  return (uint32_t)(mixed >> 32) ^ (uint32_t)mixed;
+  return words;
 }
 
-static bool is_node(const struct tly_path_node *node, uint32_t parent, uint32_t hash, const char *name, uint32_t size) {
-  return node->hash == hash && node->parent == parent && node->size == size && memcmp(node->name, name, size) == 0;
+/* Clients choose the names that are looked up but not those that are in the table, so a chain is never longer than the
+ * stream's own paths make it. */
+static inline uint32_t first_slot(const struct tly_path_tree *tree, uint32_t parent, struct words words,
+                                  uint32_t size) {
+  uint64_t mixed =
+      (words.head ^ size) * UINT64_C(0x9E3779B97F4A7C15) + (words.tail ^ parent) * UINT64_C(0xC2B2AE3D27D4EB4F);
+  return (uint32_t)(mixed >> 32) & tree->slot_mask;
+}
+
+static inline bool is_node(const struct tly_path_node *node, uint32_t parent, struct words words, const char *name,
+                           uint32_t size) {
+  return node->head == words.head && node->tail == words.tail && node->size == size && node->parent == parent &&
+         (size <= WORDS_SIZE || memcmp(node->name, name, size) == 0);
 }
 
 uint32_t tly_path_tree_find(const struct tly_path_tree *tree, uint32_t parent, const char *name, uint32_t size) {
-  uint32_t hash = hash_name(parent, name, size);
-  for (uint32_t slot = hash & tree->slot_mask;; slot = (slot + 1) & tree->slot_mask) {
+  struct words words = words_of(name, size);
+  for (uint32_t slot = first_slot(tree, parent, words, size);; slot = (slot + 1) & tree->slot_mask) {
     uint32_t node = tree->slots[slot];
-    if (node == TLY_PATH_NONE || is_node(&tree->nodes[node], parent, hash, name, size))
+    if (node == TLY_PATH_NONE || is_node(&tree->nodes[node], parent, words, name, size))
       return node;
   }
 }
 
 static uint32_t add_node(struct tly_path_tree *tree, uint32_t parent, const char *name) {
   uint32_t size = (uint32_t)strlen(name);
-  uint32_t hash = hash_name(parent, name, size);
+  struct words words = words_of(name, size);
   uint32_t node = tree->count++;
   TLY_ASSERT(node < tree->capacity);
-  tree->nodes[node] = (struct tly_path_node){
-      .name = name, .size = size, .parent = parent, .hash = hash, .column = TLY_PATH_NONE, .some_below = TLY_PATH_NONE};
-  uint32_t slot = hash & tree->slot_mask;
+  tree->nodes[node] = (struct tly_path_node){.name = name,
+                                             .size = size,
+                                             .parent = parent,
+                                             .head = words.head,
+                                             .tail = words.tail,
+                                             .column = TLY_PATH_NONE,
+                                             .some_below = TLY_PATH_NONE};
+  uint32_t slot = first_slot(tree, parent, words, size);
   while (tree->slots[slot] != TLY_PATH_NONE)
     slot = (slot + 1) & tree->slot_mask;
   tree->slots[slot] = node;

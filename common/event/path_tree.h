@@ -14,7 +14,7 @@ struct tly_path_node {
   const char *name; /* of the stream */
   uint32_t size;
   uint32_t parent;
-  uint32_t hash;
+  uint64_t head, tail; /* the bytes at either end, which up to 16 bytes are the whole name */
   uint32_t column;     /* a column whose path ends here, or TLY_PATH_NONE */
   uint32_t some_below; /* a column whose path goes on below, or TLY_PATH_NONE */
   uint64_t seen;       /* number of the last event that had it: a second time in one event is a duplicate key */

@@ -72,7 +72,9 @@ static enum tly_status fail_at(const struct tly_json_scanner *scanner, const cha
 /* ---- strings -------------------------------------------------------------------------------------------------------
  */
 
-const char *tly_json_string_stop(const char *next, const char *end, bool *has_high) {
+/* The first byte in [next, end) that is a quote, a backslash or a control character, or `end`. *has_high says whether a
+ * byte before it is outside ASCII. */
+static inline const char *string_stop(const char *next, const char *end, bool *has_high) {
   const __m128i quote = _mm_set1_epi8('"');
   const __m128i backslash = _mm_set1_epi8('\\');
   const __m128i control = _mm_set1_epi8(0x1f);
@@ -161,15 +163,15 @@ static enum tly_status check_escape(const struct tly_json_scanner *scanner, cons
 }
 
 /* `next` is behind the opening quote. */
-static enum tly_status scan_string(struct tly_json_scanner *scanner, struct tly_json_token *token,
-                                   struct tly_error *error) {
+static inline enum tly_status scan_string(struct tly_json_scanner *scanner, struct tly_json_token *token,
+                                          struct tly_error *error) {
   const char *start = scanner->next;
   const char *place = start;
   bool any_high = false;
   token->is_escaped = false;
   for (;;) {
     bool has_high;
-    place = tly_json_string_stop(place, scanner->end, &has_high);
+    place = string_stop(place, scanner->end, &has_high);
     any_high |= has_high;
     if (place == scanner->end || (unsigned char)*place < 0x20)
       return fail_at(scanner, place, "more of a string, or its closing quote", error);
@@ -186,6 +188,15 @@ static enum tly_status scan_string(struct tly_json_scanner *scanner, struct tly_
                     byte_number(scanner, start - 1));
   scanner->next = place + 1;
   return TLY_OK;
+}
+
+const char *tly_json_string_end(const char *next, const char *end, bool *is_escaped) {
+  struct tly_json_scanner scanner = {.begin = next, .next = next, .end = end};
+  struct tly_json_token token;
+  if (scan_string(&scanner, &token, NULL) != TLY_OK)
+    return NULL;
+  *is_escaped = token.is_escaped;
+  return scanner.next;
 }
 
 static char *put_utf8(char *out, uint32_t code) {
@@ -309,8 +320,10 @@ static enum tly_status scan_word(struct tly_json_scanner *scanner, const char *w
 /* ---- structure -----------------------------------------------------------------------------------------------------
  */
 
-static void skip_space(struct tly_json_scanner *scanner) {
+static inline void skip_space(struct tly_json_scanner *scanner) {
   const char *next = scanner->next;
+  if (next < scanner->end && (unsigned char)*next > ' ')
+    return;
   while (next < scanner->end && (*next == ' ' || *next == '\t' || *next == '\n' || *next == '\r'))
     next++;
   scanner->next = next;

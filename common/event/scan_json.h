@@ -60,8 +60,8 @@ static inline bool tly_json_scanner_is_in_object(const struct tly_json_scanner *
 uint32_t tly_json_unescape(const char *data, uint32_t size, char *out);
 /* The first byte behind the number that starts at `next`, or NULL when none starts there. */
 const char *tly_json_number_end(const char *next, const char *end);
-/* The first byte in [next, end) that is a quote, a backslash or a control character, or `end`. *has_high says whether a
- * byte before it is outside ASCII. */
-const char *tly_json_string_stop(const char *next, const char *end, bool *has_high);
+/* The same for a string whose opening quote stands before `next`: the first byte behind its closing quote, or NULL when
+ * it is no string. */
+const char *tly_json_string_end(const char *next, const char *end, bool *is_escaped);
 
 #endif

@@ -68,6 +68,7 @@ static void lines_of_one_shape_are_taken(void **state) {
   assert_true(
       is_taken(first, "{\"id\":\"longer than sixteen bytes\",\"amount\":-0,\"x\":{\"y\":[null,\"\"]},\"ok\":false}\n"));
   assert_true(is_taken(first, "{\"id\":\"\xc3\xbc\",\"amount\":\"12.30\",\"x\":{\"y\":[\"1\",-1.5e3]},\"ok\":null}\n"));
+  assert_true(is_taken(first, "{\"id\":\"\\u00fc\\n\",\"amount\":1.0,\"x\":{\"y\":[\"\\\\\",1]},\"ok\":true}\n"));
   assert_true(is_taken("{\"id\":\"a\"}\r\n", "{\"id\":\"b\"}\r\n"));
   assert_true(is_taken(" { \"id\" : \"a\" } \n", " { \"id\" : \"b\" } \n"));
 }
@@ -78,7 +79,7 @@ static void lines_of_another_shape_are_left_to_the_strict_path(void **state) {
   static const char *const others[] = {
       "{\"id\":\"a\",\"amount\":1.5}\r\n",   "{\"id\":\"a\", \"amount\":1.5}\n",
       "{\"id\":\"a\",\"amounT\":1.5}\n",     "{\"id\":\"a\",\"amount\":1.5 }\n",
-      "{\"id\":\"\\u0061\",\"amount\":1}\n", "{\"id\":\"\xff\",\"amount\":1}\n",
+      "{\"id\":\"\\ud800\",\"amount\":1}\n", "{\"id\":\"\xff\",\"amount\":1}\n",
       "{\"id\":\"a\",\"amount\":01}\n",      "{\"id\":\"a\",\"amount\":1.}\n",
       "{\"id\":\"a\",\"amount\":1.555}\n",   "{\"id\":\"a\",\"amount\":1e2}\n",
       "{\"id\":null,\"amount\":1}\n",        "{\"id\":1,\"amount\":1}\n",
