@@ -78,25 +78,56 @@ void tly_diagnostics_print(const struct tly_diagnostics *diagnostics, struct tly
   }
 }
 
+/* ---- as psql shows it ------------------------------------------------------------------------------------------------- */
+
+enum { SHOWN_CHARACTERS = 60, SHOWN_BEHIND_CARET = 10 };
+
+/* The part of a line that is shown, in characters from 0: psql's rule (reportErrorPosition of libpq). */
+struct window {
+  uint32_t begin, end;
+  bool cut_left, cut_right;
+};
+
+static struct window window_of(uint32_t length, uint32_t caret) {
+  struct window window = {0, length, false, false};
+  if (length <= SHOWN_CHARACTERS)
+    return window;
+  window.cut_right = true;
+  if (SHOWN_CHARACTERS >= caret + SHOWN_BEHIND_CARET) {
+    window.end = SHOWN_CHARACTERS;
+    return window;
+  }
+  window.cut_right = caret + SHOWN_BEHIND_CARET < length;
+  if (window.cut_right)
+    window.end = caret + SHOWN_BEHIND_CARET;
+  window.cut_left = window.end > SHOWN_CHARACTERS;
+  if (window.cut_left)
+    window.begin = window.end - SHOWN_CHARACTERS;
+  return window;
+}
+
+static void print_line(const char *sql, uint32_t position, struct tly_buffer *out) {
+  uint32_t number, column, start, line_size;
+  size_t size = strlen(sql);
+  tly_position_line(sql, size, tly_position_to_offset(sql, size, position), &number, &column, &start, &line_size);
+  const char *line = sql + start;
+  struct window window = window_of(tly_position_of_offset(line, line_size, line_size) - 1, column - 1);
+  uint32_t from = tly_position_to_offset(line, line_size, window.begin + 1);
+  uint32_t to = tly_position_to_offset(line, line_size, window.end + 1);
+  struct tly_buffer shown = {.data = NULL};
+  tly_buffer_print(&shown, "LINE %u: %s", number, window.cut_left ? "..." : "");
+  uint32_t caret = (uint32_t)shown.size + column - window.begin;
+  tly_buffer_append(&shown, line + from, to - from);
+  tly_buffer_append_text(&shown, window.cut_right ? "..." : "");
+  tly_buffer_print(out, "%s\n", tly_buffer_text(&shown));
+  print_caret(tly_buffer_text(&shown), caret, out);
+  tly_buffer_free(&shown);
+}
+
 void tly_diagnostic_print_query(const char *sql, const struct tly_error *error, struct tly_buffer *out) {
   tly_buffer_print(out, "ERROR:  %s\n", error->message);
-  if (error->position > 0) {
-    uint32_t line, column, start, line_size;
-    size_t size = strlen(sql);
-    uint32_t offset = tly_position_to_offset(sql, size, (uint32_t)error->position);
-    tly_position_line(sql, size, offset, &line, &column, &start, &line_size);
-    size_t head_start = out->size;
-    tly_buffer_print(out, "LINE %u: ", line);
-    uint32_t head = (uint32_t)(out->size - head_start);
-    size_t text_start = out->size;
-    tly_buffer_append(out, sql + start, line_size);
-    struct tly_buffer text = {.data = NULL};
-    tly_buffer_append(&text, out->data + text_start, line_size);
-    tly_buffer_append_byte(out, '\n');
-    tly_buffer_print(out, "%*s", (int)head, "");
-    print_caret(tly_buffer_text(&text), column, out);
-    tly_buffer_free(&text);
-  }
+  if (error->position > 0)
+    print_line(sql, (uint32_t)error->position, out);
   if (error->hint[0] != '\0')
     tly_buffer_print(out, "HINT:  %s\n", error->hint);
 }
