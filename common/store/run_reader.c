@@ -93,8 +93,8 @@ static enum tly_status damaged(const struct piece *piece, struct tly_error *erro
 
 static enum tly_status sealed_failure(const struct piece *piece, enum tly_status status, struct tly_error *error) {
   int code = piece->database != NULL ? sqlite3_errcode(piece->database) & 0xff : SQLITE_OK;
-  if (status == TLY_E_CORRUPT || code == SQLITE_ERROR || code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-    return damaged(piece, error, piece->database != NULL ? sqlite3_errmsg(piece->database) : "not a store");
+  if (status != TLY_E_CORRUPT && (code == SQLITE_ERROR || code == SQLITE_NOTADB))
+    return damaged(piece, error, sqlite3_errmsg(piece->database));
   return status;
 }
 
