@@ -42,7 +42,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [END] = "COMMIT",
     [DATA_VERSION] = "PRAGMA data_version",
     [CHECKED] = "SELECT value FROM meta WHERE name = 'checked'",
-    [VIEWS] = "SELECT v.id, v.name, v.definition_hash, v.state = 'ready', v.run, v.cut, coalesce(sum(g.folded), 0),"
+    [VIEWS] = "SELECT v.id, v.name, v.definition_hash, v.state = 'ready',"
+              " iif(v.state = 'ready', v.run, 0), iif(v.state = 'ready', v.cut, 0), coalesce(sum(g.folded), 0),"
               " coalesce(sum(g.filtered), 0), coalesce(sum(g.set_aside), 0) FROM view AS v LEFT JOIN generation AS g"
               " ON g.view = v.id AND g.number > v.cut GROUP BY v.id",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM position ORDER BY stream, partition",
