@@ -239,7 +239,7 @@ enum tly_status tly_block_writer_add(struct tly_block_writer *writer, const stru
   TLY_ASSERT(source->count > 0 && source->count <= TLY_BATCH_EVENTS_MAX);
   TLY_TRY(encode_columns(writer, source, error));
   tly_buffer_clear(&writer->raw_bytes);
-  tly_raw_write(source, &writer->layouts, writer->effort, &writer->raw_bytes);
+  tly_raw_write(source, &writer->templates, writer->effort, &writer->raw_bytes);
   for (uint32_t i = 0; i < source->count; i++) {
     block.chain_after = tly_chain_next(block.chain_after, source->payloads[i].data, source->payloads[i].size);
     block.payload_bytes += source->payloads[i].size;

@@ -30,7 +30,7 @@ struct tly_block_writer {
   enum tly_effort effort;
   uint64_t rows, committed_rows; /* events in the file */
   struct tly_coded_column *columns;
-  struct tly_layouts layouts;
+  struct tly_templates templates;
   struct tly_buffer columns_bytes, raw_bytes;
 };
 

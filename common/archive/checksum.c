@@ -1,6 +1,8 @@
 #include "common/archive/checksum.h"
 
-#define XXH_STATIC_LINKING_ONLY /* for the size of a state, so that it can stand on the stack */
+/* Inlined, for two reasons: a state can stand on the stack; and libpg_query exports an xxhash of its own, whose functions
+ * could otherwise be the ones that are linked. */
+#define XXH_INLINE_ALL
 #include <string.h>
 #include <xxhash.h>
 

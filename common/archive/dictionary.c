@@ -1,5 +1,6 @@
 #include "common/archive/dictionary.h"
 
+#define XXH_INLINE_ALL /* as in checksum.c */
 #include <string.h>
 #include <xxhash.h>
 

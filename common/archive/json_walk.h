@@ -1,6 +1,6 @@
 /* common/archive/json_walk.h -- where values stand in JSON that is known to be valid.
  *
- * Path of an event: payload -> [places of its values] -> layout; and request line -> [its events as they came].
+ * Path of an event: payload -> [places of its values] -> template; and request line -> [its events as they came].
  * Not a parser: it trusts that a strict one has accepted the text, and on any other text ends somewhere inside it.
  * Thread: pure. */
 #ifndef TLY_ARCHIVE_JSON_WALK_H

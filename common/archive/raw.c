@@ -1,7 +1,7 @@
 /* The bytes `raw`: version, format, varint header size, header, form; then for
  *
  *   BYTES    the payloads (bytes.c)
- *   LAYOUTS  varint count, the layouts, packed integers: which layout each event has (0: none), varint count of those with
+ *   TEMPLATES  varint count, the templates, packed integers: which template each event has (0: none), varint count of those with
  *            none, their payloads (bytes.c)
  *
  * and padding for the unpacker. */
@@ -15,90 +15,90 @@
 #include "common/base/memory.h"
 
 enum { RAW_VERSION = 1 };
-enum raw_form { RAW_BYTES, RAW_LAYOUTS };
+enum raw_form { RAW_BYTES, RAW_TEMPLATES };
 
 enum {
-  LAYOUT_EVENTS_MIN = 8, /* with fewer events the layout itself is longer than what it saves */
+  TEMPLATE_EVENTS_MIN = 8, /* with fewer events the template itself is longer than what it saves */
   LEARN_FREE = 4,        /* events a block may try to learn from ... */
   LEARN_EVERY = 256      /* ... and one more for so many events */
 };
 
-static bool matches(struct tly_layouts *layouts, uint32_t item, const struct tly_raw_source *source, uint32_t row) {
-  if (!tly_layout_matches(&layouts->items[item], source->columns, row, source->payloads[row]))
+static bool matches(struct tly_templates *templates, uint32_t item, const struct tly_raw_source *source, uint32_t row) {
+  if (!tly_template_matches(&templates->items[item], source->columns, row, source->payloads[row]))
     return false;
-  layouts->last = item;
+  templates->last = item;
   return true;
 }
 
-/* The layout that gives the event, 1 and up; 0 when none does. */
-static uint32_t find_layout(struct tly_layouts *layouts, const struct tly_raw_source *source, uint32_t row) {
-  uint32_t last = layouts->last;
-  if (last < layouts->count && matches(layouts, last, source, row))
+/* The template that gives the event, 1 and up; 0 when none does. */
+static uint32_t find_template(struct tly_templates *templates, const struct tly_raw_source *source, uint32_t row) {
+  uint32_t last = templates->last;
+  if (last < templates->count && matches(templates, last, source, row))
     return last + 1;
-  for (uint32_t i = 0; i < layouts->count; i++)
-    if (i != last && matches(layouts, i, source, row))
+  for (uint32_t i = 0; i < templates->count; i++)
+    if (i != last && matches(templates, i, source, row))
       return i + 1;
   return 0;
 }
 
-/* A place for a new layout that no event of this block refers to; TLY_LAYOUTS_MAX when there is none. */
-static uint32_t place_for_layout(const struct tly_layouts *layouts, uint64_t block_start) {
-  uint32_t oldest = TLY_LAYOUTS_MAX;
-  if (layouts->count < TLY_LAYOUTS_MAX)
-    return layouts->count;
-  for (uint32_t i = 0; i < TLY_LAYOUTS_MAX; i++)
-    if (layouts->used[i] < block_start && (oldest == TLY_LAYOUTS_MAX || layouts->used[i] < layouts->used[oldest]))
+/* A place for a new template that no event of this block refers to; TLY_TEMPLATES_MAX when there is none. */
+static uint32_t place_for_template(const struct tly_templates *templates, uint64_t block_start) {
+  uint32_t oldest = TLY_TEMPLATES_MAX;
+  if (templates->count < TLY_TEMPLATES_MAX)
+    return templates->count;
+  for (uint32_t i = 0; i < TLY_TEMPLATES_MAX; i++)
+    if (templates->used[i] < block_start && (oldest == TLY_TEMPLATES_MAX || templates->used[i] < templates->used[oldest]))
       oldest = i;
   return oldest;
 }
 
-static uint32_t learn_layout(struct tly_layouts *layouts, const struct tly_raw_source *source, uint32_t row,
+static uint32_t learn_template(struct tly_templates *templates, const struct tly_raw_source *source, uint32_t row,
                              uint64_t block_start) {
-  uint32_t place = place_for_layout(layouts, block_start);
-  struct tly_layout layout;
-  if (place == TLY_LAYOUTS_MAX ||
-      !tly_layout_learn(source->stream, source->columns, row, source->payloads[row], &layout) ||
-      !tly_layout_matches(&layout, source->columns, row, source->payloads[row]))
+  uint32_t place = place_for_template(templates, block_start);
+  struct tly_template template;
+  if (place == TLY_TEMPLATES_MAX ||
+      !tly_template_learn(source->stream, source->columns, row, source->payloads[row], &template) ||
+      !tly_template_matches(&template, source->columns, row, source->payloads[row]))
     return 0;
-  layouts->items[place] = layout;
-  layouts->last = place;
-  if (place == layouts->count)
-    layouts->count++;
+  templates->items[place] = template;
+  templates->last = place;
+  if (place == templates->count)
+    templates->count++;
   return place + 1;
 }
 
-/* choice[row]: the layout, or 0. Returns how many have none. */
-static uint32_t choose_layouts(struct tly_layouts *layouts, const struct tly_raw_source *source, int64_t *choice) {
-  uint64_t block_start = ++layouts->clock;
+/* choice[row]: the template, or 0. Returns how many have none. */
+static uint32_t choose_templates(struct tly_templates *templates, const struct tly_raw_source *source, int64_t *choice) {
+  uint64_t block_start = ++templates->clock;
   uint32_t without = 0, tries = LEARN_FREE + source->count / LEARN_EVERY;
   for (uint32_t row = 0; row < source->count; row++) {
-    uint32_t layout = find_layout(layouts, source, row);
-    if (layout == 0 && tries > 0) {
+    uint32_t template = find_template(templates, source, row);
+    if (template == 0 && tries > 0) {
       tries--;
-      layout = learn_layout(layouts, source, row, block_start);
+      template = learn_template(templates, source, row, block_start);
     }
-    if (layout > 0)
-      layouts->used[layout - 1] = layouts->clock;
+    if (template > 0)
+      templates->used[template - 1] = templates->clock;
     else
       without++;
-    choice[row] = layout;
+    choice[row] = template;
   }
   return without;
 }
 
-static void write_layouts(const struct tly_layouts *layouts, const struct tly_raw_source *source, int64_t *choice,
+static void write_templates(const struct tly_templates *templates, const struct tly_raw_source *source, int64_t *choice,
                           uint32_t without, enum tly_compression compression, struct tly_buffer *out) {
-  int64_t number[TLY_LAYOUTS_MAX + 1] = {0};
+  int64_t number[TLY_TEMPLATES_MAX + 1] = {0};
   uint32_t count = 0;
   struct tly_text *rest = tly_malloc((without + 1) * sizeof *rest);
   uint32_t rest_count = 0;
-  for (uint32_t i = 0; i < layouts->count; i++)
-    if (layouts->used[i] == layouts->clock)
+  for (uint32_t i = 0; i < templates->count; i++)
+    if (templates->used[i] == templates->clock)
       number[i + 1] = ++count;
   tly_buffer_append_varint(out, count);
-  for (uint32_t i = 0; i < layouts->count; i++)
+  for (uint32_t i = 0; i < templates->count; i++)
     if (number[i + 1] > 0)
-      tly_layout_write(&layouts->items[i], out);
+      tly_template_write(&templates->items[i], out);
   for (uint32_t row = 0; row < source->count; row++) {
     choice[row] = number[choice[row]];
     if (choice[row] == 0)
@@ -111,21 +111,21 @@ static void write_layouts(const struct tly_layouts *layouts, const struct tly_ra
   tly_free(rest);
 }
 
-void tly_raw_write(const struct tly_raw_source *source, struct tly_layouts *layouts, enum tly_effort effort,
+void tly_raw_write(const struct tly_raw_source *source, struct tly_templates *templates, enum tly_effort effort,
                    struct tly_buffer *out) {
   enum tly_compression compression = effort == TLY_EFFORT_SEALED ? TLY_COMPRESS_WELL : TLY_COMPRESS_QUICKLY;
   int64_t *choice = tly_malloc((source->count + 1) * sizeof *choice);
   uint32_t without = source->count;
-  if (source->format == TLY_FORMAT_JSON && source->count >= LAYOUT_EVENTS_MIN)
-    without = choose_layouts(layouts, source, choice);
-  bool use_layouts = without <= source->count / 2 && source->count > 0;
+  if (source->format == TLY_FORMAT_JSON && source->count >= TEMPLATE_EVENTS_MIN)
+    without = choose_templates(templates, source, choice);
+  bool use_templates = without <= source->count / 2 && source->count > 0;
   tly_buffer_append_byte(out, RAW_VERSION);
   tly_buffer_append_byte(out, (uint8_t)source->format);
   tly_buffer_append_varint(out, source->header.size);
   tly_buffer_append(out, source->header.data, source->header.size);
-  tly_buffer_append_byte(out, use_layouts ? RAW_LAYOUTS : RAW_BYTES);
-  if (use_layouts)
-    write_layouts(layouts, source, choice, without, compression, out);
+  tly_buffer_append_byte(out, use_templates ? RAW_TEMPLATES : RAW_BYTES);
+  if (use_templates)
+    write_templates(templates, source, choice, without, compression, out);
   else
     tly_bytes_write(source->payloads, source->count, compression, out);
   memset(tly_buffer_reserve(out, TLY_PACK_PADDING), 0, TLY_PACK_PADDING);
@@ -138,11 +138,11 @@ static enum raw_form read_head(struct tly_cursor *in, struct tly_raw_header *out
   uint64_t header_size = tly_cursor_varint(in);
   const uint8_t *header = tly_cursor_bytes(in, header_size);
   uint8_t form = tly_cursor_byte(in);
-  if (version != RAW_VERSION || format > TLY_FORMAT_CSV || form > RAW_LAYOUTS || header_size > TLY_LINE_BYTES_MAX)
+  if (version != RAW_VERSION || format > TLY_FORMAT_CSV || form > RAW_TEMPLATES || header_size > TLY_LINE_BYTES_MAX)
     in->failed = 1;
   out->format = format;
   out->header = (struct tly_text){.data = (const char *)header, .size = (uint32_t)header_size};
-  out->needs_columns = form == RAW_LAYOUTS;
+  out->needs_columns = form == RAW_TEMPLATES;
   return form;
 }
 
@@ -152,49 +152,49 @@ bool tly_raw_read_header(const void *bytes, size_t size, struct tly_raw_header *
   return !in.failed;
 }
 
-/* Render the events that have a layout; they point into `room` by offset until it has stopped growing. */
-static bool render_all(const struct tly_layout *layouts, const int64_t *choice, uint32_t count,
+/* Render the events that have a template; they point into `room` by offset until it has stopped growing. */
+static bool render_all(const struct tly_template *templates, const int64_t *choice, uint32_t count,
                        const struct tly_vector *columns, struct tly_buffer *room, struct tly_text *out) {
   for (uint32_t row = 0; row < count; row++) {
     size_t start = room->size;
     if (choice[row] == 0)
       continue;
-    if (!tly_layout_render(&layouts[choice[row] - 1], columns, row, room))
+    if (!tly_template_render(&templates[choice[row] - 1], columns, row, room))
       return false;
     out[row].size = (uint32_t)(room->size - start);
   }
   return true;
 }
 
-static bool check_layouts(const struct tly_layout *layouts, uint64_t layout_count, const int64_t *choice,
+static bool check_templates(const struct tly_template *templates, uint64_t template_count, const int64_t *choice,
                           uint32_t count, const struct tly_vector *columns, uint64_t without) {
-  for (uint64_t i = 0; i < layout_count; i++)
-    if (!tly_layout_fits(&layouts[i], columns))
+  for (uint64_t i = 0; i < template_count; i++)
+    if (!tly_template_fits(&templates[i], columns))
       return false;
   for (uint32_t row = 0; row < count; row++) {
-    if (choice[row] < 0 || (uint64_t)choice[row] > layout_count || (choice[row] == 0 && without-- == 0))
+    if (choice[row] < 0 || (uint64_t)choice[row] > template_count || (choice[row] == 0 && without-- == 0))
       return false;
   }
   return without == 0;
 }
 
-static bool read_layouts(struct tly_cursor *in, uint32_t count, const struct tly_vector *columns,
+static bool read_templates(struct tly_cursor *in, uint32_t count, const struct tly_vector *columns,
                          uint32_t column_count, struct tly_arena *arena, struct tly_text *out) {
-  uint64_t layout_count = tly_cursor_varint(in);
-  if (in->failed || layout_count > TLY_LAYOUTS_MAX)
+  uint64_t template_count = tly_cursor_varint(in);
+  if (in->failed || template_count > TLY_TEMPLATES_MAX)
     return false;
-  struct tly_layout *layouts = tly_arena_alloc(arena, (layout_count + 1) * sizeof *layouts);
-  for (uint64_t i = 0; i < layout_count; i++)
-    tly_layout_read(in, column_count, &layouts[i]);
+  struct tly_template *templates = tly_arena_alloc(arena, (template_count + 1) * sizeof *templates);
+  for (uint64_t i = 0; i < template_count; i++)
+    tly_template_read(in, column_count, &templates[i]);
   int64_t *choice = tly_arena_alloc(arena, (count + 1) * sizeof *choice);
   tly_unpack_integers(in, count, choice);
   uint64_t without = tly_cursor_varint(in);
-  if (in->failed || without > count || !check_layouts(layouts, layout_count, choice, count, columns, without))
+  if (in->failed || without > count || !check_templates(templates, template_count, choice, count, columns, without))
     return false;
   struct tly_text *rest = tly_arena_alloc(arena, (without + 1) * sizeof *rest);
   tly_bytes_read(in, (uint32_t)without, arena, rest);
   struct tly_buffer room = {0};
-  bool good = !in->failed && render_all(layouts, choice, count, columns, &room, out);
+  bool good = !in->failed && render_all(templates, choice, count, columns, &room, out);
   const char *next = good ? tly_arena_copy(arena, room.data, room.size) : NULL;
   for (uint32_t row = 0; row < count && good; row++) {
     if (choice[row] == 0) {
@@ -219,7 +219,7 @@ bool tly_raw_read(const void *bytes, size_t size, uint32_t count, const struct t
     tly_bytes_read(&in, count, arena, out);
   } else {
     TLY_ASSERT(columns != NULL);
-    if (!read_layouts(&in, count, columns, column_count, arena, out))
+    if (!read_templates(&in, count, columns, column_count, arena, out))
       return false;
   }
   return !in.failed && tly_cursor_left(&in) == TLY_PACK_PADDING;

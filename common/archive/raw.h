@@ -1,11 +1,11 @@
 /* common/archive/raw.h -- the original bytes of a block's events, in as few bytes as give them back exactly.
  *
  * Path of an event: payloads -> [raw bytes] -> block -> [payloads]: what everything else in the archive can be rebuilt from.
- * Thread: pure, but for the layouts a writer owns. */
+ * Thread: pure, but for the templates a writer owns. */
 #ifndef TLY_ARCHIVE_RAW_H
 #define TLY_ARCHIVE_RAW_H
 
-#include "common/archive/layout.h"
+#include "common/archive/template.h"
 #include "common/archive/pack.h"
 #include "common/base/arena.h"
 
@@ -19,8 +19,8 @@ struct tly_raw_source {
   uint32_t count;
 };
 
-/* `layouts` learns and must be zeroed before its first use. */
-void tly_raw_write(const struct tly_raw_source *source, struct tly_layouts *layouts, enum tly_effort effort,
+/* `templates` learns and must be zeroed before its first use. */
+void tly_raw_write(const struct tly_raw_source *source, struct tly_templates *templates, enum tly_effort effort,
                    struct tly_buffer *out);
 
 struct tly_raw_header {

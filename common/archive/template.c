@@ -1,9 +1,9 @@
 /* Learning walks the event's JSON (known to be valid: a strict decoder has accepted it) and looks, at each scalar that is a
  * column's, for a spelling that renders the column's value to just these bytes. Where there is none the bytes stay literal:
- * the layout then fits only events with that very value, which is right for a member that is always the same.
+ * the template then fits only events with that very value, which is right for a member that is always the same.
  *
  * Matching and rendering share `spell`, so what matches is what will be rendered. */
-#include "common/archive/layout.h"
+#include "common/archive/template.h"
 
 #include <string.h>
 
@@ -204,7 +204,7 @@ static unsigned spell(enum tly_spelling spelling, unsigned parameter, const stru
   TLY_UNREACHABLE();
 }
 
-/* Whether values of this type can be given to `spell` at all: what a stored layout is checked by. */
+/* Whether values of this type can be given to `spell` at all: what a stored template is checked by. */
 static bool spelling_fits(enum tly_spelling spelling, unsigned parameter, struct tly_type type) {
   switch (spelling) {
   case TLY_SPELL_TEXT: return tly_type_is_text(type.id);
@@ -232,7 +232,7 @@ struct learner {
   const struct tly_vector *columns;
   uint32_t row;
   const char *literal; /* where the literal bytes before the next hole start in the payload */
-  struct tly_layout *layout;
+  struct tly_template *template;
   uint32_t literal_bytes;
   bool failed;
   struct tly_text path[TLY_JSON_DEPTH_MAX];
@@ -280,34 +280,34 @@ static uint32_t find_spelling(const struct learner *learner, uint32_t column, st
 
 static void add_literal(struct learner *learner, const char *end, uint16_t *start, uint16_t *size) {
   size_t bytes = (size_t)(end - learner->literal);
-  if (bytes > TLY_LAYOUT_LITERAL_BYTES_MAX - learner->literal_bytes) {
+  if (bytes > TLY_TEMPLATE_LITERAL_BYTES_MAX - learner->literal_bytes) {
     learner->failed = true;
     return;
   }
   *start = (uint16_t)learner->literal_bytes;
   *size = (uint16_t)bytes;
-  memcpy(learner->layout->literals + learner->literal_bytes, learner->literal, bytes);
+  memcpy(learner->template->literals + learner->literal_bytes, learner->literal, bytes);
   learner->literal_bytes += (uint32_t)bytes;
 }
 
 static void learn_scalar(struct learner *learner, uint32_t column, struct tly_text token) {
-  struct tly_layout *layout = learner->layout;
+  struct tly_template *template = learner->template;
   if (token.size > 1 && token.data[0] == '"')
     token = (struct tly_text){.data = token.data + 1, .size = token.size - 2};
-  struct tly_layout_hole hole = {.column = (uint16_t)column};
+  struct tly_template_hole hole = {.column = (uint16_t)column};
   if (tly_vector_is_null(&learner->columns[column], learner->row))
     return; /* its null stays literal */
   bool is_empty_text = token.size == 0 && tly_type_is_text(learner->columns[column].type.id);
   uint32_t size = find_spelling(learner, column, token, &hole.spelling, &hole.parameter);
   if (size == 0 && !is_empty_text)
     return;
-  if (layout->hole_count == TLY_LAYOUT_HOLES_MAX) {
+  if (template->hole_count == TLY_TEMPLATE_HOLES_MAX) {
     learner->failed = true;
     return;
   }
   add_literal(learner, token.data, &hole.literal_start, &hole.literal_size);
   learner->literal = token.data + size;
-  layout->holes[layout->hole_count++] = hole;
+  template->holes[template->hole_count++] = hole;
 }
 
 static bool is_path_of(const struct learner *learner, uint32_t depth, const struct tly_stream_column *column) {
@@ -336,10 +336,10 @@ static void learn_object(struct learner *learner, struct tly_json_walk *walk, ui
   }
 }
 
-bool tly_layout_learn(const struct tly_stream *stream, const struct tly_vector *columns, uint32_t row,
-                      struct tly_text payload, struct tly_layout *out) {
+bool tly_template_learn(const struct tly_stream *stream, const struct tly_vector *columns, uint32_t row,
+                      struct tly_text payload, struct tly_template *out) {
   struct learner learner = {
-      .stream = stream, .columns = columns, .row = row, .literal = payload.data, .layout = out};
+      .stream = stream, .columns = columns, .row = row, .literal = payload.data, .template = out};
   struct tly_json_walk walk = {.next = payload.data, .end = payload.data + payload.size};
   out->hole_count = 0;
   learn_object(&learner, &walk, 0);
@@ -349,14 +349,14 @@ bool tly_layout_learn(const struct tly_stream *stream, const struct tly_vector *
 
 /* ---- matching and rendering -------------------------------------------------------------------------------------------- */
 
-bool tly_layout_matches(const struct tly_layout *layout, const struct tly_vector *columns, uint32_t row,
+bool tly_template_matches(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
                         struct tly_text payload) {
   const char *next = payload.data, *end = next + payload.size;
-  for (uint32_t h = 0; h < layout->hole_count; h++) {
-    const struct tly_layout_hole *hole = &layout->holes[h];
+  for (uint32_t h = 0; h < template->hole_count; h++) {
+    const struct tly_template_hole *hole = &template->holes[h];
     const struct tly_vector *column = &columns[hole->column];
     if ((size_t)(end - next) < hole->literal_size ||
-        memcmp(next, layout->literals + hole->literal_start, hole->literal_size) != 0 ||
+        memcmp(next, template->literals + hole->literal_start, hole->literal_size) != 0 ||
         tly_vector_is_null(column, row))
       return false;
     next += hole->literal_size;
@@ -370,16 +370,16 @@ bool tly_layout_matches(const struct tly_layout *layout, const struct tly_vector
       return false;
     next += text.size;
   }
-  return (size_t)(end - next) == layout->tail_size &&
-         memcmp(next, layout->literals + layout->tail_start, layout->tail_size) == 0;
+  return (size_t)(end - next) == template->tail_size &&
+         memcmp(next, template->literals + template->tail_start, template->tail_size) == 0;
 }
 
-bool tly_layout_render(const struct tly_layout *layout, const struct tly_vector *columns, uint32_t row,
+bool tly_template_render(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
                        struct tly_buffer *out) {
-  for (uint32_t h = 0; h < layout->hole_count; h++) {
-    const struct tly_layout_hole *hole = &layout->holes[h];
+  for (uint32_t h = 0; h < template->hole_count; h++) {
+    const struct tly_template_hole *hole = &template->holes[h];
     const struct tly_vector *column = &columns[hole->column];
-    tly_buffer_append(out, layout->literals + hole->literal_start, hole->literal_size);
+    tly_buffer_append(out, template->literals + hole->literal_start, hole->literal_size);
     if (tly_vector_is_null(column, row))
       return false;
     if (hole->spelling == TLY_SPELL_TEXT) {
@@ -392,30 +392,30 @@ bool tly_layout_render(const struct tly_layout *layout, const struct tly_vector 
       return false;
     out->size += size;
   }
-  tly_buffer_append(out, layout->literals + layout->tail_start, layout->tail_size);
+  tly_buffer_append(out, template->literals + template->tail_start, template->tail_size);
   return true;
 }
 
 /* ---- stored form ------------------------------------------------------------------------------------------------------- */
 
-void tly_layout_write(const struct tly_layout *layout, struct tly_buffer *out) {
-  tly_buffer_append_varint(out, layout->hole_count);
-  for (uint32_t h = 0; h < layout->hole_count; h++) {
-    const struct tly_layout_hole *hole = &layout->holes[h];
+void tly_template_write(const struct tly_template *template, struct tly_buffer *out) {
+  tly_buffer_append_varint(out, template->hole_count);
+  for (uint32_t h = 0; h < template->hole_count; h++) {
+    const struct tly_template_hole *hole = &template->holes[h];
     tly_buffer_append_varint(out, hole->literal_size);
-    tly_buffer_append(out, layout->literals + hole->literal_start, hole->literal_size);
+    tly_buffer_append(out, template->literals + hole->literal_start, hole->literal_size);
     tly_buffer_append_varint(out, hole->column);
     tly_buffer_append_byte(out, hole->spelling);
     tly_buffer_append_byte(out, hole->parameter);
   }
-  tly_buffer_append_varint(out, layout->tail_size);
-  tly_buffer_append(out, layout->literals + layout->tail_start, layout->tail_size);
+  tly_buffer_append_varint(out, template->tail_size);
+  tly_buffer_append(out, template->literals + template->tail_start, template->tail_size);
 }
 
-static void read_literal(struct tly_cursor *in, struct tly_layout *out, uint32_t *used, uint16_t *start,
+static void read_literal(struct tly_cursor *in, struct tly_template *out, uint32_t *used, uint16_t *start,
                          uint16_t *size) {
   uint64_t bytes = tly_cursor_varint(in);
-  if (bytes > TLY_LAYOUT_LITERAL_BYTES_MAX - *used) {
+  if (bytes > TLY_TEMPLATE_LITERAL_BYTES_MAX - *used) {
     in->failed = 1;
     return;
   }
@@ -428,14 +428,14 @@ static void read_literal(struct tly_cursor *in, struct tly_layout *out, uint32_t
   *used += (uint32_t)bytes;
 }
 
-void tly_layout_read(struct tly_cursor *in, uint32_t column_count, struct tly_layout *out) {
+void tly_template_read(struct tly_cursor *in, uint32_t column_count, struct tly_template *out) {
   uint64_t holes = tly_cursor_varint(in);
   uint32_t used = 0;
   out->hole_count = 0;
-  if (holes > TLY_LAYOUT_HOLES_MAX)
+  if (holes > TLY_TEMPLATE_HOLES_MAX)
     in->failed = 1;
   for (; out->hole_count < holes && !in->failed; out->hole_count++) {
-    struct tly_layout_hole *hole = &out->holes[out->hole_count];
+    struct tly_template_hole *hole = &out->holes[out->hole_count];
     read_literal(in, out, &used, &hole->literal_start, &hole->literal_size);
     uint64_t column = tly_cursor_varint(in);
     hole->spelling = tly_cursor_byte(in);
@@ -447,9 +447,9 @@ void tly_layout_read(struct tly_cursor *in, uint32_t column_count, struct tly_la
   read_literal(in, out, &used, &out->tail_start, &out->tail_size);
 }
 
-bool tly_layout_fits(const struct tly_layout *layout, const struct tly_vector *columns) {
-  for (uint32_t h = 0; h < layout->hole_count; h++) {
-    const struct tly_layout_hole *hole = &layout->holes[h];
+bool tly_template_fits(const struct tly_template *template, const struct tly_vector *columns) {
+  for (uint32_t h = 0; h < template->hole_count; h++) {
+    const struct tly_template_hole *hole = &template->holes[h];
     if (!spelling_fits(hole->spelling, hole->parameter, columns[hole->column].type))
       return false;
   }
