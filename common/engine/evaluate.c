@@ -87,8 +87,8 @@ void tly_evaluator_raise(tly_evaluator *evaluator, uint32_t row, enum tly_status
     raise_one(evaluator, row, status, message);
     return;
   }
-  TLY_EACH_ROW(evaluator->spread, each)
-  raise_one(evaluator, each, status, message);
+  TLY_EACH_ROW (evaluator->spread, each)
+    raise_one(evaluator, each, status, message);
 }
 
 void tly_evaluator_raise_error(tly_evaluator *evaluator, uint32_t row, const struct tly_error *error) {
@@ -108,7 +108,7 @@ struct tly_rows tly_evaluator_live(tly_evaluator *evaluator, struct tly_rows row
   if (evaluator->error_count == 0)
     return rows;
   uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     list[count] = row;
     count += evaluator->errors[row].status == TLY_OK;
   }
@@ -134,12 +134,12 @@ struct tly_rows tly_evaluator_true_rows(tly_evaluator *evaluator, const struct t
   }
   uint32_t *list = tly_evaluator_list(evaluator), count = 0;
   if (condition->null == NULL) {
-    TLY_EACH_ROW(rows, row) {
+    TLY_EACH_ROW (rows, row) {
       list[count] = row;
       count += condition->i64[row] != 0;
     }
   } else {
-    TLY_EACH_ROW(rows, row) {
+    TLY_EACH_ROW (rows, row) {
       list[count] = row;
       count += condition->null[row] == 0 && condition->i64[row] != 0;
     }
@@ -167,7 +167,7 @@ static struct tly_rows strict_rows(tly_evaluator *evaluator, const struct tly_ve
   if (flags == NULL)
     return rows;
   uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     list[count] = row;
     count += flags[row] == 0;
   }
@@ -211,15 +211,15 @@ static int coded_argument(const struct tly_vector *arguments, uint32_t argument_
 static void spread_entries(const struct tly_vector *by_code, const uint32_t *codes, struct tly_rows rows,
                            struct tly_vector *out) {
   if (tly_type_form(out->type) == TLY_FORM_I64) {
-    TLY_EACH_ROW(rows, row)
-    out->i64[row] = by_code->i64[codes[row]];
+    TLY_EACH_ROW (rows, row)
+      out->i64[row] = by_code->i64[codes[row]];
     return;
   }
   size_t size = tly_form_size(tly_type_form(out->type));
   const char *from = (const char *)by_code->i64;
   char *to = (char *)out->i64;
-  TLY_EACH_ROW(rows, row)
-  memcpy(to + row * size, from + codes[row] * size, size);
+  TLY_EACH_ROW (rows, row)
+    memcpy(to + row * size, from + codes[row] * size, size);
 }
 
 /* Once an entry, then once more for every row: by reference when the result is text, else by copy. */
@@ -351,8 +351,8 @@ static void evaluate_rowwise(tly_evaluator *evaluator, const struct tly_expr *ex
   const uint8_t *null = NULL;
   rows = strict_rows(evaluator, &argument, 1, rows, &null);
   *out = tly_evaluator_vector(evaluator, expression->type);
-  TLY_EACH_ROW(rows, row)
-  function(evaluator, &argument, row, out);
+  TLY_EACH_ROW (rows, row)
+    function(evaluator, &argument, row, out);
   out->null = null;
 }
 

@@ -42,7 +42,7 @@ static void split_null(tly_evaluator *evaluator, const struct tly_vector *vector
   }
   uint32_t *null_list = tly_evaluator_list(evaluator), null_count = 0;
   uint32_t *present_list = tly_evaluator_list(evaluator), present_count = 0;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     null_list[null_count] = row;
     present_list[present_count] = row;
     null_count += vector->null[row];
@@ -53,8 +53,8 @@ static void split_null(tly_evaluator *evaluator, const struct tly_vector *vector
 }
 
 static void fill_null(tly_evaluator *evaluator, struct result *result, struct tly_rows rows) {
-  TLY_EACH_ROW(rows, row)
-  set_null(evaluator, result, row);
+  TLY_EACH_ROW (rows, row)
+    set_null(evaluator, result, row);
 }
 
 /* The piece of the result that `from` decides. */
@@ -73,15 +73,15 @@ static void evaluate_and_or(tly_evaluator *evaluator, const struct tly_expr *exp
                             struct tly_vector *out) {
   const int64_t decisive = expression->kind == TLY_EXPR_OR;
   struct result result = result_new(evaluator, expression->type);
-  TLY_EACH_ROW(rows, row)
-  result.vector.i64[row] = !decisive;
+  TLY_EACH_ROW (rows, row)
+    result.vector.i64[row] = !decisive;
   struct tly_rows open = rows;
   for (uint32_t a = 0; a < expression->argument_count && open.count > 0; a++) {
     struct tly_vector argument;
     tly_evaluate_node(evaluator, expression->arguments[a], open, &argument);
     open = tly_evaluator_live(evaluator, open);
     uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-    TLY_EACH_ROW(open, row) {
+    TLY_EACH_ROW (open, row) {
       bool is_null = tly_vector_is_null(&argument, row);
       bool is_decided = !is_null && argument.i64[tly_vector_row(&argument, row)] == decisive;
       if (is_null)
@@ -109,8 +109,8 @@ static void evaluate_not(tly_evaluator *evaluator, const struct tly_expr *expres
   out->null = argument.null;
   if (argument.is_constant)
     rows = (struct tly_rows){.list = NULL, .count = 1};
-  TLY_EACH_ROW(rows, row)
-  out->i64[row] = argument.i64[row] == 0;
+  TLY_EACH_ROW (rows, row)
+    out->i64[row] = argument.i64[row] == 0;
 }
 
 /* One verdict for each of the three states of an argument. */
@@ -124,7 +124,7 @@ static void evaluate_test(tly_evaluator *evaluator, const struct tly_expr *expre
   bool of_null = kind == TLY_EXPR_IS_NULL || kind == TLY_EXPR_IS_NOT_TRUE || kind == TLY_EXPR_IS_NOT_FALSE;
   bool of_true = kind == TLY_EXPR_IS_NOT_NULL || kind == TLY_EXPR_IS_TRUE || kind == TLY_EXPR_IS_NOT_FALSE;
   bool of_false = kind == TLY_EXPR_IS_NOT_NULL || kind == TLY_EXPR_IS_FALSE || kind == TLY_EXPR_IS_NOT_TRUE;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     bool is_true = !needs_value || argument.i64[tly_vector_row(&argument, row)] != 0;
     out->i64[row] = tly_vector_is_null(&argument, row) ? of_null : is_true ? of_true : of_false;
   }
@@ -153,7 +153,7 @@ static void evaluate_distinct(tly_evaluator *evaluator, const struct tly_expr *e
   evaluate_equality(evaluator, expression, &a, &b, rows, &equal);
   *out = tly_evaluator_vector(evaluator, expression->type);
   bool of_same = expression->kind == TLY_EXPR_IS_NOT_DISTINCT;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     bool both_null = tly_vector_is_null(&a, row) && tly_vector_is_null(&b, row);
     out->i64[row] = (both_null || is_true(&equal, row)) == of_same;
   }
@@ -186,7 +186,7 @@ static void evaluate_in(tly_evaluator *evaluator, const struct tly_expr *express
     evaluate_equality(evaluator, expression, &probe, &candidate, open, &equal);
     open = tly_evaluator_live(evaluator, open);
     uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-    TLY_EACH_ROW(open, row) {
+    TLY_EACH_ROW (open, row) {
       bool is_equal = is_true(&equal, row);
       if (tly_vector_is_null(&equal, row))
         set_null(evaluator, &result, row);
@@ -209,10 +209,10 @@ static void evaluate_in(tly_evaluator *evaluator, const struct tly_expr *express
 /* `rows` without `chosen`, which is a part of them, and without those that have raised. */
 static struct tly_rows rows_minus(tly_evaluator *evaluator, struct tly_rows rows, struct tly_rows chosen) {
   uint8_t *is_chosen = tly_evaluator_flags(evaluator);
-  TLY_EACH_ROW(chosen, row)
-  is_chosen[row] = 1;
+  TLY_EACH_ROW (chosen, row)
+    is_chosen[row] = 1;
   uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     list[count] = row;
     count += is_chosen[row] == 0;
   }
@@ -274,14 +274,14 @@ static void evaluate_extreme(tly_evaluator *evaluator, const struct tly_expr *ex
     struct tly_vector candidate = tly_evaluator_vector(evaluator, expression->type);
     tly_vector_copy_rows(&candidate, &argument, present);
     uint32_t *list = tly_evaluator_list(evaluator), count = 0;
-    TLY_EACH_ROW(present, row) {
+    TLY_EACH_ROW (present, row) {
       list[count] = row;
       count += !has_value[row] || compare_elements(&candidate, &best.vector, row) * wanted > 0;
       has_value[row] = 1;
     }
     tly_vector_copy_rows(&best.vector, &candidate, (struct tly_rows){.list = list, .count = count});
   }
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     if (!has_value[row])
       set_null(evaluator, &best, row);
   }

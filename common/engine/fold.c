@@ -207,7 +207,7 @@ static struct tly_rows present_rows(tly_fold *fold, const struct tly_vector *vec
   if (vector->is_constant)
     return vector->null[0] == 0 ? rows : (struct tly_rows){.list = rows.list, .count = 0};
   uint32_t *list = tly_evaluator_list(fold->evaluator), count = 0;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     list[count] = row;
     count += vector->null[row] == 0;
   }
@@ -283,13 +283,13 @@ static bool has_large(const tly_fold *fold) {
 
 static void raise_large_keys(tly_fold *fold, struct tly_rows rows) {
   const char *words = "a group key is too long";
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     if (key_size(fold, row) > TLY_KEY_BYTES_MAX)
       tly_evaluator_raise(fold->evaluator, row, TLY_E_TOO_LARGE, words);
   }
   for (uint32_t s = 0; s < fold->set_count; s++) {
     const struct distinct_set *set = &fold->sets[s];
-    TLY_EACH_ROW(set->rows, row) {
+    TLY_EACH_ROW (set->rows, row) {
       if (key_size(fold, row) + tly_key_coder_size(set->coder, set->words + 1, row) > TLY_KEY_BYTES_MAX)
         tly_evaluator_raise(fold->evaluator, row, TLY_E_TOO_LARGE, words);
     }
@@ -324,8 +324,8 @@ static void build_group_key(void *context, uint32_t row, struct tly_buffer *key)
 static void find_only_group(tly_fold *fold, struct tly_rows rows) {
   if (tly_group_table_count(fold->table) == 0)
     (void)tly_group_table_group(fold->table, NULL, 0);
-  TLY_EACH_ROW(rows, row)
-  fold->groups[row] = 0;
+  TLY_EACH_ROW (rows, row)
+    fold->groups[row] = 0;
 }
 
 /* The way of a key of one interned column: the n-th value is the n-th group. A word is new when its group is not there
@@ -337,16 +337,22 @@ static bool words_are_groups(const tly_fold *fold) {
 }
 
 static void find_by_word(tly_fold *fold, struct tly_rows rows) {
+  const uint64_t *words = fold->words[0];
+  uint64_t largest = 0;
+  TLY_EACH_ROW (rows, row) {
+    fold->groups[row] = (uint32_t)words[row];
+    largest = words[row] > largest ? words[row] : largest;
+  }
+  if (largest < tly_group_table_count(fold->table))
+    return;
   struct tly_buffer key = {0};
-  TLY_EACH_ROW(rows, row) {
-    uint32_t group = (uint32_t)fold->words[0][row];
-    fold->groups[row] = group;
-    if (group < tly_group_table_count(fold->table))
+  TLY_EACH_ROW (rows, row) {
+    if (words[row] < tly_group_table_count(fold->table))
       continue;
     tly_buffer_clear(&key);
     build_group_key(fold, row, &key);
     uint32_t made = tly_group_table_group(fold->table, key.data, key.size);
-    TLY_ASSERT(made == group);
+    TLY_ASSERT(made == words[row]);
   }
   tly_buffer_free(&key);
 }
@@ -377,8 +383,8 @@ static void build_set_key(void *context, uint32_t row, struct tly_buffer *key) {
 static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
   uint32_t members[TLY_EVALUATE_ROWS];
   struct set_row set_row = {.fold = fold, .set = set};
-  TLY_EACH_ROW(set->rows, row)
-  set->words[0][row] = fold->groups[row];
+  TLY_EACH_ROW (set->rows, row)
+    set->words[0][row] = fold->groups[row];
   tly_group_lookup_find(set->lookup, set->words, set->rows, build_set_key, &set_row, members);
 }
 
@@ -387,15 +393,15 @@ static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
 
 static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   find_groups(fold, rows);
-  struct tly_state_column *states = tly_group_table_states(fold->table);
   struct tly_arena *values = tly_group_table_values(fold->table);
   for (uint32_t f = 0; f < fold->feed_count; f++) {
     struct feed *feed = &fold->feeds[f];
     feed->rows = tly_evaluator_live(fold->evaluator, feed->rows);
     for (uint32_t c = 0; c < feed->component_count; c++) {
       uint32_t number = feed->components[c];
-      tly_fold_apply(&fold->program->components[number], &states[number], &feed->values, feed->rows, fold->groups,
-                     values, &fold->scratch);
+      struct tly_state_field field = tly_group_table_field(fold->table, number);
+      tly_fold_apply(&fold->program->components[number], &field, &feed->values, feed->rows, fold->groups, values,
+                     &fold->scratch);
     }
   }
   for (uint32_t s = 0; s < fold->set_count; s++) {

@@ -7,31 +7,35 @@
 /* An argument's element; `step` is 0 for a constant. */
 #define ELEMENT(array, row) ((array)[(row)*step])
 
-static void apply_count(int64_t *counts, struct tly_rows rows, const uint32_t *groups) {
-  TLY_EACH_ROW(rows, row)
-  counts[groups[row]]++;
+/* A group's state. */
+#define STATE_OF(type, field, group) ((type *)(void *)((field)->values + (size_t)(group) * (field)->stride))
+
+static void apply_count(const struct tly_state_field *field, struct tly_rows rows, const uint32_t *groups) {
+  TLY_EACH_ROW (rows, row)
+    ++*STATE_OF(int64_t, field, groups[row]);
 }
 
-static void apply_sum(tly_i128 *sums, const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups) {
+static void apply_sum(const struct tly_state_field *field, const struct tly_vector *argument, struct tly_rows rows,
+                      const uint32_t *groups) {
   const uint32_t step = !argument->is_constant;
   if (tly_type_form(argument->type) == TLY_FORM_I64) {
     const int64_t *elements = argument->i64;
-    TLY_EACH_ROW(rows, row)
-    sums[groups[row]] += ELEMENT(elements, row);
+    TLY_EACH_ROW (rows, row)
+      *STATE_OF(tly_i128, field, groups[row]) += ELEMENT(elements, row);
   } else {
     const tly_i128 *elements = argument->i128;
-    TLY_EACH_ROW(rows, row)
-    sums[groups[row]] += ELEMENT(elements, row);
+    TLY_EACH_ROW (rows, row)
+      *STATE_OF(tly_i128, field, groups[row]) += ELEMENT(elements, row);
   }
 }
 
-static void apply_sum_squares(tly_i128 *sums, const struct tly_vector *argument, struct tly_rows rows,
-                              const uint32_t *groups) {
+static void apply_sum_squares(const struct tly_state_field *field, const struct tly_vector *argument,
+                              struct tly_rows rows, const uint32_t *groups) {
   const uint32_t step = !argument->is_constant;
   TLY_ASSERT(tly_type_form(argument->type) == TLY_FORM_I64);
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     tly_i128 element = ELEMENT(argument->i64, row);
-    sums[groups[row]] += element * element;
+    *STATE_OF(tly_i128, field, groups[row]) += element * element;
   }
 }
 
@@ -40,48 +44,48 @@ static struct tly_decimal summand(const struct tly_vector *argument, uint32_t ro
                                                : tly_decimal_of_i64(argument->i64[tly_vector_row(argument, row)], 0);
 }
 
-static void apply_decimal_sum(struct tly_decimal *sums, const struct tly_vector *argument, bool squared,
+static void apply_decimal_sum(const struct tly_state_field *field, const struct tly_vector *argument, bool squared,
                               struct tly_rows rows, const uint32_t *groups, struct tly_arena *values,
                               struct tly_arena *scratch) {
-  TLY_EACH_ROW(rows, row) {
-    struct tly_decimal value = summand(argument, row);
+  TLY_EACH_ROW (rows, row) {
+    struct tly_decimal value = summand(argument, row), *sum = STATE_OF(struct tly_decimal, field, groups[row]);
     enum tly_status status = TLY_OK;
     if (squared)
       status = tly_decimal_multiply(value, value, scratch, &value, NULL);
     TLY_ASSERT(status == TLY_OK); /* tly_fold_check_summands has seen to it */
-    struct tly_decimal *sum = &sums[groups[row]];
     status = tly_decimal_add(*sum, value, values, sum, NULL);
     TLY_ASSERT(status == TLY_OK);
   }
 }
 
-static void apply_exact_sum(struct tly_exact_sum *sums, const struct tly_vector *argument, struct tly_rows rows,
-                            const uint32_t *groups) {
+static void apply_exact_sum(const struct tly_state_field *field, const struct tly_vector *argument,
+                            struct tly_rows rows, const uint32_t *groups) {
   const uint32_t step = !argument->is_constant;
-  TLY_EACH_ROW(rows, row)
-  tly_exact_sum_add(&sums[groups[row]], ELEMENT(argument->f64, row));
+  TLY_EACH_ROW (rows, row)
+    tly_exact_sum_add(STATE_OF(struct tly_exact_sum, field, groups[row]), ELEMENT(argument->f64, row));
 }
 
 /* The initial state is the value that any other one replaces. */
-#define APPLY_EXTREMES(type, field)                                                                                    \
-  TLY_ALWAYS_INLINE void apply_extreme_##field(type *states, const struct tly_vector *argument, bool is_min,           \
-                                               struct tly_rows rows, const uint32_t *groups) {                         \
+#define APPLY_EXTREMES(type, member)                                                                                   \
+  TLY_ALWAYS_INLINE void apply_extreme_##member(const struct tly_state_field *field,                                   \
+                                                const struct tly_vector *argument, bool is_min, struct tly_rows rows,  \
+                                                const uint32_t *groups) {                                              \
     const uint32_t step = !argument->is_constant;                                                                      \
-    const type *elements = argument->field;                                                                            \
-    TLY_EACH_ROW(rows, row) {                                                                                          \
-      type element = ELEMENT(elements, row), state = states[groups[row]];                                              \
-      bool replaces = is_min ? element < state : element > state;                                                      \
-      states[groups[row]] = replaces ? element : state;                                                                \
+    const type *elements = argument->member;                                                                           \
+    TLY_EACH_ROW (rows, row) {                                                                                         \
+      type element = ELEMENT(elements, row), *state = STATE_OF(type, field, groups[row]);                              \
+      bool replaces = is_min ? element < *state : element > *state;                                                    \
+      *state = replaces ? element : *state;                                                                            \
     }                                                                                                                  \
   }
 APPLY_EXTREMES(int64_t, i64)
 APPLY_EXTREMES(tly_i128, i128)
 APPLY_EXTREMES(double, f64)
 
-static void apply_extreme_text(struct tly_text *states, const struct tly_vector *argument, bool is_min,
+static void apply_extreme_text(const struct tly_state_field *field, const struct tly_vector *argument, bool is_min,
                                struct tly_rows rows, const uint32_t *groups, struct tly_arena *values) {
-  TLY_EACH_ROW(rows, row) {
-    struct tly_text element = tly_vector_text(argument, row), *state = &states[groups[row]];
+  TLY_EACH_ROW (rows, row) {
+    struct tly_text element = tly_vector_text(argument, row), *state = STATE_OF(struct tly_text, field, groups[row]);
     int order = tly_state_text_is_unset(*state) ? 0 : tly_text_compare(element, *state);
     if (tly_state_text_is_unset(*state) || (is_min ? order < 0 : order > 0))
       *state = tly_state_text_copy(element, values);
@@ -89,66 +93,65 @@ static void apply_extreme_text(struct tly_text *states, const struct tly_vector 
 }
 
 /* Kept in the least scale, so that the state does not depend on which of equal values came first. */
-static void apply_extreme_decimal(struct tly_decimal *states, const struct tly_vector *argument, bool is_min,
+static void apply_extreme_decimal(const struct tly_state_field *field, const struct tly_vector *argument, bool is_min,
                                   struct tly_rows rows, const uint32_t *groups, struct tly_arena *values,
                                   struct tly_arena *scratch) {
-  TLY_EACH_ROW(rows, row) {
-    struct tly_decimal element = tly_vector_decimal(argument, row), *state = &states[groups[row]];
+  TLY_EACH_ROW (rows, row) {
+    struct tly_decimal element = tly_vector_decimal(argument, row);
+    struct tly_decimal *state = STATE_OF(struct tly_decimal, field, groups[row]);
     int order = tly_state_decimal_is_unset(*state) ? 0 : tly_decimal_compare(element, *state);
     if (tly_state_decimal_is_unset(*state) || (is_min ? order < 0 : order > 0))
       *state = tly_state_decimal_copy(tly_decimal_normalize(element, scratch), values);
   }
 }
 
-static void mark_met(uint8_t *empty, struct tly_rows rows, const uint32_t *groups) {
-  TLY_EACH_ROW(rows, row)
-  empty[groups[row]] = 0;
+static void mark_met(const struct tly_state_field *field, struct tly_rows rows, const uint32_t *groups) {
+  TLY_EACH_ROW (rows, row)
+    field->empty[groups[row] * field->stride] = 0;
 }
 
-static void apply_extreme(struct tly_state_column *states, const struct tly_vector *argument, bool is_min,
+static void apply_extreme(const struct tly_state_field *field, const struct tly_vector *argument, bool is_min,
                           struct tly_rows rows, const uint32_t *groups, struct tly_arena *values,
                           struct tly_arena *scratch) {
-  if (states->empty != NULL)
-    mark_met(states->empty, rows, groups);
-  switch (states->form) {
+  if (field->empty != NULL)
+    mark_met(field, rows, groups);
+  switch (field->form) {
   case TLY_STATE_I64:
     if (is_min)
-      apply_extreme_i64(states->i64, argument, true, rows, groups);
+      apply_extreme_i64(field, argument, true, rows, groups);
     else
-      apply_extreme_i64(states->i64, argument, false, rows, groups);
+      apply_extreme_i64(field, argument, false, rows, groups);
     return;
-  case TLY_STATE_I128: apply_extreme_i128(states->i128, argument, is_min, rows, groups); return;
-  case TLY_STATE_F64: apply_extreme_f64(states->f64, argument, is_min, rows, groups); return;
-  case TLY_STATE_TEXT: apply_extreme_text(states->text, argument, is_min, rows, groups, values); return;
-  case TLY_STATE_DECIMAL:
-    apply_extreme_decimal(states->decimal, argument, is_min, rows, groups, values, scratch);
-    return;
+  case TLY_STATE_I128: apply_extreme_i128(field, argument, is_min, rows, groups); return;
+  case TLY_STATE_F64: apply_extreme_f64(field, argument, is_min, rows, groups); return;
+  case TLY_STATE_TEXT: apply_extreme_text(field, argument, is_min, rows, groups, values); return;
+  case TLY_STATE_DECIMAL: apply_extreme_decimal(field, argument, is_min, rows, groups, values, scratch); return;
   case TLY_STATE_EXACT_SUM: break;
   }
   TLY_UNREACHABLE();
 }
 
-void tly_fold_apply(const struct tly_component *component, struct tly_state_column *states,
+void tly_fold_apply(const struct tly_component *component, const struct tly_state_field *field,
                     const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups,
                     struct tly_arena *values, struct tly_arena *scratch) {
-  bool is_decimal = states->form == TLY_STATE_DECIMAL;
+  bool is_decimal = field->form == TLY_STATE_DECIMAL;
   switch (component->kind) {
-  case TLY_COMPONENT_COUNT: apply_count(states->i64, rows, groups); return;
+  case TLY_COMPONENT_COUNT: apply_count(field, rows, groups); return;
   case TLY_COMPONENT_SUM:
     if (is_decimal)
-      apply_decimal_sum(states->decimal, argument, false, rows, groups, values, scratch);
+      apply_decimal_sum(field, argument, false, rows, groups, values, scratch);
     else
-      apply_sum(states->i128, argument, rows, groups);
+      apply_sum(field, argument, rows, groups);
     return;
   case TLY_COMPONENT_SUM_SQUARES:
     if (is_decimal)
-      apply_decimal_sum(states->decimal, argument, true, rows, groups, values, scratch);
+      apply_decimal_sum(field, argument, true, rows, groups, values, scratch);
     else
-      apply_sum_squares(states->i128, argument, rows, groups);
+      apply_sum_squares(field, argument, rows, groups);
     return;
-  case TLY_COMPONENT_EXACT_SUM: apply_exact_sum(states->exact_sum, argument, rows, groups); return;
-  case TLY_COMPONENT_MIN: apply_extreme(states, argument, true, rows, groups, values, scratch); return;
-  case TLY_COMPONENT_MAX: apply_extreme(states, argument, false, rows, groups, values, scratch); return;
+  case TLY_COMPONENT_EXACT_SUM: apply_exact_sum(field, argument, rows, groups); return;
+  case TLY_COMPONENT_MIN: apply_extreme(field, argument, true, rows, groups, values, scratch); return;
+  case TLY_COMPONENT_MAX: apply_extreme(field, argument, false, rows, groups, values, scratch); return;
   }
   TLY_UNREACHABLE();
 }
@@ -159,7 +162,7 @@ void tly_fold_check_summands(tly_evaluator *evaluator, const struct tly_componen
   if (!is_sum || tly_type_form(argument->type) != TLY_FORM_DECIMAL)
     return;
   int32_t most = component->kind == TLY_COMPONENT_SUM ? TLY_SUMMAND_DIGITS_MAX : TLY_SUMMAND_SQUARED_DIGITS_MAX;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     struct tly_decimal value = tly_vector_decimal(argument, row);
     if (value.scale > most || tly_decimal_digits(value) > most)
       tly_evaluator_raise(evaluator, row, TLY_E_NUMERIC_OUT_OF_RANGE, "a number with too many digits to be summed up");

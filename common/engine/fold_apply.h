@@ -3,12 +3,12 @@
 #ifndef TLY_ENGINE_FOLD_APPLY_H
 #define TLY_ENGINE_FOLD_APPLY_H
 
-#include "common/engine/group_table.h"
+#include "common/engine/group_access.h"
 #include "common/engine/kernel.h"
 
-/* For each row of `rows`: states[groups[row]] takes argument's element (which is not NULL). `argument` is NULL for a
- * count. Texts and decimals that states keep are copied into `values`; `scratch` is for what they do not keep. */
-void tly_fold_apply(const struct tly_component *component, struct tly_state_column *states,
+/* For each row of `rows`: the state of groups[row] takes argument's element (which is not NULL). `argument` is NULL for
+ * a count. Texts and decimals that states keep are copied into `values`; `scratch` is for what they do not keep. */
+void tly_fold_apply(const struct tly_component *component, const struct tly_state_field *field,
                     const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups,
                     struct tly_arena *values, struct tly_arena *scratch);
 

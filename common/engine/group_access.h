@@ -21,8 +21,17 @@ void tly_group_table_index(tly_group_table *table);
  * index the caller vouches that it is not. */
 uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *key, size_t size);
 struct tly_text tly_group_table_key(const tly_group_table *table, uint32_t group);
-/* Columns of tly_group_table_count rows; move when a group is added. */
-struct tly_state_column *tly_group_table_states(tly_group_table *table);
+
+/* One component's states in the table: group g's stands at values + g * stride, and whether it has no value yet at
+ * empty + g * stride. Moves when a group is added. */
+struct tly_state_field {
+  enum tly_state_form form;
+  uint8_t *values;
+  uint8_t *empty; /* NULL when the component is not nullable */
+  size_t stride;
+};
+
+struct tly_state_field tly_group_table_field(const tly_group_table *table, uint32_t component);
 /* Where the texts and decimals of states live. */
 struct tly_arena *tly_group_table_values(tly_group_table *table);
 /* Give back what replaced texts and decimals have left in it, if that has become much. */

@@ -85,19 +85,19 @@ static uint64_t hash_group(const tly_group_lookup *lookup, uint32_t group) {
 
 static void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows) {
   uint64_t *hashes = lookup->hashes;
-  TLY_EACH_ROW(rows, row)
-  hashes[row] = mix(0, words[0][row]);
+  TLY_EACH_ROW (rows, row)
+    hashes[row] = mix(0, words[0][row]);
   for (uint32_t w = 1; w < lookup->word_count; w++) {
-    TLY_EACH_ROW(rows, row)
-    hashes[row] = mix(hashes[row], words[w][row]);
+    TLY_EACH_ROW (rows, row)
+      hashes[row] = mix(hashes[row], words[w][row]);
   }
 }
 
 static void prefetch_rows(const tly_group_lookup *lookup, struct tly_rows rows) {
   uint32_t mask = lookup->slot_count - 1;
-  TLY_EACH_ROW(rows, row)
-  __builtin_prefetch(&lookup->slots[lookup->hashes[row] & mask]);
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row)
+    __builtin_prefetch(&lookup->slots[lookup->hashes[row] & mask]);
+  TLY_EACH_ROW (rows, row) {
     uint32_t group = lookup->slots[lookup->hashes[row] & mask].group;
     if (group != TLY_GROUP_NONE)
       __builtin_prefetch(&lookup->words_by_group[(size_t)group * lookup->word_count]);
@@ -161,7 +161,7 @@ TLY_ALWAYS_INLINE bool words_equal(const uint64_t *of_group, uint64_t *const *wo
 /* `word_count` is a constant where this is inlined. */
 TLY_ALWAYS_INLINE void find_rows(tly_group_lookup *lookup, uint64_t *const *words, uint32_t word_count,
                                  struct tly_rows rows, tly_key_build build, void *context, uint32_t *groups) {
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     uint64_t hash = lookup->hashes[row];
     uint32_t mask = lookup->slot_count - 1, tag = (uint32_t)(hash >> 32), at = (uint32_t)hash & mask, group;
     while ((group = lookup->slots[at].group) != TLY_GROUP_NONE) {

@@ -1,11 +1,11 @@
-/* Keys are sorted eight bytes at a time: each group carries the next eight bytes of its key as one big-endian word, the
- * words are sorted, and every run of equal words is sorted again by the eight bytes after them. (Multikey quicksort
+/* Keys are sorted eight bytes at a time: each record carries the next eight bytes of its key as one big-endian word,
+ * the words are sorted, and every run of equal words is sorted again by the eight bytes after them. (Multikey quicksort
  * with "super-alphabets": Bentley and Sedgewick 1997, Andersson and Nilsson 1998.) So a key is fetched from memory once
  * for eight bytes of common prefix, not once for every comparison.
  *
- * Words of many groups are sorted by radix, least digit first, 11 bits a pass, leaving out the digits that are the same
- * for all; of few groups by insertion. Bytes behind a key's end count as 0: since no key begins another one, two keys
- * differ where both still have bytes. */
+ * Words of many records are sorted by radix, least digit first, 11 bits a pass, leaving out the digits that are the
+ * same for all; of few records by insertion. Bytes behind a key's end count as 0: since no key begins another one, two
+ * keys differ where both still have bytes. */
 #include "common/engine/group_sort.h"
 
 #include "common/base/assert.h"
@@ -16,12 +16,7 @@ enum { PREFETCH_AHEAD = 16 };
 
 struct item {
   uint64_t word;
-  uint32_t group;
-};
-
-struct sorter {
-  const uint8_t *const *records;
-  struct item *scratch;
+  const uint8_t *record;
 };
 
 static uint64_t word_at(struct tly_text key, uint64_t depth) {
@@ -36,11 +31,11 @@ static uint64_t word_at(struct tly_text key, uint64_t depth) {
   return word;
 }
 
-static void load_words(const struct sorter *sorter, struct item *items, uint32_t count, uint64_t depth) {
+static void load_words(struct item *items, uint32_t count, uint64_t depth) {
   for (uint32_t i = 0; i < count; i++) {
     if (i + PREFETCH_AHEAD < count)
-      __builtin_prefetch(sorter->records[items[i + PREFETCH_AHEAD].group] + depth);
-    items[i].word = word_at(tly_key_record_text(sorter->records[items[i].group]), depth);
+      __builtin_prefetch(items[i + PREFETCH_AHEAD].record + depth);
+    items[i].word = word_at(tly_key_record_text(items[i].record), depth);
   }
 }
 
@@ -69,7 +64,7 @@ static void radix_pass(const struct item *from, struct item *to, uint32_t count,
     to[starts[(from[i].word >> shift) & (DIGITS - 1)]++] = from[i];
 }
 
-static void sort_words(const struct sorter *sorter, struct item *items, uint32_t count) {
+static void sort_words(struct item *scratch, struct item *items, uint32_t count) {
   if (count <= INSERTION_MAX) {
     insertion_sort(items, count);
     return;
@@ -77,7 +72,7 @@ static void sort_words(const struct sorter *sorter, struct item *items, uint32_t
   uint64_t differing = 0;
   for (uint32_t i = 1; i < count; i++)
     differing |= items[i].word ^ items[0].word;
-  struct item *from = items, *to = sorter->scratch;
+  struct item *from = items, *to = scratch;
   for (int shift = 0; shift < WORD_BITS; shift += DIGIT_BITS) {
     if (((differing >> shift) & (DIGITS - 1)) == 0)
       continue;
@@ -92,11 +87,11 @@ static void sort_words(const struct sorter *sorter, struct item *items, uint32_t
 
 /* `items` have the first `depth` bytes in common. The depth of recursion is the length of a key in words; the long runs
  * of equal words are handled by the loop, so that a common prefix costs no recursion. */
-static void sort_from(const struct sorter *sorter, struct item *items, uint32_t count, uint64_t depth) {
+static void sort_from(struct item *scratch, struct item *items, uint32_t count, uint64_t depth) {
   while (count > 1) {
     TLY_ASSERT(depth <= UINT32_MAX);
-    load_words(sorter, items, count, depth);
-    sort_words(sorter, items, count);
+    load_words(items, count, depth);
+    sort_words(scratch, items, count);
     depth += WORD_BYTES;
     struct item *longest = NULL;
     uint32_t longest_count = 1;
@@ -106,11 +101,11 @@ static void sort_from(const struct sorter *sorter, struct item *items, uint32_t 
       uint32_t run = end - start;
       if (run > longest_count) {
         if (longest != NULL)
-          sort_from(sorter, longest, longest_count, depth);
+          sort_from(scratch, longest, longest_count, depth);
         longest = items + start;
         longest_count = run;
       } else if (run > 1) {
-        sort_from(sorter, items + start, run, depth);
+        sort_from(scratch, items + start, run, depth);
       }
     }
     items = longest;
@@ -118,16 +113,13 @@ static void sort_from(const struct sorter *sorter, struct item *items, uint32_t 
   }
 }
 
-uint32_t *tly_group_sort(const uint8_t *const *records, uint32_t count) {
-  struct item *items = tly_malloc(count * sizeof *items);
+void tly_group_sort(const uint8_t **records, uint32_t count) {
+  struct item *items = tly_malloc(count * sizeof *items), *scratch = tly_malloc(count * sizeof *items);
   for (uint32_t i = 0; i < count; i++)
-    items[i].group = i;
-  struct sorter sorter = {.records = records, .scratch = tly_malloc(count * sizeof *items)};
-  sort_from(&sorter, items, count, 0);
-  tly_free(sorter.scratch);
-  uint32_t *order = tly_malloc(count * sizeof *order);
+    items[i].record = records[i];
+  sort_from(scratch, items, count, 0);
   for (uint32_t i = 0; i < count; i++)
-    order[i] = items[i].group;
+    records[i] = items[i].record;
+  tly_free(scratch);
   tly_free(items);
-  return order;
 }

@@ -7,15 +7,23 @@
 
 #include "common/value/text.h"
 
-/* A key as the group table keeps it: its size in 4 bytes, unaligned, then its bytes. */
+/* A key as the group table keeps it: the group's number and the key's size, 4 bytes each, unaligned, then its bytes. */
+enum { TLY_KEY_RECORD_HEAD_BYTES = 8 };
+
+static inline uint32_t tly_key_record_group(const uint8_t *record) {
+  uint32_t group;
+  memcpy(&group, record, sizeof group);
+  return group;
+}
+
 static inline struct tly_text tly_key_record_text(const uint8_t *record) {
-  struct tly_text key = {.data = (const char *)record + sizeof key.size};
-  memcpy(&key.size, record, sizeof key.size);
+  struct tly_text key = {.data = (const char *)record + TLY_KEY_RECORD_HEAD_BYTES};
+  memcpy(&key.size, record + sizeof(uint32_t), sizeof key.size);
   return key;
 }
 
-/* The numbers 0 .. count-1 of key records in the order of their keys, which are all different and none of which begins
- * another (as encoded tuples of the same types are). The caller frees the array. */
-uint32_t *tly_group_sort(const uint8_t *const *records, uint32_t count);
+/* Sort key records in place by their keys, which are all different and none of which begins another (as encoded tuples
+ * of the same types are). */
+void tly_group_sort(const uint8_t **records, uint32_t count);
 
 #endif

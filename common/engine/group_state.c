@@ -3,8 +3,6 @@
 #include <math.h>
 #include <string.h>
 
-#include "common/base/memory.h"
-
 #define I128_MAX ((tly_i128)(((tly_u128)1 << 127) - 1))
 #define I128_MIN (-I128_MAX - 1)
 
@@ -34,22 +32,6 @@ void tly_states_reserve(const struct tly_view_program *program, uint32_t part, s
   for (uint32_t c = 0; c < program->parts[part].component_count; c++) {
     states[c].empty = program->components[c].nullable ? tly_arena_alloc(arena, count) : NULL;
     states[c].i64 = tly_arena_alloc(arena, count * tly_state_size(states[c].form));
-  }
-}
-
-static void *resize(void *pointer, uint32_t count, size_t size) {
-  if (count > 0)
-    return tly_realloc_array(pointer, count, size);
-  tly_free(pointer);
-  return NULL;
-}
-
-void tly_states_resize(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
-                       uint32_t count) {
-  for (uint32_t c = 0; c < program->parts[part].component_count; c++) {
-    if (program->components[c].nullable)
-      states[c].empty = resize(states[c].empty, count, 1);
-    states[c].i64 = resize(states[c].i64, count, tly_state_size(states[c].form));
   }
 }
 

@@ -24,9 +24,6 @@ struct tly_state_column *tly_states_new(const struct tly_view_program *program, 
 /* Room for `count` rows in the arena, not initialised. */
 void tly_states_reserve(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
                         uint32_t count, struct tly_arena *arena);
-/* The same on the heap, keeping the rows there are; `count` 0 gives the memory back. */
-void tly_states_resize(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
-                       uint32_t count);
 void tly_states_init(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
                      uint32_t row);
 /* Give back what exact sums of rows [0, count) hold. */

@@ -1,17 +1,22 @@
-/* Groups are numbered in the order in which they come. A group is a key record in the heap and a row of every state
- * column. The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from
- * the moment it is needed: a fold that alone fills a table never needs it.
+/* Groups are numbered in the order in which they come. A group is a row: the address of its key record, then the states
+ * of all components, so that an event that touches several of them touches one or two cache lines. (Slices have columns
+ * instead: they are coded, merged and finished column by column.) `as_columns` shows one row as columns of one element,
+ * for the functions that know columns.
+ *
+ * The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from the
+ * moment it is needed: a fold that alone fills a table never needs it.
  *
  * Texts and wide decimals in states are replaced by new ones all the time; what they leave behind in `values` is given
  * back by copying the living ones over when the arena has doubled since the last time.
  *
  * INVARIANTS (check_invariants)
- *   (1) count <= capacity; every state column has room for capacity rows, and rows below count are initialised.
+ *   (1) count <= capacity; rows below count are initialised.
  *   (2) No two groups have the same key.
  *   (3) is_indexed: every group is in exactly one slot, and at most half of the slots are used. */
 #include "common/engine/group_table.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL /* short keys are hashed without a call */
 #include <xxhash.h>
 
 #include "common/base/assert.h"
@@ -23,6 +28,7 @@
 #include "common/engine/key_heap.h"
 
 enum { CAPACITY_MIN = 64, GROUPS_MAX = 1 << 30, VALUES_SLACK_BYTES = 1 << 20, KEEP_CAPACITY = 1024 };
+enum { DOUBLING_CAPACITY_MAX = 1 << 16, I128_ALIGNMENT = 16, ROW_ALIGNMENT = 8 };
 
 struct slot {
   uint32_t tag;
@@ -31,15 +37,16 @@ struct slot {
 
 struct tly_group_table {
   const struct tly_view_program *program;
-  uint32_t part;
+  uint32_t part, component_count;
   uint32_t count, capacity;
-  const uint8_t **records;
+  uint8_t *rows;
+  size_t row_bytes;
+  size_t *offsets, *empty_offsets; /* in a row, a component each; empty: 0 when there is none */
   struct tly_key_heap key_heap;
-  struct tly_arena column_arena; /* of the array of columns itself */
-  struct tly_state_column *states;
+  struct tly_arena layout;          /* of offsets and columns */
+  struct tly_state_column *columns; /* for as_columns */
   struct tly_arena values;
   size_t values_bytes_compacted;
-  size_t row_bytes; /* of all state columns */
   bool is_indexed;
   bool is_drained;
   struct slot *slots;
@@ -53,28 +60,114 @@ static void check_invariants(const tly_group_table *table) {
   TLY_ASSERT((table->slot_count & (table->slot_count - 1)) == 0);
 }
 
+/* --- rows
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static bool goes_in_pass(enum tly_state_form form, int pass) {
+  bool is_word = form == TLY_STATE_I64 || form == TLY_STATE_F64;
+  return pass == 0 ? is_word : pass == 1 ? form == TLY_STATE_I128 : !is_word && form != TLY_STATE_I128;
+}
+
+static size_t round_up(size_t size, size_t alignment) {
+  return (size + alignment - 1) / alignment * alignment;
+}
+
+/* The record's address, then words, 128-bit integers, the rest, and last the bytes that say empty: with one count and
+ * one sum, no byte is lost. */
+static void lay_out(tly_group_table *table) {
+  size_t at = sizeof(const uint8_t *), alignment = ROW_ALIGNMENT;
+  for (int pass = 0; pass < 3; pass++) {
+    for (uint32_t c = 0; c < table->component_count; c++) {
+      enum tly_state_form form = table->columns[c].form;
+      if (!goes_in_pass(form, pass))
+        continue;
+      if (form == TLY_STATE_I128)
+        alignment = I128_ALIGNMENT;
+      at = round_up(at, form == TLY_STATE_I128 ? I128_ALIGNMENT : ROW_ALIGNMENT);
+      table->offsets[c] = at;
+      at += tly_state_size(form);
+    }
+  }
+  for (uint32_t c = 0; c < table->component_count; c++)
+    table->empty_offsets[c] = table->program->components[c].nullable ? at++ : 0;
+  table->row_bytes = round_up(at, alignment);
+}
+
+static uint8_t *row_of(const tly_group_table *table, uint32_t group) {
+  return table->rows + group * table->row_bytes;
+}
+
+static const uint8_t *record_of(const tly_group_table *table, uint32_t group) {
+  const uint8_t *record;
+  memcpy(&record, row_of(table, group), sizeof record);
+  return record;
+}
+
+/* The group's states as columns whose row 0 they are, until the next call. */
+static struct tly_state_column *as_columns(const tly_group_table *table, uint32_t group) {
+  uint8_t *row = row_of(table, group);
+  for (uint32_t c = 0; c < table->component_count; c++) {
+    table->columns[c].i64 = (int64_t *)(void *)(row + table->offsets[c]);
+    table->columns[c].empty = table->empty_offsets[c] > 0 ? row + table->empty_offsets[c] : NULL;
+  }
+  return table->columns;
+}
+
+struct tly_state_field tly_group_table_field(const tly_group_table *table, uint32_t component) {
+  TLY_ASSERT(component < table->component_count);
+  size_t empty_offset = table->empty_offsets[component];
+  return (struct tly_state_field){.form = table->columns[component].form,
+                                  .values = table->rows + table->offsets[component],
+                                  .empty = empty_offset > 0 ? table->rows + empty_offset : NULL,
+                                  .stride = table->row_bytes};
+}
+
+static void set_capacity(tly_group_table *table, uint32_t capacity) {
+  if (capacity > 0) {
+    table->rows = tly_realloc_array(table->rows, capacity, table->row_bytes);
+  } else {
+    tly_free(table->rows);
+    table->rows = NULL;
+  }
+  table->capacity = capacity;
+}
+
+/* Doubling while small; later by a quarter, since the memory is counted against the bounds of whoever folds. */
+static void grow(tly_group_table *table) {
+  uint32_t capacity = table->capacity;
+  uint32_t more = capacity == 0 ? CAPACITY_MIN : capacity < DOUBLING_CAPACITY_MAX ? capacity : capacity / 4;
+  set_capacity(table, capacity + more);
+}
+
+/* --- the table
+ * --------------------------------------------------------------------------------------------------------------- */
+
 tly_group_table *tly_group_table_new(const struct tly_view_program *program, uint32_t part) {
   TLY_ASSERT(part < program->part_count);
   tly_group_table *table = tly_calloc(1, sizeof *table);
   table->program = program;
   table->part = part;
+  table->component_count = program->parts[part].component_count;
   tly_arena_init(&table->values);
-  tly_arena_init(&table->column_arena);
-  table->states = tly_states_new(program, part, &table->column_arena);
-  for (uint32_t c = 0; c < program->parts[part].component_count; c++)
-    table->row_bytes += tly_state_size(table->states[c].form) + (program->components[c].nullable ? 1 : 0);
+  tly_arena_init(&table->layout);
+  table->columns = tly_states_new(program, part, &table->layout);
+  table->offsets = TLY_ARENA_ARRAY(&table->layout, size_t, table->component_count);
+  table->empty_offsets = TLY_ARENA_ARRAY(&table->layout, size_t, table->component_count);
+  lay_out(table);
   return table;
 }
 
-static void set_capacity(tly_group_table *table, uint32_t capacity) {
-  tly_states_resize(table->program, table->part, table->states, capacity);
-  if (capacity > 0) {
-    table->records = tly_realloc_array(table->records, capacity, sizeof *table->records);
-  } else {
-    tly_free(table->records);
-    table->records = NULL;
+/* Give back what the exact sums of one group hold. */
+static void release_group(tly_group_table *table, uint32_t group) {
+  tly_states_release(table->program, table->part, as_columns(table, group), 1);
+}
+
+static bool has_exact_sums(const tly_group_table *table) {
+  for (uint32_t c = 0; c < table->component_count; c++) {
+    if (table->columns[c].form == TLY_STATE_EXACT_SUM)
+      return true;
   }
-  table->capacity = capacity;
+  return false;
 }
 
 void tly_group_table_free(tly_group_table *table) {
@@ -84,15 +177,15 @@ void tly_group_table_free(tly_group_table *table) {
   set_capacity(table, 0);
   tly_free(table->slots);
   tly_arena_free(&table->values);
-  tly_arena_free(&table->column_arena);
+  tly_arena_free(&table->layout);
   tly_free(table);
 }
 
 /* Memory of a rush is not kept for ever: a table that is cleared keeps room for as many groups as it had. */
 void tly_group_table_clear(tly_group_table *table) {
   check_invariants(table);
-  if (!table->is_drained)
-    tly_states_release(table->program, table->part, table->states, table->count);
+  for (uint32_t group = 0; !table->is_drained && has_exact_sums(table) && group < table->count; group++)
+    release_group(table, group);
   if (table->capacity > KEEP_CAPACITY && table->capacity / 4 > table->count)
     set_capacity(table, 0);
   tly_free(table->slots);
@@ -114,7 +207,7 @@ uint64_t tly_group_table_count(const tly_group_table *table) {
 }
 
 size_t tly_group_table_bytes(const tly_group_table *table) {
-  return table->capacity * (table->row_bytes + sizeof *table->records) + table->slot_count * sizeof *table->slots +
+  return table->capacity * table->row_bytes + table->slot_count * sizeof *table->slots +
          table->key_heap.allocated_bytes + table->values.allocated_bytes;
 }
 
@@ -128,11 +221,7 @@ bool tly_group_table_is_indexed(const tly_group_table *table) {
 
 struct tly_text tly_group_table_key(const tly_group_table *table, uint32_t group) {
   TLY_ASSERT(group < table->count);
-  return tly_key_record_text(table->records[group]);
-}
-
-struct tly_state_column *tly_group_table_states(tly_group_table *table) {
-  return table->states;
+  return tly_key_record_text(record_of(table, group));
 }
 
 struct tly_arena *tly_group_table_values(tly_group_table *table) {
@@ -191,14 +280,15 @@ static uint32_t find(const tly_group_table *table, uint64_t hash, struct tly_tex
 static uint32_t append_group(tly_group_table *table, struct tly_text key) {
   TLY_ASSERT(!table->is_drained && table->count < GROUPS_MAX);
   if (table->count == table->capacity)
-    set_capacity(table, table->capacity == 0 ? CAPACITY_MIN : 2 * table->capacity);
-  uint8_t *record = tly_key_heap_alloc(&table->key_heap, sizeof key.size + key.size);
-  memcpy(record, &key.size, sizeof key.size);
-  if (key.size > 0)
-    memcpy(record + sizeof key.size, key.data, key.size);
+    grow(table);
   uint32_t group = table->count++;
-  table->records[group] = record;
-  tly_states_init(table->program, table->part, table->states, group);
+  uint8_t *record = tly_key_heap_alloc(&table->key_heap, TLY_KEY_RECORD_HEAD_BYTES + key.size);
+  memcpy(record, &group, sizeof group);
+  memcpy(record + sizeof group, &key.size, sizeof key.size);
+  if (key.size > 0)
+    memcpy(record + TLY_KEY_RECORD_HEAD_BYTES, key.data, key.size);
+  memcpy(row_of(table, group), &record, sizeof record);
+  tly_states_init(table->program, table->part, as_columns(table, group), 0);
   return group;
 }
 
@@ -230,9 +320,9 @@ void tly_group_table_add_slice(tly_group_table *table, const struct tly_group_sl
     uint32_t count_before = table->count;
     uint32_t group = tly_group_table_group(table, (const uint8_t *)slice->keys[row].data, slice->keys[row].size);
     if (group == count_before)
-      tly_states_copy(table->program, table->part, table->states, group, slice->states, row, &table->values);
+      tly_states_copy(table->program, table->part, as_columns(table, group), 0, slice->states, row, &table->values);
     else if (table->part == 0)
-      tly_states_merge(table->program, table->states, group, slice->states, row, &table->values);
+      tly_states_merge(table->program, as_columns(table, group), 0, slice->states, row, &table->values);
   }
   tly_group_table_compact(table);
 }
@@ -242,13 +332,13 @@ void tly_group_table_compact(tly_group_table *table) {
     return;
   struct tly_arena fresh;
   tly_arena_init(&fresh);
-  for (uint32_t c = 0; c < table->program->parts[table->part].component_count; c++) {
-    struct tly_state_column *column = &table->states[c];
-    for (uint32_t group = 0; column->form == TLY_STATE_DECIMAL && group < table->count; group++)
-      column->decimal[group] = tly_state_decimal_copy(column->decimal[group], &fresh);
-    for (uint32_t group = 0; column->form == TLY_STATE_TEXT && group < table->count; group++) {
-      if (!tly_state_text_is_unset(column->text[group]))
-        column->text[group] = tly_state_text_copy(column->text[group], &fresh);
+  for (uint32_t group = 0; group < table->count; group++) {
+    struct tly_state_column *states = as_columns(table, group);
+    for (uint32_t c = 0; c < table->component_count; c++) {
+      if (states[c].form == TLY_STATE_DECIMAL)
+        states[c].decimal[0] = tly_state_decimal_copy(states[c].decimal[0], &fresh);
+      if (states[c].form == TLY_STATE_TEXT && !tly_state_text_is_unset(states[c].text[0]))
+        states[c].text[0] = tly_state_text_copy(states[c].text[0], &fresh);
     }
   }
   tly_arena_free(&table->values);
@@ -259,58 +349,51 @@ void tly_group_table_compact(tly_group_table *table) {
 /* --- drain
  * ------------------------------------------------------------------------------------------------------------------ */
 
-static void prefetch_group(const tly_group_table *table, uint32_t group) {
-  __builtin_prefetch(table->records[group]);
-  for (uint32_t c = 0; c < table->program->parts[table->part].component_count; c++)
-    __builtin_prefetch((const char *)table->states[c].i64 + group * tly_state_size(table->states[c].form));
-}
-
-/* Move groups order[0 ..] into the slice until it has `slice_groups` or TLY_SLICE_BYTES_MAX; gives how many. The keys
- * stay where they are in the table's heap. */
-static uint32_t fill_slice(tly_group_table *table, const uint32_t *order, uint32_t left, uint32_t slice_groups,
+/* Move the groups of records[0 ..] into the slice until it has `slice_groups` or TLY_SLICE_BYTES_MAX; gives how many.
+ * The keys stay where they are in the table's heap. */
+static uint32_t fill_slice(tly_group_table *table, const uint8_t *const *records, uint32_t left, uint32_t slice_groups,
                            struct tly_group_slice *slice) {
-  enum { PREFETCH_AHEAD = 12 };
+  enum { PREFETCH_RECORDS = 24, PREFETCH_ROWS = 12 };
   uint32_t room = left < slice_groups ? left : slice_groups;
   tly_group_slice_reset(slice);
   slice->keys = TLY_ARENA_ARRAY(&slice->arena, struct tly_text, room);
   tly_states_reserve(table->program, table->part, slice->states, room, &slice->arena);
   size_t bytes = 0;
   while (slice->count < room && (slice->count == 0 || bytes < TLY_SLICE_BYTES_MAX)) {
-    if (slice->count + PREFETCH_AHEAD < left)
-      prefetch_group(table, order[slice->count + PREFETCH_AHEAD]);
-    uint32_t group = order[slice->count], row = slice->count++;
-    slice->keys[row] = tly_group_table_key(table, group);
-    tly_states_move(table->program, table->part, slice->states, row, table->states, group);
+    uint32_t row = slice->count++;
+    if (row + PREFETCH_RECORDS < left)
+      __builtin_prefetch(records[row + PREFETCH_RECORDS]);
+    if (row + PREFETCH_ROWS < left)
+      __builtin_prefetch(row_of(table, tly_key_record_group(records[row + PREFETCH_ROWS])));
+    uint32_t group = tly_key_record_group(records[row]);
+    slice->keys[row] = tly_key_record_text(records[row]);
+    tly_states_move(table->program, table->part, slice->states, row, as_columns(table, group), 0);
     bytes += slice->keys[row].size;
     bytes += tly_states_text_bytes(table->program, table->part, slice->states, row);
   }
   return slice->count;
 }
 
-/* What the visitor has not seen when it stops keeps nobody's memory. */
-static void release_rest(tly_group_table *table, const uint32_t *order, uint32_t count) {
-  for (uint32_t c = 0; c < table->program->parts[table->part].component_count; c++) {
-    for (uint32_t i = 0; table->states[c].form == TLY_STATE_EXACT_SUM && i < count; i++)
-      tly_exact_sum_free(&table->states[c].exact_sum[order[i]]);
-  }
-}
-
 enum tly_status tly_group_table_drain(tly_group_table *table, uint32_t slice_groups, tly_group_slice_visit visit,
                                       void *context, struct tly_error *error) {
   TLY_ASSERT(slice_groups > 0 && !table->is_drained);
   enum tly_status status = TLY_OK;
-  uint32_t *order = tly_group_sort(table->records, table->count);
+  const uint8_t **records = tly_malloc(table->count * sizeof *records);
+  for (uint32_t group = 0; group < table->count; group++)
+    records[group] = record_of(table, group);
+  tly_group_sort(records, table->count);
   struct tly_group_slice slice;
   tly_group_slice_init(&slice, table->program, table->part);
   table->is_drained = true;
   table->epoch++;
   uint32_t done = 0;
   while (status == TLY_OK && done < table->count) {
-    done += fill_slice(table, order + done, table->count - done, slice_groups, &slice);
+    done += fill_slice(table, records + done, table->count - done, slice_groups, &slice);
     status = visit(context, &slice, error);
   }
-  release_rest(table, order + done, table->count - done);
+  for (; done < table->count && has_exact_sums(table); done++) /* what a visitor that stopped has not seen */
+    release_group(table, tly_key_record_group(records[done]));
   tly_group_slice_free(&slice);
-  tly_free(order);
+  tly_free(records);
   return status;
 }

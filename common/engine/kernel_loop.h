@@ -39,7 +39,7 @@ TLY_ALWAYS_INLINE bool tly_loop_binary(const struct tly_kernel_call *call, tly_o
 /* The second pass: raise where the operation does. */
 TLY_ALWAYS_INLINE void tly_loop_binary_raise(const struct tly_kernel_call *call, tly_operation_i64 operation,
                                              enum tly_status status, const char *message) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t unused;
     if (operation(tly_argument_i64(call, 0, row), tly_argument_i64(call, 1, row), &unused))
       tly_evaluator_raise(call->evaluator, row, status, message);

@@ -8,13 +8,13 @@
 static void from_integer(const struct tly_kernel_call *call) {
   struct tly_type to = call->out->type;
   if (tly_type_form(to) == TLY_FORM_DECIMAL) {
-    TLY_EACH_ROW(call->rows, row)
-    call->out->decimal[row] = tly_decimal_of_i64(tly_argument_i64(call, 0, row), 0);
+    TLY_EACH_ROW (call->rows, row)
+      call->out->decimal[row] = tly_decimal_of_i64(tly_argument_i64(call, 0, row), 0);
     return;
   }
   tly_i128 factor = tly_power_of_ten_i128(to.scale);
-  TLY_EACH_ROW(call->rows, row)
-  tly_vector_set_coefficient(call->out, row, tly_argument_i64(call, 0, row) * factor);
+  TLY_EACH_ROW (call->rows, row)
+    tly_vector_set_coefficient(call->out, row, tly_argument_i64(call, 0, row) * factor);
 }
 
 void tly_kernel_int2_numeric(const struct tly_kernel_call *call) {
@@ -31,7 +31,7 @@ void tly_kernel_int8_numeric(const struct tly_kernel_call *call) {
 
 /* A cast to numeric(p,s) on the way is a kernel of its own, so the result has no proof here. */
 void tly_kernel_float8_numeric(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal result;
     struct tly_error error = TLY_ERROR_NONE;
     if (tly_decimal_of_double(tly_argument_f64(call, 0, row), &call->evaluator->arena, &result, &error) != TLY_OK)
@@ -61,13 +61,13 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
   }
   bool is_scaled = tly_type_form(from) == TLY_FORM_I64 && tly_type_form(to) == TLY_FORM_I64 && from.scale >= to.scale;
   if (!is_scaled) {
-    TLY_EACH_ROW(call->rows, row)
-    to_typmod_row(call, row);
+    TLY_EACH_ROW (call->rows, row)
+      to_typmod_row(call, row);
     return;
   }
   int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
   int64_t bound = (int64_t)tly_power_of_ten_i128(to.precision);
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t value = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
     call->out->i64[row] = value;
     if (value <= -bound || value >= bound)
@@ -82,7 +82,7 @@ static void to_integer(const struct tly_kernel_call *call, int64_t least, int64_
   const struct tly_vector *argument = &call->arguments[0];
   bool is_scaled = tly_type_form(argument->type) == TLY_FORM_I64;
   int64_t divisor = is_scaled ? (int64_t)tly_power_of_ten_i128(argument->type.scale) : 1;
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t value = 0;
     bool fits = true;
     if (is_scaled)
@@ -108,7 +108,7 @@ void tly_kernel_numeric_int8(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_numeric_float8(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     double value = 0;
     if (tly_decimal_to_double(tly_vector_decimal(&call->arguments[0], row), &value, &error) != TLY_OK)
@@ -122,14 +122,14 @@ void tly_kernel_numeric_float8(const struct tly_kernel_call *call) {
  */
 
 void tly_kernel_booltext(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->text[row] = tly_text_of(tly_argument_i64(call, 0, row) != 0 ? "true" : "false");
+  TLY_EACH_ROW (call->rows, row)
+    call->out->text[row] = tly_text_of(tly_argument_i64(call, 0, row) != 0 ? "true" : "false");
 }
 
 /* varchar(n): a cast cuts (an event that is too long is rejected earlier, by the decoder). */
 void tly_kernel_varchar(const struct tly_kernel_call *call) {
   int limit = call->out->type.precision;
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_text text = tly_argument_text(call, 0, row);
     call->out->text[row] = limit > 0 ? tly_text_left(text, limit) : text;
   }

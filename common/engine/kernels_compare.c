@@ -54,14 +54,14 @@ COMPARISONS(INTEGER_KERNELS)
 
 #define MIDNIGHTS(name, comparison)                                                                                    \
   static void date_first_##name(const struct tly_kernel_call *call) {                                                  \
-    TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] =                                                                                              \
-        (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY comparison tly_argument_i64(call, 1, row);           \
+    TLY_EACH_ROW (call->rows, row)                                                                                     \
+      call->out->i64[row] =                                                                                            \
+          (tly_i128)tly_argument_i64(call, 0, row) * TLY_US_PER_DAY comparison tly_argument_i64(call, 1, row);         \
   }                                                                                                                    \
   static void date_second_##name(const struct tly_kernel_call *call) {                                                 \
-    TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] =                                                                                              \
-        tly_argument_i64(call, 0, row) comparison(tly_i128) tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;           \
+    TLY_EACH_ROW (call->rows, row)                                                                                     \
+      call->out->i64[row] =                                                                                            \
+          tly_argument_i64(call, 0, row) comparison(tly_i128) tly_argument_i64(call, 1, row) * TLY_US_PER_DAY;         \
   }                                                                                                                    \
   SAME(date_##name##_timestamp, date_first_##name)                                                                     \
   SAME(date_##name##_timestamptz, date_first_##name)                                                                   \
@@ -74,8 +74,8 @@ COMPARISONS(MIDNIGHTS)
 
 #define DOUBLES(name, comparison)                                                                                      \
   void tly_kernel_float8##name(const struct tly_kernel_call *call) {                                                   \
-    TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] = tly_argument_f64(call, 0, row) comparison tly_argument_f64(call, 1, row);                    \
+    TLY_EACH_ROW (call->rows, row)                                                                                     \
+      call->out->i64[row] = tly_argument_f64(call, 0, row) comparison tly_argument_f64(call, 1, row);                  \
   }
 COMPARISONS(DOUBLES)
 
@@ -84,9 +84,9 @@ COMPARISONS(DOUBLES)
 
 #define INTERVALS(name, comparison)                                                                                    \
   void tly_kernel_interval_##name(const struct tly_kernel_call *call) {                                                \
-    TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] =                                                                                              \
-        tly_interval_compare(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row)) comparison 0;   \
+    TLY_EACH_ROW (call->rows, row)                                                                                     \
+      call->out->i64[row] =                                                                                            \
+          tly_interval_compare(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row)) comparison 0; \
   }
 COMPARISONS(INTERVALS)
 
@@ -95,7 +95,7 @@ COMPARISONS(INTERVALS)
 
 /* Equality asks for less than order: sizes first. */
 TLY_ALWAYS_INLINE void text_equality(const struct tly_kernel_call *call, bool wanted) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_text a = tly_argument_text(call, 0, row), b = tly_argument_text(call, 1, row);
     bool is_equal = a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
     call->out->i64[row] = is_equal == wanted;
@@ -117,9 +117,9 @@ SAME(uuid_ne, text_is_unequal)
 
 #define TEXTS(name, comparison)                                                                                        \
   static void text_##name(const struct tly_kernel_call *call) {                                                        \
-    TLY_EACH_ROW(call->rows, row)                                                                                      \
-    call->out->i64[row] =                                                                                              \
-        tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) comparison 0;               \
+    TLY_EACH_ROW (call->rows, row)                                                                                     \
+      call->out->i64[row] =                                                                                            \
+          tly_text_compare(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row)) comparison 0;             \
   }                                                                                                                    \
   SAME(text_##name, text_##name)                                                                                       \
   SAME(uuid_##name, text_##name)

@@ -15,17 +15,17 @@ static void raise_underflow(const struct tly_kernel_call *call, uint32_t row) {
 }
 
 void tly_kernel_float8pl(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  store(call, row, tly_argument_f64(call, 0, row) + tly_argument_f64(call, 1, row));
+  TLY_EACH_ROW (call->rows, row)
+    store(call, row, tly_argument_f64(call, 0, row) + tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_float8mi(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  store(call, row, tly_argument_f64(call, 0, row) - tly_argument_f64(call, 1, row));
+  TLY_EACH_ROW (call->rows, row)
+    store(call, row, tly_argument_f64(call, 0, row) - tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_float8mul(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     double a = tly_argument_f64(call, 0, row), b = tly_argument_f64(call, 1, row), product = a * b;
     store(call, row, product);
     if (product == 0.0 && a != 0.0 && b != 0.0)
@@ -34,7 +34,7 @@ void tly_kernel_float8mul(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_float8div(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     double a = tly_argument_f64(call, 0, row), b = tly_argument_f64(call, 1, row);
     if (b == 0.0) {
       tly_evaluator_raise(call->evaluator, row, TLY_E_DIVISION_BY_ZERO, "division by zero");
@@ -49,7 +49,7 @@ void tly_kernel_float8div(const struct tly_kernel_call *call) {
 
 #define UNARY(kernel, expression)                                                                                      \
   void tly_kernel_##kernel(const struct tly_kernel_call *call) {                                                       \
-    TLY_EACH_ROW(call->rows, row) {                                                                                    \
+    TLY_EACH_ROW (call->rows, row) {                                                                                   \
       double a = tly_argument_f64(call, 0, row);                                                                       \
       call->out->f64[row] = (expression) + 0.0;                                                                        \
     }                                                                                                                  \
@@ -65,8 +65,8 @@ UNARY(dround, rint(a)) /* half to even */
  * --------------------------------------------------------------------------------------------------------------- */
 
 static void from_integer(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->f64[row] = (double)tly_argument_i64(call, 0, row);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->f64[row] = (double)tly_argument_i64(call, 0, row);
 }
 
 #define FROM_INTEGER(kernel)                                                                                           \
@@ -79,7 +79,7 @@ FROM_INTEGER(i8tod)
 
 /* Half to even; `bound` is the power of two that is the first value too large. */
 static void to_integer(const struct tly_kernel_call *call, double bound, const char *message) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     double value = rint(tly_argument_f64(call, 0, row));
     if (value >= -bound && value < bound)
       call->out->i64[row] = (int64_t)value;

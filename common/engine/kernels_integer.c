@@ -129,7 +129,7 @@ SAME(int8mod, modulo_any)
 
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, int64_t least, bool only_negative,
                              const char *message) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t value = tly_argument_i64(call, 0, row);
     if (only_negative && value >= 0)
       call->out->i64[row] = value;
@@ -152,8 +152,8 @@ UNARY(int4abs, INT32_MIN, true, INTEGER_RANGE)
 UNARY(int8abs, INT64_MIN, true, BIGINT_RANGE)
 
 static void copy(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_argument_i64(call, 0, row);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_argument_i64(call, 0, row);
 }
 
 SAME(int2up, copy)
@@ -169,7 +169,7 @@ SAME(int48, copy)
 SAME(bool_int4, copy)
 
 TLY_ALWAYS_INLINE void narrow(const struct tly_kernel_call *call, int64_t least, int64_t most, const char *message) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t value = tly_argument_i64(call, 0, row);
     call->out->i64[row] = value;
     if (value < least || value > most)
@@ -190,6 +190,6 @@ SAME(int82, to_smallint)
 SAME(int84, to_integer)
 
 void tly_kernel_int4_bool(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_argument_i64(call, 0, row) != 0;
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_argument_i64(call, 0, row) != 0;
 }

@@ -50,7 +50,7 @@ typedef enum tly_status (*decimal_operation)(struct tly_decimal a, struct tly_de
                                              struct tly_decimal *out, struct tly_error *error);
 
 static void by_decimal(const struct tly_kernel_call *call, decimal_operation operation) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal a = tly_vector_decimal(&call->arguments[0], row);
     struct tly_decimal b = tly_vector_decimal(&call->arguments[1], row), result;
     struct tly_error error = TLY_ERROR_NONE;
@@ -62,12 +62,12 @@ static void by_decimal(const struct tly_kernel_call *call, decimal_operation ope
 }
 
 TLY_ALWAYS_INLINE void add_64(const struct tly_kernel_call *call, int64_t a_factor, int64_t b_factor) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_argument_i64(call, 0, row) * a_factor + tly_argument_i64(call, 1, row) * b_factor;
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_argument_i64(call, 0, row) * a_factor + tly_argument_i64(call, 1, row) * b_factor;
 }
 
 static void add_128(const struct tly_kernel_call *call, tly_i128 a_factor, tly_i128 b_factor) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     tly_i128 a = tly_vector_coefficient(&call->arguments[0], row) * a_factor;
     tly_i128 b = tly_vector_coefficient(&call->arguments[1], row) * b_factor;
     tly_vector_set_coefficient(call->out, row, a + b);
@@ -115,8 +115,8 @@ void tly_kernel_numeric_mul(const struct tly_kernel_call *call) {
   if (is_scaled && tly_type_form(result) == TLY_FORM_I64) {
     (void)tly_loop_binary(call, multiply_64);
   } else if (is_scaled) {
-    TLY_EACH_ROW(call->rows, row)
-    call->out->i128[row] = tly_vector_coefficient(a, row) * tly_vector_coefficient(b, row);
+    TLY_EACH_ROW (call->rows, row)
+      call->out->i128[row] = tly_vector_coefficient(a, row) * tly_vector_coefficient(b, row);
   } else {
     by_decimal(call, tly_decimal_multiply);
   }
@@ -134,7 +134,7 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
     by_decimal(call, tly_decimal_modulo);
     return;
   }
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     tly_i128 a = tly_vector_coefficient(&call->arguments[0], row) * alignment.a_factor;
     tly_i128 b = tly_vector_coefficient(&call->arguments[1], row) * alignment.b_factor;
     if (b == 0)
@@ -159,16 +159,17 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
       (void)tly_loop_binary(call, i64_##name);                                                                         \
     } else if (alignment.width == WIDTH_64) {                                                                          \
       int64_t a_factor = (int64_t)alignment.a_factor, b_factor = (int64_t)alignment.b_factor;                          \
-      TLY_EACH_ROW(call->rows, row)                                                                                    \
-      call->out->i64[row] =                                                                                            \
-          tly_argument_i64(call, 0, row) * a_factor comparison tly_argument_i64(call, 1, row) * b_factor;              \
+      TLY_EACH_ROW (call->rows, row)                                                                                   \
+        call->out->i64[row] =                                                                                          \
+            tly_argument_i64(call, 0, row) * a_factor comparison tly_argument_i64(call, 1, row) * b_factor;            \
     } else if (alignment.width == WIDTH_128) {                                                                         \
-      TLY_EACH_ROW(call->rows, row)                                                                                    \
-      call->out->i64[row] = tly_vector_coefficient(a, row) *                                                           \
-                            alignment.a_factor comparison tly_vector_coefficient(b, row) * alignment.b_factor;         \
+      TLY_EACH_ROW (call->rows, row)                                                                                   \
+        call->out->i64[row] = tly_vector_coefficient(a, row) *                                                         \
+                              alignment.a_factor comparison tly_vector_coefficient(b, row) * alignment.b_factor;       \
     } else {                                                                                                           \
-      TLY_EACH_ROW(call->rows, row)                                                                                    \
-      call->out->i64[row] = tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) comparison 0;  \
+      TLY_EACH_ROW (call->rows, row)                                                                                   \
+        call->out->i64[row] =                                                                                          \
+            tly_decimal_compare(tly_vector_decimal(a, row), tly_vector_decimal(b, row)) comparison 0;                  \
     }                                                                                                                  \
   }
 COMPARISON(eq, ==)
@@ -184,7 +185,7 @@ COMPARISON(ge, >=)
 /* Scale and digits stay, so a scaled integer stays one. */
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, bool only_negative) {
   const struct tly_vector *argument = &call->arguments[0];
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     if (is_proven(argument->type)) {
       tly_i128 value = tly_vector_coefficient(argument, row);
       value = only_negative && value >= 0 ? value : -value;
@@ -216,7 +217,7 @@ typedef enum tly_status (*decimal_function)(struct tly_decimal value, struct tly
                                             struct tly_error *error);
 
 static void by_decimal_function(const struct tly_kernel_call *call, decimal_function function) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal value = tly_vector_decimal(&call->arguments[0], row), result;
     struct tly_error error = TLY_ERROR_NONE;
     if (function(value, &call->evaluator->arena, &result, &error) != TLY_OK)
@@ -254,11 +255,11 @@ void tly_kernel_numeric_round(const struct tly_kernel_call *call) {
                    (!has_places || (call->arguments[1].is_constant && call->arguments[1].i64[0] == to.scale));
   if (is_scaled) {
     int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
-    TLY_EACH_ROW(call->rows, row)
-    call->out->i64[row] = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
+    TLY_EACH_ROW (call->rows, row)
+      call->out->i64[row] = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
     return;
   }
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t scale = has_places ? tly_argument_i64(call, 1, row) : 0;
     int64_t bound = TLY_DECIMAL_DIGITS_MAX;
     scale = scale < -bound ? -bound : scale > bound ? bound : scale;

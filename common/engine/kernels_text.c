@@ -2,32 +2,32 @@
 #include "common/engine/kernel.h"
 
 void tly_kernel_textlen(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_text_length(tly_argument_text(call, 0, row));
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_text_length(tly_argument_text(call, 0, row));
 }
 
 void tly_kernel_upper(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->text[row] = tly_text_upper(tly_argument_text(call, 0, row), &call->evaluator->arena);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->text[row] = tly_text_upper(tly_argument_text(call, 0, row), &call->evaluator->arena);
 }
 
 void tly_kernel_lower(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->text[row] = tly_text_lower(tly_argument_text(call, 0, row), &call->evaluator->arena);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->text[row] = tly_text_lower(tly_argument_text(call, 0, row), &call->evaluator->arena);
 }
 
 void tly_kernel_text_left(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->text[row] = tly_text_left(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
+  TLY_EACH_ROW (call->rows, row)
+    call->out->text[row] = tly_text_left(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
 }
 
 void tly_kernel_text_right(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->text[row] = tly_text_right(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
+  TLY_EACH_ROW (call->rows, row)
+    call->out->text[row] = tly_text_right(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row));
 }
 
 TLY_ALWAYS_INLINE void substring(const struct tly_kernel_call *call, bool has_length) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     int64_t length = has_length ? tly_argument_i64(call, 2, row) : 0;
     if (tly_text_substring(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row), has_length, length,
@@ -46,7 +46,7 @@ void tly_kernel_text_substr_no_len(const struct tly_kernel_call *call) {
 
 TLY_ALWAYS_INLINE void trim(const struct tly_kernel_call *call, bool leading, bool trailing) {
   struct tly_text space = tly_text_of(" ");
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_text set = call->argument_count == 2 ? tly_argument_text(call, 1, row) : space;
     call->out->text[row] = tly_text_trim(tly_argument_text(call, 0, row), set, leading, trailing);
   }
@@ -65,7 +65,7 @@ TRIM(rtrim1, false, true)
 
 /* Each || may double a text, and a query may have many: the bound keeps a client from filling the memory. */
 void tly_kernel_textcat(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_text a = tly_argument_text(call, 0, row), b = tly_argument_text(call, 1, row);
     if ((uint64_t)a.size + b.size > TLY_TEXT_BYTES_MAX)
       tly_evaluator_raise(call->evaluator, row, TLY_E_TOO_LARGE, "the joined text is too long");
@@ -75,7 +75,7 @@ void tly_kernel_textcat(const struct tly_kernel_call *call) {
 }
 
 TLY_ALWAYS_INLINE void like(const struct tly_kernel_call *call, bool fold_case, bool wanted) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     bool matches = false;
     if (tly_text_like(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row), fold_case, &matches, &error) !=

@@ -26,7 +26,7 @@ static void settle(const struct tly_kernel_call *call, uint32_t row, enum tly_st
  */
 
 TLY_ALWAYS_INLINE void date_shift(const struct tly_kernel_call *call, int sign) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     int64_t days = tly_argument_i64(call, 0, row) + sign * tly_argument_i64(call, 1, row); /* both are 32 bits wide */
     call->out->i64[row] = days;
     if (tly_date_check(days, NULL) != TLY_OK)
@@ -43,8 +43,8 @@ void tly_kernel_date_mii(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_date_mi(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_argument_i64(call, 0, row) - tly_argument_i64(call, 1, row);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_argument_i64(call, 0, row) - tly_argument_i64(call, 1, row);
 }
 
 /* Midnight of a date; 22008 beyond the range of timestamps. */
@@ -55,7 +55,7 @@ static enum tly_status midnight(int64_t days, int64_t *out, struct tly_error *er
 }
 
 static void date_to_timestamp(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = midnight(tly_argument_i64(call, 0, row), &call->out->i64[row], &error);
     settle(call, row, status, &error);
@@ -71,16 +71,16 @@ TLY_ALWAYS_INLINE int64_t floor_divide(int64_t value, int64_t divisor) {
 }
 
 static void timestamp_to_date(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = floor_divide(tly_argument_i64(call, 0, row), TLY_US_PER_DAY);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = floor_divide(tly_argument_i64(call, 0, row), TLY_US_PER_DAY);
 }
 
 SAME(timestamp_date, timestamp_to_date)
 SAME(timestamptz_date, timestamp_to_date)
 
 static void same_instant(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = tly_argument_i64(call, 0, row);
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = tly_argument_i64(call, 0, row);
 }
 
 SAME(timestamp_timestamptz, same_instant)
@@ -90,7 +90,7 @@ SAME(timestamptz_timestamp, same_instant)
  * --------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void timestamp_shift(const struct tly_kernel_call *call, int sign, bool from_date) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     int64_t start = tly_argument_i64(call, 0, row);
     enum tly_status status = from_date ? midnight(start, &start, &error) : TLY_OK;
@@ -112,7 +112,7 @@ SHIFT(date_pl_interval, 1, true)
 SHIFT(date_mi_interval, -1, true)
 
 void tly_kernel_timestamp_mi(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_timestamp_subtract(tly_argument_i64(call, 0, row), tly_argument_i64(call, 1, row),
                                                     &call->out->interval[row], &error);
@@ -121,7 +121,7 @@ void tly_kernel_timestamp_mi(const struct tly_kernel_call *call) {
 }
 
 TLY_ALWAYS_INLINE void interval_shift(const struct tly_kernel_call *call, int sign) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_interval_add(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row),
                                               sign, &call->out->interval[row], &error);
@@ -139,7 +139,7 @@ void tly_kernel_interval_mi(const struct tly_kernel_call *call) {
 
 void tly_kernel_interval_um(const struct tly_kernel_call *call) {
   const struct tly_interval zero = {0};
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status =
         tly_interval_add(zero, tly_argument_interval(call, 0, row), -1, &call->out->interval[row], &error);
@@ -155,17 +155,17 @@ static void multiply_row(const struct tly_kernel_call *call, uint32_t row, struc
 }
 
 void tly_kernel_interval_mul(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  multiply_row(call, row, tly_argument_interval(call, 0, row), tly_argument_f64(call, 1, row));
+  TLY_EACH_ROW (call->rows, row)
+    multiply_row(call, row, tly_argument_interval(call, 0, row), tly_argument_f64(call, 1, row));
 }
 
 void tly_kernel_mul_d_interval(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row)
-  multiply_row(call, row, tly_argument_interval(call, 1, row), tly_argument_f64(call, 0, row));
+  TLY_EACH_ROW (call->rows, row)
+    multiply_row(call, row, tly_argument_interval(call, 1, row), tly_argument_f64(call, 0, row));
 }
 
 void tly_kernel_interval_div(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     double divisor = tly_argument_f64(call, 1, row);
     struct tly_error error = TLY_ERROR_NONE;
     if (divisor == 0.0) {
@@ -182,8 +182,8 @@ void tly_kernel_interval_div(const struct tly_kernel_call *call) {
  * ------------------------------------------------------------------------------------------ */
 
 TLY_ALWAYS_INLINE void trunc_fixed(const struct tly_kernel_call *call, int64_t unit_us) {
-  TLY_EACH_ROW(call->rows, row)
-  call->out->i64[row] = floor_divide(tly_argument_i64(call, 1, row), unit_us) * unit_us;
+  TLY_EACH_ROW (call->rows, row)
+    call->out->i64[row] = floor_divide(tly_argument_i64(call, 1, row), unit_us) * unit_us;
 }
 
 /* The common spellings; all others, and what is out of range, go row by row. */
@@ -207,7 +207,7 @@ static bool trunc_constant_unit(const struct tly_kernel_call *call) {
 static void timestamp_trunc(const struct tly_kernel_call *call) {
   if (trunc_constant_unit(call))
     return;
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     struct tly_text unit = tly_argument_text(call, 0, row);
     enum tly_status status =
@@ -220,7 +220,7 @@ SAME(timestamp_trunc, timestamp_trunc)
 SAME(timestamptz_trunc, timestamp_trunc)
 
 static void timestamp_bin(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_timestamp_bin(tly_argument_interval(call, 0, row), tly_argument_i64(call, 1, row),
                                                tly_argument_i64(call, 2, row), &call->out->i64[row], &error);
@@ -232,7 +232,7 @@ SAME(timestamp_bin, timestamp_bin)
 SAME(timestamptz_bin, timestamp_bin)
 
 TLY_ALWAYS_INLINE void extract(const struct tly_kernel_call *call, enum tly_extract_source source) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     struct tly_text field = tly_argument_text(call, 0, row);
     struct tly_decimal result;
@@ -257,7 +257,7 @@ void tly_kernel_extract_timestamptz(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_extract_interval(const struct tly_kernel_call *call) {
-  TLY_EACH_ROW(call->rows, row) {
+  TLY_EACH_ROW (call->rows, row) {
     struct tly_error error = TLY_ERROR_NONE;
     struct tly_text field = tly_argument_text(call, 0, row);
     struct tly_decimal result;

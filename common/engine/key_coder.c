@@ -7,6 +7,7 @@
 #include "common/engine/key_coder.h"
 
 #include <string.h>
+#define XXH_INLINE_ALL /* short keys are hashed without a call */
 #include <xxhash.h>
 
 #include "common/base/memory.h"
@@ -200,12 +201,12 @@ static uint32_t intern_null(tly_key_coder *coder) {
 
 static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
   uint64_t hashes[TLY_EVALUATE_ROWS];
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     hashes[row] = tly_vector_is_null(vector, row) ? 0 : hash_of(tly_vector_text(vector, row));
     __builtin_prefetch(&coder->slots[(uint32_t)hashes[row] & (coder->slot_count - 1)]);
   }
   struct tly_value value = {.type = coder->type};
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     if (tly_vector_is_null(vector, row)) {
       words[row] = intern_null(coder);
       continue;
@@ -217,7 +218,7 @@ static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, 
 
 static void intern_encoded(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows,
                            uint64_t *words) {
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     if (tly_vector_is_null(vector, row)) {
       words[row] = intern_null(coder);
       continue;
@@ -260,7 +261,7 @@ static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, st
   const uint64_t stamp = coder->code_stamp;
   const uint64_t *map = coder->code_map;
   const uint32_t *codes = vector->codes, capacity = coder->code_capacity;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     if (vector->null != NULL && vector->null[row] != 0) {
       words[row] = intern_null(coder);
       continue;
@@ -283,12 +284,12 @@ static void code_direct(const tly_key_coder *coder, const struct tly_vector *vec
   if (!vector->is_constant && rows.list == NULL) {
     memcpy(words[0], values, rows.count * sizeof *values);
   } else {
-    TLY_EACH_ROW(rows, row)
-    words[0][row] = values[tly_vector_row(vector, row)];
+    TLY_EACH_ROW (rows, row)
+      words[0][row] = values[tly_vector_row(vector, row)];
   }
   if (!coder->is_nullable && vector->null == NULL)
     return;
-  TLY_EACH_ROW(rows, row) {
+  TLY_EACH_ROW (rows, row) {
     bool is_null = tly_vector_is_null(vector, row);
     TLY_ASSERT(coder->is_nullable || !is_null); /* or the front end's proof is wrong */
     if (coder->is_nullable)

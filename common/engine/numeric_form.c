@@ -79,30 +79,30 @@ void tly_vector_set_decimal(struct tly_vector *out, uint32_t row, struct tly_dec
 static void rescale_rows(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
   TLY_ASSERT(out->type.scale >= from->type.scale);
   tly_i128 factor = tly_power_of_ten_i128(out->type.scale - from->type.scale);
-  TLY_EACH_ROW(rows, row)
-  tly_vector_set_coefficient(out, row, tly_vector_coefficient(from, row) * factor);
+  TLY_EACH_ROW (rows, row)
+    tly_vector_set_coefficient(out, row, tly_vector_coefficient(from, row) * factor);
 }
 
 static void copy_elements(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
   size_t size = tly_form_size(tly_type_form(out->type));
   char *to = (char *)out->i64;
   const char *source = (const char *)from->i64;
-  TLY_EACH_ROW(rows, row)
-  memcpy(to + row * size, source + tly_vector_row(from, row) * size, size);
+  TLY_EACH_ROW (rows, row)
+    memcpy(to + row * size, source + tly_vector_row(from, row) * size, size);
 }
 
 void tly_vector_copy_rows(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
   enum tly_form to = tly_type_form(out->type), source = tly_type_form(from->type);
   if (from->codes != NULL) {
     TLY_ASSERT(to == TLY_FORM_TEXT);
-    TLY_EACH_ROW(rows, row)
-    out->text[row] = tly_vector_text(from, row);
+    TLY_EACH_ROW (rows, row)
+      out->text[row] = tly_vector_text(from, row);
     return;
   }
   bool is_numeric = out->type.id == TLY_TYPE_NUMERIC;
   if (is_numeric && to == TLY_FORM_DECIMAL) {
-    TLY_EACH_ROW(rows, row)
-    out->decimal[row] = tly_vector_decimal(from, row);
+    TLY_EACH_ROW (rows, row)
+      out->decimal[row] = tly_vector_decimal(from, row);
   } else if (is_numeric && (to != source || out->type.scale != from->type.scale)) {
     rescale_rows(out, from, rows);
   } else {
