@@ -174,10 +174,6 @@ static enum tly_status take_key(struct event_work *work, struct tly_path_node *n
   return TLY_OK;
 }
 
-static bool is_end(enum tly_json_kind kind) {
-  return kind == TLY_JSON_OBJECT_END || kind == TLY_JSON_ARRAY_END || kind == TLY_JSON_END;
-}
-
 static enum tly_status decode_strictly(struct tly_json_decoder *decoder, const char *line, size_t size,
                                        struct tly_batch_writer *writer, struct tly_error *error) {
   struct event_work work; /* `walk` is large and needs no zeros */
@@ -192,8 +188,7 @@ static enum tly_status decode_strictly(struct tly_json_decoder *decoder, const c
   tly_json_walk_init(&work.walk, &decoder->tree, &decoder->scratch, line, size);
   do {
     TLY_TRY(tly_json_walk_next(&work.walk, &token, error));
-    if (work.status != TLY_OK || work.walk.node == TLY_PATH_NONE || work.walk.node == TLY_PATH_ROOT ||
-        is_end(token.kind))
+    if (work.walk.node == TLY_PATH_NONE || work.status != TLY_OK)
       continue;
     struct tly_path_node *node = &decoder->tree.nodes[work.walk.node];
     work.status = token.kind == TLY_JSON_KEY ? take_key(&work, node, error) : take_value(&work, node, &token, error);

@@ -162,9 +162,24 @@ static enum tly_status check_escape(const struct tly_json_scanner *scanner, cons
   return TLY_OK;
 }
 
+/* Most strings are short and plain: the closing quote of one that ends within 16 bytes, all of them ASCII and no
+ * escape. NULL: it is another. */
+static inline const char *short_string_end(const char *next, const char *end) {
+  if (end - next < 16)
+    return NULL;
+  __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)next);
+  /* compared as signed bytes, both control characters and those outside ASCII are below the space */
+  __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, _mm_set1_epi8(' ')), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+  uint32_t odd_bits = (uint32_t)_mm_movemask_epi8(odd);
+  uint32_t quote_bits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('"')));
+  if (quote_bits == 0 || (odd_bits & (quote_bits - 1) & ~quote_bits) != 0)
+    return NULL;
+  return next + __builtin_ctz(quote_bits);
+}
+
 /* `next` is behind the opening quote. */
-static inline enum tly_status scan_string(struct tly_json_scanner *scanner, struct tly_json_token *token,
-                                          struct tly_error *error) {
+static enum tly_status scan_any_string(struct tly_json_scanner *scanner, struct tly_json_token *token,
+                                       struct tly_error *error) {
   const char *start = scanner->next;
   const char *place = start;
   bool any_high = false;
@@ -190,10 +205,22 @@ static inline enum tly_status scan_string(struct tly_json_scanner *scanner, stru
   return TLY_OK;
 }
 
+static inline enum tly_status scan_string(struct tly_json_scanner *scanner, struct tly_json_token *token,
+                                          struct tly_error *error) {
+  const char *quote = short_string_end(scanner->next, scanner->end);
+  if (quote == NULL)
+    return scan_any_string(scanner, token, error);
+  token->data = scanner->next;
+  token->size = (uint32_t)(quote - scanner->next);
+  token->is_escaped = false;
+  scanner->next = quote + 1;
+  return TLY_OK;
+}
+
 const char *tly_json_string_end(const char *next, const char *end, bool *is_escaped) {
   struct tly_json_scanner scanner = {.begin = next, .next = next, .end = end};
   struct tly_json_token token;
-  if (scan_string(&scanner, &token, NULL) != TLY_OK)
+  if (scan_any_string(&scanner, &token, NULL) != TLY_OK)
     return NULL;
   *is_escaped = token.is_escaped;
   return scanner.next;
@@ -344,6 +371,7 @@ static enum tly_status open_container(struct tly_json_scanner *scanner, bool is_
   scanner->expectation = is_object ? EXPECT_FIRST_KEY : EXPECT_FIRST_ELEMENT;
   token->kind = is_object ? TLY_JSON_OBJECT_BEGIN : TLY_JSON_ARRAY_BEGIN;
   scanner->next++;
+  check_invariants(scanner);
   return TLY_OK;
 }
 
@@ -352,6 +380,7 @@ static enum tly_status close_container(struct tly_json_scanner *scanner, struct 
   scanner->depth--;
   scanner->next++;
   value_is_over(scanner);
+  check_invariants(scanner);
   return TLY_OK;
 }
 
@@ -408,7 +437,6 @@ static enum tly_status scan_separator(struct tly_json_scanner *scanner, struct t
 }
 
 enum tly_status tly_json_scan(struct tly_json_scanner *scanner, struct tly_json_token *token, struct tly_error *error) {
-  check_invariants(scanner);
   skip_space(scanner);
   char first = scanner->next < scanner->end ? *scanner->next : '\0';
   switch ((enum expectation)scanner->expectation) {

@@ -7,7 +7,7 @@ void tly_json_walk_init(struct tly_json_walk *walk, const struct tly_path_tree *
   tly_json_scanner_init(&walk->scanner, text, size);
   walk->tree = tree;
   walk->scratch = scratch;
-  walk->node = TLY_PATH_ROOT;
+  walk->next_node = TLY_PATH_ROOT;
 }
 
 static uint32_t find_member(struct tly_json_walk *walk, const struct tly_json_token *key) {
@@ -30,18 +30,24 @@ static void enter_container(struct tly_json_walk *walk, bool is_object) {
 }
 
 enum tly_status tly_json_walk_next(struct tly_json_walk *walk, struct tly_json_token *token, struct tly_error *error) {
-  struct tly_json_scanner *scanner = &walk->scanner;
-  bool is_array_element = scanner->depth > 0 && !tly_json_scanner_is_in_object(scanner);
-  TLY_TRY(tly_json_scan(scanner, token, error));
-  if (is_array_element)
-    walk->node = TLY_PATH_NONE;
+  TLY_TRY(tly_json_scan(&walk->scanner, token, error));
+  walk->node = walk->next_node;
   switch (token->kind) {
-  case TLY_JSON_KEY: walk->node = find_member(walk, token); return TLY_OK;
+  case TLY_JSON_KEY:
+    walk->next_node = find_member(walk, token);
+    walk->node = walk->next_node;
+    return TLY_OK;
   case TLY_JSON_OBJECT_BEGIN: enter_container(walk, true); return TLY_OK;
   case TLY_JSON_OBJECT_END:
   case TLY_JSON_ARRAY_END:
-  case TLY_JSON_END: return TLY_OK;
-  case TLY_JSON_ARRAY_BEGIN: enter_container(walk, false); break;
+  case TLY_JSON_END:
+    walk->next_node = TLY_PATH_NONE; /* a key comes next, or another element of an array */
+    walk->node = TLY_PATH_NONE;
+    return TLY_OK;
+  case TLY_JSON_ARRAY_BEGIN:
+    enter_container(walk, false);
+    walk->next_node = TLY_PATH_NONE;
+    break;
   default: break;
   }
   if (walk->node == TLY_PATH_ROOT) /* no key came before it */

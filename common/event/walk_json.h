@@ -15,12 +15,14 @@ struct tly_json_walk {
   const struct tly_path_tree *tree;
   struct tly_buffer *scratch;                  /* for unescaped keys */
   uint32_t containers[TLY_JSON_DEPTH_MAX + 1]; /* by depth: the node whose members are read, or TLY_PATH_NONE */
-  uint32_t node; /* of a key, or of the value after it; TLY_PATH_NONE: no column wants it */
+  uint32_t node;      /* of the last token: a key, or the value after it; TLY_PATH_NONE: no column wants it */
+  uint32_t next_node; /* of the next token, unless it is a key */
 };
 
 void tly_json_walk_init(struct tly_json_walk *walk, const struct tly_path_tree *tree, struct tly_buffer *scratch,
                         const char *text, size_t size);
-/* As tly_json_scan; walk->node is the token's node (unspecified for ends). A text that is not an object fails here. */
+/* As tly_json_scan; walk->node is the token's node (TLY_PATH_NONE for ends). A text that is not an object fails here.
+ */
 TLY_CHECK enum tly_status tly_json_walk_next(struct tly_json_walk *walk, struct tly_json_token *token,
                                              struct tly_error *error);
 
