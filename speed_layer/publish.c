@@ -37,10 +37,13 @@ static bool covers(const struct tly_run *run, const struct tly_live_view *live) 
   return false;
 }
 
+/* Each run is asked about again and again while it is there: the reason is told once. */
 static enum tly_status refuse(struct tly_speed *speed, const struct tly_run *run, const char *why) {
-  if (speed->refused_run != run->id)
-    tly_log(TLY_LOG_WARN, "run cannot be published", "run=%lld reason=\"%s\"", (long long)run->id, why);
-  speed->refused_run = run->id;
+  for (uint32_t r = 0; r < TLY_REFUSED_RUNS; r++)
+    if (speed->refused_runs[r] == run->id)
+      return TLY_OK;
+  speed->refused_runs[speed->refused_count++ % TLY_REFUSED_RUNS] = run->id;
+  tly_log(TLY_LOG_WARN, "run cannot be used", "run=%lld reason=\"%s\"", (long long)run->id, why);
   return TLY_OK;
 }
 
@@ -125,14 +128,11 @@ static bool has_reached(const struct tly_speed *speed, const struct tly_run *run
   return true;
 }
 
-static bool has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run) {
+static bool has_files(const struct tly_speed *speed, const struct tly_live_view *live, int64_t run,
+                      struct tly_error *why) {
   tly_run_reader *reader;
-  struct tly_error error = TLY_ERROR_NONE;
-  if (tly_run_reader_open(speed->directory, run, live->program, &reader, &error) != TLY_OK) {
-    tly_log(TLY_LOG_WARN, "run cannot be opened", "run=%lld view=%s error=\"%s\"", (long long)run, live->view->name,
-            error.message);
+  if (tly_run_reader_open(speed->directory, run, live->program, &reader, why) != TLY_OK)
     return false;
-  }
   tly_run_reader_close(reader);
   return true;
 }
@@ -190,6 +190,7 @@ static enum tly_status consider(struct tly_speed *speed, const struct tly_run *r
                                 struct tly_error *error) {
   bool chosen[TLY_VIEWS_MAX];
   bool any = false, agrees;
+  struct tly_error why;
   for (uint32_t v = 0; v < speed->view_count; v++)
     any |= chosen[v] = wants(&speed->views[v], run);
   if (!any || !has_reached(speed, run))
@@ -198,8 +199,8 @@ static enum tly_status consider(struct tly_speed *speed, const struct tly_run *r
   if (!agrees)
     return TLY_OK;
   for (uint32_t v = 0; v < speed->view_count; v++)
-    if (chosen[v] && !has_files(speed, &speed->views[v], run->id))
-      return refuse(speed, run, "its files cannot be opened");
+    if (chosen[v] && !has_files(speed, &speed->views[v], run->id, &why))
+      return refuse(speed, run, why.message);
   *did_publish = true;
   return publish(speed, run, chosen, error);
 }
@@ -242,12 +243,15 @@ enum tly_status tly_publish_step(struct tly_speed *speed, bool *did_publish, str
 
 static enum tly_status is_base(struct tly_speed *speed, const struct tly_live_view *live, const struct tly_run *run,
                                bool *out, struct tly_error *error) {
+  struct tly_error why;
   *out = false;
   if (strcmp(run->state, "ready") != 0 || !covers(run, live))
     return TLY_OK;
   TLY_TRY(archive_agrees(speed, run, out, error));
-  *out = *out && has_files(speed, live, run->id);
-  return TLY_OK;
+  if (!*out)
+    return TLY_OK;
+  *out = has_files(speed, live, run->id, &why);
+  return *out ? TLY_OK : refuse(speed, run, why.message);
 }
 
 enum tly_status tly_publish_is_base(struct tly_speed *speed, const struct tly_live_view *live, int64_t run_id,
@@ -296,7 +300,7 @@ static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view 
 
 enum tly_status tly_publish_built(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {
   TLY_ASSERT(live->is_catching_up && live->given_count == 0);
-  if (!has_files(speed, live, live->run))
+  if (!has_files(speed, live, live->run, NULL))
     return start_over(speed, live, error);
   TLY_TRY(tly_speed_store_set_view(speed->store, live->id, true, live->run, live->cut, error));
   TLY_TRY(tly_speed_store_forget_catch_up(speed->store, live->id, error));

@@ -10,6 +10,8 @@
 #include "common/store/batch_reader.h"
 #include "speed_layer/live_view.h"
 
+enum { TLY_REFUSED_RUNS = 16 };
+
 struct tly_speed {
   const char *directory;
   const struct tly_project *project;
@@ -31,8 +33,9 @@ struct tly_speed {
   struct tly_vector *columns;      /* room for the columns of a part of a batch */
   struct tly_arena arena;          /* of one step */
   int64_t commit_took_us, commit_ended_us;
-  uint32_t first_head; /* the partition that the next step begins with */
-  int64_t refused_run; /* the last run that was refused aloud */
+  uint32_t first_head;                    /* the partition that the next step begins with */
+  int64_t refused_runs[TLY_REFUSED_RUNS]; /* those that were refused aloud lately */
+  uint32_t refused_count;
 };
 
 /* Open the layer's state over `directory`: the store that counts, checked against the archive, or a new one. rebuild:
