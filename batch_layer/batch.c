@@ -1,6 +1,7 @@
 #include "batch_layer/batch.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "batch_layer/scheduler.h"
 #include "common/base/file.h"
@@ -40,6 +41,7 @@ static enum tly_status run(const struct tly_settings *settings, const struct tly
 int tly_batch_main(const struct tly_settings *settings) {
   struct tly_error error = TLY_ERROR_NONE;
   struct tly_project *project = NULL;
+  tly_process_setup("batch", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   tly_sqlite_setup();
   enum tly_status status = load_project(settings, &project, &error);
   if (status == TLY_OK)

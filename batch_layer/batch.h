@@ -5,7 +5,7 @@
 
 #include "common/base/process.h"
 
-/* After tly_process_setup. Runs until a stop is asked for; the exit status. */
+/* Runs until a stop is asked for; the exit status. */
 int tly_batch_main(const struct tly_settings *settings);
 
 #endif
