@@ -199,9 +199,19 @@ static enum tly_status decode_strictly(struct tly_json_decoder *decoder, const c
 /* ---- lines ---------------------------------------------------------------------------------------------------------
  */
 
-/* Decode the line [line, behind) on the strict path: an event, a rejection, or nothing (blank). */
-static void take_line(struct tly_json_decoder *decoder, const char *line, const char *behind, uint64_t line_number,
-                      struct tly_batch_writer *writer) {
+/* A file that begins with a byte order mark loses its first event: its owner should learn why. (RFC 8259 forbids the
+ * mark and leaves it to readers; we keep to what is forbidden.) */
+static void name_byte_order_mark(const char *line, size_t size, struct tly_error *error) {
+  if (size >= 3 && memcmp(line, "\xEF\xBB\xBF", 3) == 0)
+    (void)TLY_FAIL(
+        error, error->status,
+        "invalid JSON: the line begins with a byte order mark (EF BB BF); save the file as UTF-8 without one");
+}
+
+/* Decode the line [line, behind) of an input that ends at `end` on the strict path: an event, a rejection, or nothing
+ * (blank). */
+static void take_line(struct tly_json_decoder *decoder, const char *line, const char *behind, const char *end,
+                      uint64_t line_number, struct tly_batch_writer *writer) {
   struct tly_error error;
   size_t size = tly_line_payload_size(line, behind);
   if (tly_line_is_blank(line, size))
@@ -209,12 +219,14 @@ static void take_line(struct tly_json_decoder *decoder, const char *line, const 
   bool wants_words = tly_batch_writer_wants_words(writer);
   enum tly_status status = decode_strictly(decoder, line, size, writer, wants_words ? &error : NULL);
   if (status != TLY_OK) {
+    if (wants_words)
+      name_byte_order_mark(line, size, &error);
     tly_batch_writer_reject(writer, line_number, status, wants_words ? &error : NULL);
     return;
   }
   tly_batch_writer_commit(writer, line, size);
   if (decoder->uses_layouts)
-    tly_layouts_learn(decoder->layouts, line, (size_t)(behind - line), &decoder->scratch);
+    tly_layouts_learn(decoder->layouts, line, behind, end, &decoder->scratch);
 }
 
 size_t tly_json_decoder_run(tly_json_decoder *decoder, const char *bytes, size_t size, uint64_t line_base,
@@ -226,7 +238,7 @@ size_t tly_json_decoder_run(tly_json_decoder *decoder, const char *bytes, size_t
     const char *behind = decoder->uses_layouts ? tly_layouts_match(decoder->layouts, next, end, writer) : NULL;
     if (behind == NULL) {
       behind = tly_line_end(next, end);
-      take_line(decoder, next, behind, line_base + *lines + 1, writer);
+      take_line(decoder, next, behind, end, line_base + *lines + 1, writer);
     }
     next = behind;
     (*lines)++;

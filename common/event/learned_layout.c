@@ -240,10 +240,12 @@ static bool describe_line(const struct tly_path_tree *tree, struct layout *layou
   return true;
 }
 
-void tly_layouts_learn(struct tly_layouts *layouts, const char *line, size_t size, struct tly_buffer *scratch) {
-  bool can_learn = line[size - 1] == '\n' && !layouts->tree->has_shared_paths &&
-                   layouts->tree->stream->column_count <= TLY_COLUMNS_MAX;
-  if (!can_learn || ++layouts->misses < layouts->patience)
+void tly_layouts_learn(struct tly_layouts *layouts, const char *line, const char *behind, const char *end,
+                       struct tly_buffer *scratch) {
+  bool can_learn =
+      behind[-1] == '\n' && !layouts->tree->has_shared_paths && layouts->tree->stream->column_count <= TLY_COLUMNS_MAX;
+  bool was_tried = end - behind > MARGIN; /* close to the end every line is a miss, and perhaps of a known shape */
+  if (!can_learn || !was_tried || ++layouts->misses < layouts->patience)
     return;
   layouts->misses = 0;
   if (layouts->count < LAYOUTS_MAX) {
@@ -255,7 +257,7 @@ void tly_layouts_learn(struct tly_layouts *layouts, const char *line, size_t siz
       layouts->patience = PATIENCE_MAX;
   }
   struct layout *layout = layouts->order[layouts->count - 1];
-  if (!describe_line(layouts->tree, layout, line, size, scratch))
+  if (!describe_line(layouts->tree, layout, line, (size_t)(behind - line), scratch))
     layout->step_count = 0; /* fits nothing */
 }
 
@@ -319,7 +321,7 @@ static inline const char *plain_string_end(const char *next, const char *safe_en
 static __attribute__((noinline)) const char *take_odd_string(const struct reader *reader, const char *next,
                                                              struct tly_text *text) {
   bool is_escaped;
-  const char *behind = tly_json_string_end(next, reader->safe_end, &is_escaped);
+  const char *behind = next < reader->safe_end ? tly_json_string_end(next, reader->safe_end, &is_escaped) : NULL;
   if (behind == NULL)
     return NULL;
   *text = (struct tly_text){.data = next, .size = (uint32_t)(behind - 1 - next)};
@@ -381,39 +383,6 @@ static inline const char *take_text(const struct reader *reader, struct tly_colu
   return take_string(reader, next + 1, &target->text[reader->row]);
 }
 
-static inline const char *take_scaled(const struct reader *reader, struct tly_column_target *target,
-                                      const struct step *step, const char *next) {
-  uint64_t whole;
-  uint64_t fraction = 0;
-  uint32_t whole_count;
-  uint32_t fraction_count = 0;
-  if (*next == 'n')
-    return take_null(reader, target, next);
-  bool is_quoted = *next == '"';
-  next += is_quoted;
-  bool is_negative = *next == '-';
-  next += is_negative;
-  const char *first = next;
-  next = take_digits(next, &whole, &whole_count);
-  if (whole_count == 0 || whole_count + step->scale > SCALED_DIGITS_MAX || (*first == '0' && whole_count > 1))
-    return NULL;
-  if (*next == '.') {
-    next = take_digits(next + 1, &fraction, &fraction_count);
-    if (fraction_count == 0 || fraction_count > step->scale)
-      return NULL;
-  }
-  if (is_quoted && *next++ != '"')
-    return NULL;
-  int64_t value =
-      (int64_t)whole * powers_of_ten[step->scale] + (int64_t)fraction * powers_of_ten[step->scale - fraction_count];
-  if (is_negative)
-    value = -value;
-  if (value < step->low || value > step->high)
-    return NULL;
-  target->i64[reader->row] = value;
-  return next;
-}
-
 static inline const char *take_converted(const struct reader *reader, struct tly_column_target *target,
                                          const char *next) {
   struct tly_text text;
@@ -466,6 +435,44 @@ static const char *take_ignored(const struct reader *reader, const char *next) {
 
 static const char *take_other(const struct reader *reader, struct tly_column_target *target, const char *next) {
   return *next == '"' ? take_converted(reader, target, next) : take_number_or_word(reader, target, next);
+}
+
+/* The plain spelling of a number that certainly fits: sign, up to 18 digits with those of the scale, no exponent, with
+ * or without quotes. NULL: another spelling, or none. */
+static inline const char *take_plain_scaled(const struct step *step, const char *next, int64_t *out) {
+  uint64_t whole;
+  uint64_t fraction = 0;
+  uint32_t whole_count;
+  uint32_t fraction_count = 0;
+  bool is_quoted = *next == '"';
+  next += is_quoted;
+  bool is_negative = *next == '-';
+  next += is_negative;
+  const char *first = next;
+  next = take_digits(next, &whole, &whole_count);
+  if (whole_count == 0 || whole_count + step->scale > SCALED_DIGITS_MAX || (*first == '0' && whole_count > 1))
+    return NULL;
+  if (*next == '.') {
+    next = take_digits(next + 1, &fraction, &fraction_count);
+    if (fraction_count == 0 || fraction_count > step->scale)
+      return NULL;
+  }
+  if (is_quoted ? *next++ != '"' : *next == 'e' || *next == 'E')
+    return NULL;
+  int64_t value =
+      (int64_t)whole * powers_of_ten[step->scale] + (int64_t)fraction * powers_of_ten[step->scale - fraction_count];
+  if (is_negative)
+    value = -value;
+  if (value < step->low || value > step->high)
+    return NULL;
+  *out = value;
+  return next;
+}
+
+static inline const char *take_scaled(const struct reader *reader, struct tly_column_target *target,
+                                      const struct step *step, const char *next) {
+  const char *behind = take_plain_scaled(step, next, &target->i64[reader->row]);
+  return behind != NULL ? behind : take_other(reader, target, next);
 }
 
 /* The first byte behind the line, or NULL. */

@@ -20,8 +20,9 @@ void tly_layouts_free(struct tly_layouts *layouts);
  * returned. Else NULL, and the writer's row is as it was. */
 const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, const char *end,
                               struct tly_batch_writer *writer);
-/* Take note of a line (with its line end) that fitted no layout and was accepted by the strict path; perhaps learn it.
- */
-void tly_layouts_learn(struct tly_layouts *layouts, const char *line, size_t size, struct tly_buffer *scratch);
+/* Take note of the line [line, behind) of an input that ends at `end`: it fitted no layout and was accepted by the
+ * strict path. Perhaps learn it. */
+void tly_layouts_learn(struct tly_layouts *layouts, const char *line, const char *behind, const char *end,
+                       struct tly_buffer *scratch);
 
 #endif

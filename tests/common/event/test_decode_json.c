@@ -401,6 +401,14 @@ static void an_event_that_is_not_an_object_is_rejected(void **state) {
                                             "line 5: 22032 invalid JSON at byte 1: 'x' where a value should stand\n");
 }
 
+static void a_byte_order_mark_is_named(void **state) {
+  (void)state;
+  assert_decoded(
+      "\xef\xbb\xbf{\"payment_id\":\"p\",\"amount\":1}\n",
+      "line 1: 22032 invalid JSON: the line begins with a byte order mark (EF BB BF); save the file as UTF-8 "
+      "without one\n");
+}
+
 static void a_line_that_is_not_json_is_that_first_of_all(void **state) {
   (void)state;
   assert_decoded("{\"payment_id\":1,\"amount\":1.005,\"amount\":2",
@@ -579,6 +587,7 @@ int main(void) {
       cmocka_unit_test(a_key_twice_is_rejected_when_a_column_is_read_from_it),
       cmocka_unit_test(a_path_through_something_else_than_an_object_is_rejected),
       cmocka_unit_test(an_event_that_is_not_an_object_is_rejected),
+      cmocka_unit_test(a_byte_order_mark_is_named),
       cmocka_unit_test(a_line_that_is_not_json_is_that_first_of_all),
       cmocka_unit_test(a_value_that_does_not_fit_is_rejected_with_the_columns_name),
       cmocka_unit_test(line_ends_are_no_part_of_the_payload_and_blank_lines_are_skipped),
