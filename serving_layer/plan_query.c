@@ -215,11 +215,11 @@ static enum tly_status plan_group_by(struct tly_planner *planner, const struct t
   return TLY_OK;
 }
 
-/* " FROM (SELECT keys, aggregates FROM ... GROUP BY ...) AS g<n> [WHERE having]" */
-static enum tly_status plan_groups(struct tly_planner *planner, const struct tly_query *query, struct tly_buffer *out) {
+/* "keys, aggregates" */
+static enum tly_status plan_group_columns(struct tly_planner *planner, const struct tly_query *query,
+                                          struct tly_buffer *out) {
   struct tly_scope_plan *scope = planner->scope;
   collect_level(planner, query);
-  tly_buffer_append_text(out, " FROM (SELECT ");
   TLY_TRY(plan_keys(planner, query, out));
   for (uint32_t i = 0; i < scope->aggregate_count; i++) {
     tly_buffer_append_text(out, query->group_count + i > 0 ? "," : "");
@@ -228,8 +228,22 @@ static enum tly_status plan_groups(struct tly_planner *planner, const struct tly
   }
   if (query->group_count + scope->aggregate_count == 0) /* HAVING alone: one group */
     tly_buffer_append_text(out, "count(*)");
-  TLY_TRY(plan_from_where(planner, query, out));
-  TLY_TRY(plan_group_by(planner, query, out));
+  return TLY_OK;
+}
+
+/* " FROM (SELECT keys, aggregates FROM ... GROUP BY ...) AS g<n> [WHERE having]" */
+static enum tly_status plan_groups(struct tly_planner *planner, const struct tly_query *query, struct tly_buffer *out) {
+  struct tly_scope_plan *scope = planner->scope;
+  struct tly_buffer below = {0};
+  tly_buffer_append_text(out, " FROM (SELECT ");
+  enum tly_status status = plan_from_where(planner, query, &below);
+  if (status == TLY_OK)
+    status = plan_group_columns(planner, query, out);
+  tly_buffer_append(out, below.data, below.size);
+  tly_buffer_free(&below);
+  if (status == TLY_OK)
+    status = plan_group_by(planner, query, out);
+  TLY_TRY(status);
   tly_buffer_print(out, ") AS g%u", scope->number);
   scope->is_grouped = true;
   if (query->having == NULL)
