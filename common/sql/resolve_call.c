@@ -22,7 +22,7 @@ static const char *const refused_functions[] = {
     "setseed", "sha256", "sign", "sin", "split_part", "sqrt", "starts_with", "string_agg", "string_to_array", "strpos",
     "tan", "timeofday", "timezone", "to_char", "to_date", "to_hex", "to_json", "to_jsonb", "to_number", "to_timestamp",
     "translate", "trim_scale", "trunc", "unnest", "version", "width_bucket", "xmlagg", "range_agg", "any_value",
-    "like_escape", "normalize", "substring_similar", "overlaps", "is_normalized", "jsonb_build_object"};
+    "normalize", "substring_similar", "overlaps", "is_normalized", "jsonb_build_object"};
 
 static void print_types(char *out, size_t size, struct tly_expr *const *arguments, uint32_t count) {
   size_t used = 0;

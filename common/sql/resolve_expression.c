@@ -14,7 +14,7 @@ enum tly_status tly_resolver_place(struct tly_resolver *resolver, uint32_t locat
 static const struct {
   const char *member, *words;
 } clause_names[] = {
-    {"lockingClause", "FOR UPDATE and its like"},
+    {"lockingClause", "FOR UPDATE"},
     {"intoClause", "SELECT INTO"},
     {"valuesLists", "VALUES"},
     {"windowClause", "WINDOW"},

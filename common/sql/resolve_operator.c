@@ -284,8 +284,18 @@ static enum tly_status resolve_in(struct tly_resolver *resolver, struct tly_node
   return TLY_OK;
 }
 
+/* The grammar writes a LIKE b ESCAPE c as a ~~ like_escape(b, c). */
+static bool has_escape(struct tly_node node) {
+  struct tly_node pattern = tly_node_child(node, "rexpr");
+  size_t parts = tly_node_count(pattern, "funcname");
+  return tly_node_is(pattern, "FuncCall") && parts == 2 &&
+         strcmp(tly_node_string(tly_node_item(pattern, "funcname", 1)), "like_escape") == 0;
+}
+
 enum tly_status tly_resolve_operator_node(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
   const char *kind = tly_node_text(node, "kind");
+  if (strstr(kind, "LIKE") != NULL && has_escape(node))
+    return TLY_FAIL_AT(resolver, tly_node_location(node), TLY_E_NOT_SUPPORTED, "LIKE with ESCAPE is not supported");
   if (strcmp(kind, "AEXPR_OP") == 0 || strcmp(kind, "AEXPR_LIKE") == 0 || strcmp(kind, "AEXPR_ILIKE") == 0)
     return resolve_plain(resolver, node, out);
   if (strcmp(kind, "AEXPR_IN") == 0)
