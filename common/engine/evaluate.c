@@ -71,8 +71,7 @@ uint32_t tly_evaluate_error_count(const tly_evaluator *evaluator) {
   return evaluator->error_count;
 }
 
-/* --- rows and vectors ------------------------------------------------------------------------------------------------
- */
+/* --- rows and vectors --------------------------------------------------------------------------------------------- */
 
 static void raise_one(tly_evaluator *evaluator, uint32_t row, enum tly_status status, const char *message) {
   TLY_ASSERT(row < evaluator->row_count && status != TLY_OK);
@@ -149,8 +148,7 @@ struct tly_rows tly_evaluator_true_rows(tly_evaluator *evaluator, const struct t
   return (struct tly_rows){.list = list, .count = count};
 }
 
-/* --- kernels ---------------------------------------------------------------------------------------------------------
- */
+/* --- kernels ------------------------------------------------------------------------------------------------------ */
 
 /* The rows of `rows` none of whose arguments is NULL; marks the others in *null, which stays NULL if there are none. */
 static struct tly_rows strict_rows(tly_evaluator *evaluator, const struct tly_vector *arguments,
@@ -298,8 +296,7 @@ static void evaluate_call(tly_evaluator *evaluator, const struct tly_expr *expre
                    expression->argument_count, rows, out);
 }
 
-/* --- conversions -----------------------------------------------------------------------------------------------------
- */
+/* --- conversions -------------------------------------------------------------------------------------------------- */
 
 typedef void (*row_function)(tly_evaluator *evaluator, const struct tly_vector *from, uint32_t row,
                              struct tly_vector *out);
@@ -384,8 +381,7 @@ static void evaluate_relabel(tly_evaluator *evaluator, const struct tly_expr *ex
   out->null = null;
 }
 
-/* --- the walk --------------------------------------------------------------------------------------------------------
- */
+/* --- the walk ----------------------------------------------------------------------------------------------------- */
 
 static void constant_vector(tly_evaluator *evaluator, const struct tly_value *value, struct tly_type type,
                             struct tly_vector *out) {

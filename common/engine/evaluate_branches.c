@@ -65,8 +65,7 @@ static void fill(tly_evaluator *evaluator, struct result *result, const struct t
   tly_vector_copy_rows(&result->vector, from, present);
 }
 
-/* --- AND, OR, NOT and tests
- * -------------------------------------------------------------------------------------------- */
+/* --- AND, OR, NOT and tests --------------------------------------------------------------------------------------- */
 
 /* AND is decided by the first false, OR by the first true; a NULL on the way makes an undecided row NULL. */
 static void evaluate_and_or(tly_evaluator *evaluator, const struct tly_expr *expression, struct tly_rows rows,
@@ -130,8 +129,7 @@ static void evaluate_test(tly_evaluator *evaluator, const struct tly_expr *expre
   }
 }
 
-/* --- equality with NULLs
- * ------------------------------------------------------------------------------------------------ */
+/* --- equality with NULLs ------------------------------------------------------------------------------------------ */
 
 static void evaluate_equality(tly_evaluator *evaluator, const struct tly_expr *expression, const struct tly_vector *a,
                               const struct tly_vector *b, struct tly_rows rows, struct tly_vector *equal) {
@@ -203,8 +201,7 @@ static void evaluate_in(tly_evaluator *evaluator, const struct tly_expr *express
   give(&result, out);
 }
 
-/* --- CASE, COALESCE, GREATEST, LEAST
- * ------------------------------------------------------------------------------------ */
+/* --- CASE, COALESCE, GREATEST, LEAST ------------------------------------------------------------------------------ */
 
 /* `rows` without `chosen`, which is a part of them, and without those that have raised. */
 static struct tly_rows rows_minus(tly_evaluator *evaluator, struct tly_rows rows, struct tly_rows chosen) {

@@ -45,8 +45,7 @@ void tly_finisher_free(tly_finisher *finisher) {
   tly_free(finisher);
 }
 
-/* --- what is needed
- * --------------------------------------------------------------------------------------------------------- */
+/* --- what is needed ----------------------------------------------------------------------------------------------- */
 
 static void mark_needed(tly_finisher *finisher, const struct tly_expr *expression) {
   if (expression == NULL)
@@ -70,9 +69,7 @@ static void mark_all_needed(tly_finisher *finisher, const bool *wanted) {
   }
 }
 
-/* --- keys
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static void set_element(struct tly_vector *vector, uint8_t *null, uint32_t row, const struct tly_value *value) {
   if (value->is_null) {
@@ -113,8 +110,7 @@ static enum tly_status read_keys(tly_finisher *finisher, const struct tly_group_
   return TLY_OK;
 }
 
-/* --- aggregates
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- aggregates --------------------------------------------------------------------------------------------------- */
 
 /* One aggregate of the slice while it is finished. */
 struct finishing {
@@ -258,9 +254,7 @@ static void finish_aggregate(tly_finisher *finisher, uint32_t number, const stru
     finish_numeric(&finishing);
 }
 
-/* --- rows
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status first_error(const tly_finisher *finisher, uint32_t count, struct tly_error *error) {
   for (uint32_t row = 0; tly_evaluate_error_count(finisher->evaluator) > 0 && row < count; row++) {

@@ -70,8 +70,7 @@ static void check_invariants(const tly_fold *fold) {
   TLY_ASSERT(fold->counts.folded + fold->counts.filtered + fold->counts.set_aside == fold->given);
 }
 
-/* --- making
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- making ------------------------------------------------------------------------------------------------------- */
 
 static void add_to_feed(tly_fold *fold, uint32_t number) {
   const struct tly_component *component = &fold->program->components[number];
@@ -169,8 +168,7 @@ void tly_fold_free(tly_fold *fold) {
   tly_free(fold);
 }
 
-/* --- 1: evaluate
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- 1: evaluate -------------------------------------------------------------------------------------------------- */
 
 /* Rows [first, first + count) of `vector` as rows 0 .. count-1. */
 static struct tly_vector window_of(const struct tly_vector *vector, uint32_t first, uint32_t count) {
@@ -244,8 +242,7 @@ static struct tly_rows evaluate_piece(tly_fold *fold, uint32_t count) {
   return tly_evaluator_live(fold->evaluator, rows);
 }
 
-/* --- 2: code
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- 2: code ------------------------------------------------------------------------------------------------------ */
 
 /* Where tables have been cleared or given groups by others, words and numbers of before mean nothing now. */
 static void renew(tly_fold *fold) {
@@ -311,8 +308,7 @@ static struct tly_rows code_piece(tly_fold *fold, struct tly_rows rows) {
   return rows;
 }
 
-/* --- 3: look up
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- 3: look up --------------------------------------------------------------------------------------------------- */
 
 static void build_group_key(void *context, uint32_t row, struct tly_buffer *key) {
   const tly_fold *fold = context;
@@ -388,8 +384,7 @@ static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
   tly_group_lookup_find(set->lookup, set->words, set->rows, build_set_key, &set_row, members);
 }
 
-/* --- 4: apply, and the whole
- * ------------------------------------------------------------------------------------------------ */
+/* --- 4: apply, and the whole -------------------------------------------------------------------------------------- */
 
 static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   find_groups(fold, rows);

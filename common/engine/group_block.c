@@ -38,8 +38,7 @@ static enum tly_status corrupt(struct tly_error *error, const char *what) {
   return TLY_FAIL(error, TLY_E_CORRUPT, "group block: %s", what);
 }
 
-/* --- integers
- * --------------------------------------------------------------------------------------------------------- */
+/* --- integers ----------------------------------------------------------------------------------------------------- */
 
 static uint64_t zigzag(int64_t value) {
   return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
@@ -124,8 +123,7 @@ static tly_i128 read_i128(struct tly_cursor *cursor) {
   return 0;
 }
 
-/* --- keys
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- keys --------------------------------------------------------------------------------------------------------- */
 
 static uint32_t shared_bytes(struct tly_text a, struct tly_text b) {
   uint32_t most = a.size < b.size ? a.size : b.size, shared = 0;
@@ -200,8 +198,7 @@ static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, stru
   return TLY_OK;
 }
 
-/* --- states
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------------------- */
 
 static void append_empty(const struct tly_state_column *column, uint32_t count, struct tly_buffer *out) {
   for (uint32_t start = 0; start < count; start += 8) {
@@ -302,8 +299,7 @@ static enum tly_status read_column(struct tly_cursor *cursor, uint32_t count, st
   return TLY_OK;
 }
 
-/* --- the body
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- the body ----------------------------------------------------------------------------------------------------- */
 
 /* Append `payload` packed, if that saves a quarter. */
 static bool append_packed(const struct tly_buffer *payload, struct tly_buffer *body) {

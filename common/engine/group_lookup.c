@@ -11,7 +11,7 @@
 
 #include "common/base/memory.h"
 
-enum { SLOTS_MIN = 256, LARGE_SLOTS = 1 << 15 };
+enum { SLOTS_MIN = 256, LARGE_SLOTS = 1 << 15, PREFETCH_SLOTS = 32, PREFETCH_WORDS = 16 };
 
 struct slot {
   uint32_t tag;
@@ -67,8 +67,7 @@ size_t tly_group_lookup_bytes(const tly_group_lookup *lookup) {
   return lookup->group_capacity * lookup->word_count * sizeof(uint64_t) + lookup->slot_count * sizeof(struct slot);
 }
 
-/* --- hashing
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- hashing ------------------------------------------------------------------------------------------------------ */
 
 /* The multiplier is 2^64 divided by the golden ratio (Knuth, 6.4); the shift brings the well mixed bits down. */
 TLY_ALWAYS_INLINE uint64_t mix(uint64_t hash, uint64_t word) {
@@ -93,20 +92,21 @@ static void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, struct t
   }
 }
 
-static void prefetch_rows(const tly_group_lookup *lookup, struct tly_rows rows) {
+/* The slot of the row PREFETCH_SLOTS further on, and the words of the group in the slot of the one PREFETCH_WORDS further:
+ * by then its slot is here. */
+TLY_ALWAYS_INLINE void prefetch_ahead(const tly_group_lookup *lookup, struct tly_rows rows, uint32_t index,
+                                      uint32_t word_count) {
   uint32_t mask = lookup->slot_count - 1;
-  TLY_EACH_ROW (rows, row)
-    __builtin_prefetch(&lookup->slots[lookup->hashes[row] & mask]);
-  TLY_EACH_ROW (rows, row) {
-    uint32_t group = lookup->slots[lookup->hashes[row] & mask].group;
+  if (index + PREFETCH_SLOTS < rows.count)
+    __builtin_prefetch(&lookup->slots[lookup->hashes[tly_rows_at(rows, index + PREFETCH_SLOTS)] & mask]);
+  if (index + PREFETCH_WORDS < rows.count) {
+    uint32_t group = lookup->slots[lookup->hashes[tly_rows_at(rows, index + PREFETCH_WORDS)] & mask].group;
     if (group != TLY_GROUP_NONE)
-      __builtin_prefetch(&lookup->words_by_group[(size_t)group * lookup->word_count]);
+      __builtin_prefetch(&lookup->words_by_group[(size_t)group * word_count]);
   }
 }
 
-/* --- slots
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- slots -------------------------------------------------------------------------------------------------------- */
 
 static void place(tly_group_lookup *lookup, uint64_t hash, uint32_t group) {
   uint32_t mask = lookup->slot_count - 1, at = (uint32_t)hash & mask;
@@ -180,8 +180,6 @@ void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, str
   if (lookup->slot_count == 0)
     grow_slots(lookup);
   hash_rows(lookup, words, rows);
-  if (lookup->slot_count >= LARGE_SLOTS)
-    prefetch_rows(lookup, rows);
   switch (lookup->word_count) {
   case 1: find_rows(lookup, words, 1, rows, build, context, groups); return;
   case 2: find_rows(lookup, words, 2, rows, build, context, groups); return;

@@ -137,8 +137,7 @@ size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t pa
   return bytes;
 }
 
-/* --- where two states meet
- * ------------------------------------------------------------------------------------------------ */
+/* --- where two states meet ---------------------------------------------------------------------------------------- */
 
 /* The limit on summands (limits.h) keeps every sum within a decimal's digits. */
 static struct tly_decimal add(struct tly_decimal a, struct tly_decimal b, struct tly_arena *arena) {
@@ -240,8 +239,7 @@ bool tly_states_equal(const struct tly_view_program *program, const struct tly_s
   return true;
 }
 
-/* --- slices
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- slices ------------------------------------------------------------------------------------------------------- */
 
 void tly_group_slice_init(struct tly_group_slice *slice, const struct tly_view_program *program, uint32_t part) {
   TLY_ASSERT(part < program->part_count);

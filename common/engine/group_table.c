@@ -60,8 +60,7 @@ static void check_invariants(const tly_group_table *table) {
   TLY_ASSERT((table->slot_count & (table->slot_count - 1)) == 0);
 }
 
-/* --- rows
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 static bool goes_in_pass(enum tly_state_form form, int pass) {
   bool is_word = form == TLY_STATE_I64 || form == TLY_STATE_F64;
@@ -139,8 +138,7 @@ static void grow(tly_group_table *table) {
   set_capacity(table, capacity + more);
 }
 
-/* --- the table
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- the table ---------------------------------------------------------------------------------------------------- */
 
 tly_group_table *tly_group_table_new(const struct tly_view_program *program, uint32_t part) {
   TLY_ASSERT(part < program->part_count);
@@ -228,8 +226,7 @@ struct tly_arena *tly_group_table_values(tly_group_table *table) {
   return &table->values;
 }
 
-/* --- index
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- index -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_of(struct tly_text key) {
   return XXH3_64bits(key.data, key.size);
@@ -274,8 +271,7 @@ static uint32_t find(const tly_group_table *table, uint64_t hash, struct tly_tex
   return TLY_GROUP_NONE;
 }
 
-/* --- groups
- * ---------------------------------------------------------------------------------------------------------------- */
+/* --- groups ------------------------------------------------------------------------------------------------------- */
 
 static uint32_t append_group(tly_group_table *table, struct tly_text key) {
   TLY_ASSERT(!table->is_drained && table->count < GROUPS_MAX);
@@ -346,8 +342,7 @@ void tly_group_table_compact(tly_group_table *table) {
   table->values_bytes_compacted = fresh.allocated_bytes;
 }
 
-/* --- drain
- * ------------------------------------------------------------------------------------------------------------------ */
+/* --- drain -------------------------------------------------------------------------------------------------------- */
 
 /* Move the groups of records[0 ..] into the slice until it has `slice_groups` or TLY_SLICE_BYTES_MAX; gives how many.
  * The keys stay where they are in the table's heap. */

@@ -2,8 +2,7 @@
  * between integers and doubles in kernels_double.c, between dates and timestamps in kernels_time.c.) */
 #include "common/engine/kernel.h"
 
-/* --- to numeric
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- to numeric --------------------------------------------------------------------------------------------------- */
 
 static void from_integer(const struct tly_kernel_call *call) {
   struct tly_type to = call->out->type;
@@ -75,8 +74,7 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- from numeric
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- from numeric ------------------------------------------------------------------------------------------------- */
 
 static void to_integer(const struct tly_kernel_call *call, int64_t least, int64_t most, const char *message) {
   const struct tly_vector *argument = &call->arguments[0];
@@ -117,9 +115,7 @@ void tly_kernel_numeric_float8(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- text
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* --- text --------------------------------------------------------------------------------------------------------- */
 
 void tly_kernel_booltext(const struct tly_kernel_call *call) {
   TLY_EACH_ROW (call->rows, row)

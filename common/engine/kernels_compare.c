@@ -14,8 +14,7 @@
   MAKE(gt, >)                                                                                                          \
   MAKE(ge, >=)
 
-/* --- held in 64 bits
- * --------------------------------------------------------------------------------------------------- */
+/* --- held in 64 bits ---------------------------------------------------------------------------------------------- */
 
 #define INTEGERS(name, comparison)                                                                                     \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
@@ -49,8 +48,7 @@ COMPARISONS(INTEGERS)
   SAME(timestamptz_##name##_timestamp, compare_##name)
 COMPARISONS(INTEGER_KERNELS)
 
-/* --- dates against timestamps
- * -------------------------------------------------------------------------------------------- */
+/* --- dates against timestamps ------------------------------------------------------------------------------------- */
 
 #define MIDNIGHTS(name, comparison)                                                                                    \
   static void date_first_##name(const struct tly_kernel_call *call) {                                                  \
@@ -69,8 +67,7 @@ COMPARISONS(INTEGER_KERNELS)
   SAME(timestamptz_##name##_date, date_second_##name)
 COMPARISONS(MIDNIGHTS)
 
-/* --- doubles (never NaN)
- * ------------------------------------------------------------------------------------------------ */
+/* --- doubles (never NaN) ------------------------------------------------------------------------------------------ */
 
 #define DOUBLES(name, comparison)                                                                                      \
   void tly_kernel_float8##name(const struct tly_kernel_call *call) {                                                   \
@@ -79,8 +76,7 @@ COMPARISONS(MIDNIGHTS)
   }
 COMPARISONS(DOUBLES)
 
-/* --- intervals
- * ------------------------------------------------------------------------------------------------------------ */
+/* --- intervals ---------------------------------------------------------------------------------------------------- */
 
 #define INTERVALS(name, comparison)                                                                                    \
   void tly_kernel_interval_##name(const struct tly_kernel_call *call) {                                                \
@@ -90,8 +86,7 @@ COMPARISONS(DOUBLES)
   }
 COMPARISONS(INTERVALS)
 
-/* --- text and uuid: bytes
- * ----------------------------------------------------------------------------------------------- */
+/* --- text and uuid: bytes ----------------------------------------------------------------------------------------- */
 
 /* Equality asks for less than order: sizes first. */
 TLY_ALWAYS_INLINE void text_equality(const struct tly_kernel_call *call, bool wanted) {

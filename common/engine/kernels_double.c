@@ -61,8 +61,7 @@ UNARY(dceil, ceil(a))
 UNARY(dfloor, floor(a))
 UNARY(dround, rint(a)) /* half to even */
 
-/* --- casts
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- casts -------------------------------------------------------------------------------------------------------- */
 
 static void from_integer(const struct tly_kernel_call *call) {
   TLY_EACH_ROW (call->rows, row)

@@ -124,8 +124,7 @@ SAME(int2mod, modulo_any)
 SAME(int4mod, modulo_any)
 SAME(int8mod, modulo_any)
 
-/* --- one operand
- * ------------------------------------------------------------------------------------------------------- */
+/* --- one operand -------------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, int64_t least, bool only_negative,
                              const char *message) {
@@ -160,8 +159,7 @@ SAME(int2up, copy)
 SAME(int4up, copy)
 SAME(int8up, copy)
 
-/* --- casts between widths
- * ------------------------------------------------------------------------------------------------ */
+/* --- casts between widths ----------------------------------------------------------------------------------------- */
 
 SAME(i2toi4, copy)
 SAME(int28, copy)

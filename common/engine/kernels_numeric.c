@@ -43,8 +43,7 @@ static struct alignment align(const struct tly_kernel_call *call) {
                             .b_factor = tly_power_of_ten_i128(scale - b.scale)};
 }
 
-/* --- + and -
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- + and - ------------------------------------------------------------------------------------------------------ */
 
 typedef enum tly_status (*decimal_operation)(struct tly_decimal a, struct tly_decimal b, struct tly_arena *arena,
                                              struct tly_decimal *out, struct tly_error *error);
@@ -98,8 +97,7 @@ void tly_kernel_numeric_sub(const struct tly_kernel_call *call) {
   add_signed(call, -1, tly_decimal_subtract);
 }
 
-/* --- *, /, %
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- *, /, % ------------------------------------------------------------------------------------------------------ */
 
 TLY_ALWAYS_INLINE bool multiply_64(int64_t a, int64_t b, int64_t *out) {
   *out = a * b;
@@ -144,8 +142,7 @@ void tly_kernel_numeric_mod(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- comparisons
- * --------------------------------------------------------------------------------------------------------- */
+/* --- comparisons -------------------------------------------------------------------------------------------------- */
 
 #define COMPARISON(name, comparison)                                                                                   \
   TLY_ALWAYS_INLINE bool i64_##name(int64_t a, int64_t b, int64_t *out) {                                              \
@@ -179,8 +176,7 @@ COMPARISON(le, <=)
 COMPARISON(gt, >)
 COMPARISON(ge, >=)
 
-/* --- one operand
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- one operand -------------------------------------------------------------------------------------------------- */
 
 /* Scale and digits stay, so a scaled integer stays one. */
 TLY_ALWAYS_INLINE void unary(const struct tly_kernel_call *call, bool only_negative) {
@@ -235,8 +231,7 @@ void tly_kernel_numeric_ceil(const struct tly_kernel_call *call) {
   by_decimal_function(call, tly_decimal_ceil);
 }
 
-/* --- rounding
- * -------------------------------------------------------------------------------------------------------------- */
+/* --- rounding ----------------------------------------------------------------------------------------------------- */
 
 static void round_row(const struct tly_kernel_call *call, uint32_t row, int32_t scale) {
   struct tly_decimal value = tly_vector_decimal(&call->arguments[0], row), result;

@@ -21,9 +21,7 @@ static void settle(const struct tly_kernel_call *call, uint32_t row, enum tly_st
     tly_evaluator_raise_error(call->evaluator, row, error);
 }
 
-/* --- dates
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- dates -------------------------------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void date_shift(const struct tly_kernel_call *call, int sign) {
   TLY_EACH_ROW (call->rows, row) {
@@ -86,8 +84,7 @@ static void same_instant(const struct tly_kernel_call *call) {
 SAME(timestamp_timestamptz, same_instant)
 SAME(timestamptz_timestamp, same_instant)
 
-/* --- arithmetic with intervals
- * --------------------------------------------------------------------------------------------- */
+/* --- arithmetic with intervals ------------------------------------------------------------------------------------ */
 
 TLY_ALWAYS_INLINE void timestamp_shift(const struct tly_kernel_call *call, int sign, bool from_date) {
   TLY_EACH_ROW (call->rows, row) {
@@ -178,8 +175,7 @@ void tly_kernel_interval_div(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- date_trunc, date_bin, extract
- * ------------------------------------------------------------------------------------------ */
+/* --- date_trunc, date_bin, extract -------------------------------------------------------------------------------- */
 
 TLY_ALWAYS_INLINE void trunc_fixed(const struct tly_kernel_call *call, int64_t unit_us) {
   TLY_EACH_ROW (call->rows, row)

@@ -118,8 +118,7 @@ void tly_key_coder_begin(tly_key_coder *coder) {
   coder->dictionary = NULL;
 }
 
-/* --- interning
- * ---------------------------------------------------------------------------------------------------------- */
+/* --- interning ---------------------------------------------------------------------------------------------------- */
 
 static struct tly_text keep(tly_key_coder *coder, const void *bytes, size_t size) {
   uint8_t *copy = tly_key_heap_alloc(&coder->heap, size);
@@ -231,8 +230,7 @@ static void intern_encoded(tly_key_coder *coder, const struct tly_vector *vector
   }
 }
 
-/* --- dictionary codes
- * ------------------------------------------------------------------------------------------------------ */
+/* --- dictionary codes --------------------------------------------------------------------------------------------- */
 
 static void meet_dictionary(tly_key_coder *coder, const struct tly_dictionary *dictionary) {
   bool is_known = dictionary->id != 0 ? dictionary->id == coder->dictionary_id
@@ -273,9 +271,7 @@ static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, st
   }
 }
 
-/* --- words
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- words -------------------------------------------------------------------------------------------------------- */
 
 static void code_direct(const tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows,
                         uint64_t *const *words) {

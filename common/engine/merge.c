@@ -69,8 +69,7 @@ void tly_merge_free(tly_merge *merge) {
   tly_free(merge);
 }
 
-/* --- the heap
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- the heap ----------------------------------------------------------------------------------------------------- */
 
 static struct tly_text key_of(const tly_merge *merge, uint32_t number) {
   const struct merge_cursor *cursor = &merge->cursors[number];
@@ -141,8 +140,7 @@ static enum tly_status refill(tly_merge *merge, struct tly_error *error) {
   return TLY_OK;
 }
 
-/* --- output
- * --------------------------------------------------------------------------------------------------------------- */
+/* --- output ------------------------------------------------------------------------------------------------------- */
 
 /* How many of keys[0 .. count) are smaller than `bound`. */
 static uint32_t count_below(const struct tly_text *keys, uint32_t count, struct tly_text bound) {

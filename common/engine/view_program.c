@@ -21,8 +21,7 @@
 
 enum { SUM_DIGITS_MAX = 19, SQUARE_DIGITS_MAX = 9 };
 
-/* --- equality of trees
- * ------------------------------------------------------------------------------------------------ */
+/* --- equality of trees -------------------------------------------------------------------------------------------- */
 
 static bool types_equal(struct tly_type a, struct tly_type b) {
   return a.id == b.id && a.precision == b.precision && a.scale == b.scale;
@@ -57,8 +56,7 @@ static bool expressions_equal(const struct tly_expr *a, const struct tly_expr *b
   return true;
 }
 
-/* --- components
- * ----------------------------------------------------------------------------------------------------------- */
+/* --- components --------------------------------------------------------------------------------------------------- */
 
 struct builder {
   struct tly_view_program *program;
@@ -196,8 +194,7 @@ static void plan_aggregate(struct builder *builder, const struct tly_aggregate *
   TLY_UNREACHABLE();
 }
 
-/* --- columns
- * ------------------------------------------------------------------------------------------------------------- */
+/* --- columns ------------------------------------------------------------------------------------------------------ */
 
 static void mark_columns(const struct tly_expr *expression, bool *column_used) {
   if (expression == NULL)

@@ -23,8 +23,7 @@
 #include "common/sql/project.h"
 #include "common/value/ordered_key.h"
 
-/* --- projects and events
- * ------------------------------------------------------------------------------------------------ */
+/* --- projects and events ------------------------------------------------------------------------------------------ */
 
 static inline struct tly_project *fixture_project(const char *sql) {
   struct tly_diagnostics diagnostics;
@@ -114,8 +113,7 @@ static inline void fixture_select(const struct tly_event_batch *from, const uint
   }
 }
 
-/* --- stored parts
- * --------------------------------------------------------------------------------------------------------- */
+/* --- stored parts ------------------------------------------------------------------------------------------------- */
 
 struct stored_block {
   struct tly_buffer body;
@@ -212,9 +210,7 @@ static inline struct stored_part fixture_merge_stored(const struct tly_view_prog
   return merged;
 }
 
-/* --- rows
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* --- rows --------------------------------------------------------------------------------------------------------- */
 
 /* The groups of part 0, for finish: all of a small view in one slice. */
 struct finished {

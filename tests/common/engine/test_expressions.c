@@ -151,8 +151,7 @@ static void every_expression_equals_postgresql(void **state) {
   tly_buffer_free(&ours);
 }
 
-/* --- constants made columns
- * --------------------------------------------------------------------------------------------- */
+/* --- constants made columns --------------------------------------------------------------------------------------- */
 
 /* The constants of a tree, each of which becomes a column. Dates' units and the like stay: they are part of the meaning
  * of their type, not of a value. */
@@ -353,8 +352,7 @@ static void a_column_gives_row_by_row_what_constants_give(void **state) {
   tly_buffer_free(&cases);
 }
 
-/* --- completeness
- * --------------------------------------------------------------------------------------------------------- */
+/* --- completeness ------------------------------------------------------------------------------------------------- */
 
 static void mark_kernels(const struct tly_expr *tree, bool *seen) {
   seen[tree->kernel] = true;

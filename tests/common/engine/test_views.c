@@ -58,8 +58,7 @@ static int close_fixture(void **state) {
   return 0;
 }
 
-/* --- against PostgreSQL
- * ------------------------------------------------------------------------------------------------- */
+/* --- against PostgreSQL ------------------------------------------------------------------------------------------- */
 
 struct lines {
   char **line;
@@ -151,8 +150,7 @@ static void every_view_equals_postgresql(void **state) {
   assert_int_equal(different, 0);
 }
 
-/* --- orders, batches, cuts and merges
- * ------------------------------------------------------------------------------------ */
+/* --- orders, batches, cuts and merges ----------------------------------------------------------------------------- */
 
 enum { PIECES_MAX = 64 };
 
@@ -291,8 +289,7 @@ static void any_order_split_and_merge_gives_the_same_bytes(void **state) {
   }
 }
 
-/* --- states
- * ----------------------------------------------------------------------------------------------------------------- */
+/* --- states ------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status states_equal_themselves(void *context, const struct tly_group_slice *slice,
                                                struct tly_error *error) {
