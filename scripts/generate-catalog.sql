@@ -44,3 +44,20 @@ SELECT format('TLY_CATALOG_AGGREGATE("%s", %s, %s)', name, args, result) FROM f 
   AND name IN ('sum', 'avg', 'min', 'max', 'bool_and', 'bool_or', 'every', 'var_pop', 'var_samp', 'variance', 'stddev', 'stddev_pop', 'stddev_samp')
   ORDER BY name COLLATE "C", args COLLATE "C";
 SELECT '#endif';
+-- What PostgreSQL has beyond that, so that it is refused by name and not called unknown: functions that are documented for use.
+CREATE TEMP TABLE refused AS SELECT DISTINCT p.proname::text AS name FROM pg_proc p
+  WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind IN ('f', 'a') AND p.prorettype NOT IN ('internal'::regtype, 'trigger'::regtype)
+    AND coalesce(obj_description(p.oid, 'pg_proc'), 'internal') !~ '^(I/O|implementation of|internal|\(internal|less|greater|join sel|restriction sel|GIN|GiST|SP-GiST|BRIN|btree|hash|planner|aggregate (trans|final|serial|deserial|combine|inverse)|statistics|sort supp|serialize|deserialize|encoding conv|combine|comparison)'
+    AND p.proname !~ '^(pg_|binary_upgrade_|lo_|txid_|has_|to_reg|ts_|cursor_to|currtid|database_to|schema_to|query_to|table_to|bpchar|gin_|brin_)'
+    AND p.proname !~ '(larger|smaller|subdiff|handler|canonical|typanalyze|transfn|finalfn|equalimage|inc|inc_any|dec|dec_any)$'
+    AND p.proname NOT IN (SELECT name FROM functions)
+    AND p.proname NOT IN ('count', 'sum', 'avg', 'min', 'max', 'bool_and', 'bool_or', 'every', 'var_pop', 'var_samp', 'variance', 'stddev', 'stddev_pop',
+                          'stddev_samp', 'now', 'transaction_timestamp', 'statement_timestamp', 'bool', 'int2', 'int4', 'int8', 'numeric', 'float8',
+                          'text', 'varchar', 'date', 'timestamp', 'timestamptz', 'uuid', 'rank', 'dense_rank', 'percent_rank', 'cume_dist');
+SELECT '#ifdef TLY_CATALOG_REFUSED_FUNCTION';
+SELECT format('TLY_CATALOG_REFUSED_FUNCTION("%s")', name) FROM refused ORDER BY name COLLATE "C";
+SELECT '#endif';
+SELECT '#ifdef TLY_CATALOG_REFUSED_OPERATOR';
+SELECT format('TLY_CATALOG_REFUSED_OPERATOR("%s")', name) FROM (
+  SELECT o.oprname::text AS name FROM pg_operator o EXCEPT SELECT name FROM operators) r ORDER BY name COLLATE "C";
+SELECT '#endif';

@@ -1,9 +1,9 @@
 /* One text for equal definitions, and its hash.
  *
- * The text is written from the typed tree, so spelling, white space, comments, aliases of the stream, ordinals, the order
- * of options and where a cast was left to the type rules make no difference; names of columns, types, constants, and the
- * order of keys and outputs do. Stores are keyed by the hash: a definition that changes in any way that could change a
- * total gets another hash, and a rewording does not throw a computed view away.
+ * The text is written from the typed tree, so spelling, white space, comments, aliases of the stream, ordinals, the
+ * order of options and where a cast was left to the type rules make no difference; names of columns, types, constants,
+ * and the order of keys and outputs do. Stores are keyed by the hash: a definition that changes in any way that could
+ * change a total gets another hash, and a rewording does not throw a computed view away.
  *
  * FORMAT. Prefix notation in parentheses: (kind:type detail arguments...), e.g.
  *   (call:boolean numeric_gt (column:numeric(18,2) "amount") (constant:numeric(3,0) "100")).
@@ -46,11 +46,16 @@ static const char *const kind_names[] = {
 };
 
 static const char *const aggregate_names[] = {
-    [TLY_AGGREGATE_COUNT] = "count",           [TLY_AGGREGATE_SUM] = "sum",
-    [TLY_AGGREGATE_AVG] = "avg",               [TLY_AGGREGATE_MIN] = "min",
-    [TLY_AGGREGATE_MAX] = "max",               [TLY_AGGREGATE_BOOL_AND] = "bool_and",
-    [TLY_AGGREGATE_BOOL_OR] = "bool_or",       [TLY_AGGREGATE_VAR_SAMP] = "var_samp",
-    [TLY_AGGREGATE_VAR_POP] = "var_pop",       [TLY_AGGREGATE_STDDEV_SAMP] = "stddev_samp",
+    [TLY_AGGREGATE_COUNT] = "count",
+    [TLY_AGGREGATE_SUM] = "sum",
+    [TLY_AGGREGATE_AVG] = "avg",
+    [TLY_AGGREGATE_MIN] = "min",
+    [TLY_AGGREGATE_MAX] = "max",
+    [TLY_AGGREGATE_BOOL_AND] = "bool_and",
+    [TLY_AGGREGATE_BOOL_OR] = "bool_or",
+    [TLY_AGGREGATE_VAR_SAMP] = "var_samp",
+    [TLY_AGGREGATE_VAR_POP] = "var_pop",
+    [TLY_AGGREGATE_STDDEV_SAMP] = "stddev_samp",
     [TLY_AGGREGATE_STDDEV_POP] = "stddev_pop",
 };
 

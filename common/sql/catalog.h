@@ -85,6 +85,12 @@ extern const size_t tly_catalog_cast_count;
 extern const struct tly_catalog_aggregate tly_catalog_aggregates[];
 extern const size_t tly_catalog_aggregate_count;
 
+/* Functions and operators of PostgreSQL that are not here: refused by name instead of called unknown. Sorted bytewise. */
+extern const char *const tly_catalog_refused_functions[];
+extern const size_t tly_catalog_refused_function_count;
+extern const char *const tly_catalog_refused_operators[];
+extern const size_t tly_catalog_refused_operator_count;
+
 /* "int4pl" */
 const char *tly_kernel_name(enum tly_kernel kernel);
 

@@ -2,9 +2,9 @@
  *
  * A literal or a parameter comes without a type (TLY_TYPE_UNKNOWN). The first conversion decides: a literal is read by
  * the input function of the type it meets, at once, so that '1x' beside an integer is an error of the statement; a
- * parameter gets that type for the whole statement. Casts of constants are carried out at once where they succeed, since
- * a narrower constant gives a better numeric proof; one that would raise stays in the tree and raises where PostgreSQL
- * raises, on a row that reaches it. */
+ * parameter gets that type for the whole statement. Casts of constants are carried out at once where they succeed,
+ * since a narrower constant gives a better numeric proof; one that would raise stays in the tree and raises where
+ * PostgreSQL raises, on a row that reaches it. */
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -32,8 +32,8 @@ char tly_type_category(enum tly_type_id type) {
 }
 
 bool tly_type_is_preferred(enum tly_type_id type) {
-  return type == TLY_TYPE_BOOLEAN || type == TLY_TYPE_DOUBLE || type == TLY_TYPE_TEXT ||
-         type == TLY_TYPE_TIMESTAMPTZ || type == TLY_TYPE_INTERVAL;
+  return type == TLY_TYPE_BOOLEAN || type == TLY_TYPE_DOUBLE || type == TLY_TYPE_TEXT || type == TLY_TYPE_TIMESTAMPTZ ||
+         type == TLY_TYPE_INTERVAL;
 }
 
 static const struct tly_catalog_cast *find_cast(enum tly_type_id source, enum tly_type_id target) {
@@ -61,7 +61,8 @@ bool tly_coerce_can(enum tly_type_id source, enum tly_type_id target, enum tly_c
   return cast != NULL ? is_allowed(cast, context) : by_text(source, target, context);
 }
 
-/* ---- literals and parameters --------------------------------------------------------------------------------------- */
+/* ---- literals and parameters ---------------------------------------------------------------------------------------
+ */
 
 static enum tly_status read_literal(struct tly_resolver *resolver, enum tly_type_id target,
                                     struct tly_expr **expression) {
@@ -95,13 +96,13 @@ static enum tly_status give_parameter_type(struct tly_resolver *resolver, enum t
   return TLY_OK;
 }
 
-static enum tly_status give_type(struct tly_resolver *resolver, enum tly_type_id target,
-                                 struct tly_expr **expression) {
+static enum tly_status give_type(struct tly_resolver *resolver, enum tly_type_id target, struct tly_expr **expression) {
   return (*expression)->kind == TLY_EXPR_PARAMETER ? give_parameter_type(resolver, target, expression)
                                                    : read_literal(resolver, target, expression);
 }
 
-/* ---- constants -------------------------------------------------------------------------------------------------------- */
+/* ---- constants
+ * -------------------------------------------------------------------------------------------------------- */
 
 static bool fold_to_integer(enum tly_type_id target, int64_t value, struct tly_value *out) {
   int64_t limit = target == TLY_TYPE_SMALLINT ? INT16_MAX : target == TLY_TYPE_INTEGER ? INT32_MAX : INT64_MAX;
@@ -111,10 +112,9 @@ static bool fold_to_integer(enum tly_type_id target, int64_t value, struct tly_v
 
 static bool fold_numeric(struct tly_resolver *resolver, const struct tly_value *in, struct tly_type target,
                          struct tly_value *out) {
-  struct tly_decimal decimal =
-      in->type.id == TLY_TYPE_NUMERIC ? tly_value_decimal(in) : tly_decimal_of_i64(in->i64, 0);
-  if (target.precision > 0 && tly_decimal_to_typmod(decimal, target.precision, target.scale, resolver->arena, &decimal,
-                                                    NULL) != TLY_OK)
+  struct tly_decimal decimal = in->type.id == TLY_TYPE_NUMERIC ? tly_value_decimal(in) : tly_decimal_of_i64(in->i64, 0);
+  if (target.precision > 0 &&
+      tly_decimal_to_typmod(decimal, target.precision, target.scale, resolver->arena, &decimal, NULL) != TLY_OK)
     return false;
   *out = tly_value_of_decimal(tly_proof_of_decimal(decimal), decimal);
   return true;
@@ -164,7 +164,8 @@ static bool fold(struct tly_resolver *resolver, const struct tly_value *in, stru
   return false;
 }
 
-/* ---- conversions ------------------------------------------------------------------------------------------------------ */
+/* ---- conversions
+ * ------------------------------------------------------------------------------------------------------ */
 
 struct tly_expr *tly_coerce_relabel(struct tly_resolver *resolver, struct tly_type type, struct tly_expr *expression) {
   struct tly_type is = expression->type;
@@ -221,8 +222,8 @@ static void apply_typmod(struct tly_resolver *resolver, struct tly_type target, 
     *expression = tly_expr_constant(resolver, folded, source->location);
     return;
   }
-  bool holds_already = target.id == TLY_TYPE_NUMERIC && source->type.precision == target.precision &&
-                       source->type.scale == target.scale;
+  bool holds_already =
+      target.id == TLY_TYPE_NUMERIC && source->type.precision == target.precision && source->type.scale == target.scale;
   if (holds_already)
     return;
   enum tly_kernel kernel = target.id == TLY_TYPE_NUMERIC ? TLY_KERNEL_numeric : TLY_KERNEL_varchar;
@@ -250,7 +251,8 @@ enum tly_status tly_coerce_boolean(struct tly_resolver *resolver, const char *wh
   return tly_coerce_implicit(resolver, TLY_TYPE_BOOLEAN, expression);
 }
 
-/* ---- one type for several --------------------------------------------------------------------------------------------- */
+/* ---- one type for several
+ * --------------------------------------------------------------------------------------------- */
 
 static bool all_same(struct tly_expr *const *expressions, uint32_t count) {
   for (uint32_t i = 0; i < count; i++)

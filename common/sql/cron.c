@@ -16,17 +16,19 @@ struct field {
   const char *const *names; /* of `low` and the numbers after it, or NULL */
 };
 
-static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun",
-                                          "jul", "aug", "sep", "oct", "nov", "dec", NULL};
+static const char *const month_names[] = {"jan", "feb", "mar", "apr", "may", "jun", "jul",
+                                          "aug", "sep", "oct", "nov", "dec", NULL};
 static const char *const day_names[] = {"sun", "mon", "tue", "wed", "thu", "fri", "sat", NULL};
 
 static const struct field fields[] = {
-    {"minute", 0, 59, NULL}, {"hour", 0, 23, NULL},          {"day of month", 1, 31, NULL},
-    {"month", 1, 12, month_names}, {"day of week", 0, 7, day_names},
+    {"minute", 0, 59, NULL},          {"hour", 0, 23, NULL},
+    {"day of month", 1, 31, NULL},    {"month", 1, 12, month_names},
+    {"day of week", 0, 7, day_names},
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
-/* ---- parsing ---------------------------------------------------------------------------------------------------------- */
+/* ---- parsing
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static bool read_number(const char **at, const struct field *field, unsigned *out) {
   if (**at >= '0' && **at <= '9') {
@@ -47,8 +49,10 @@ static bool read_number(const char **at, const struct field *field, unsigned *ou
 }
 
 static enum tly_status wrong_field(const char *text, const struct field *field, struct tly_error *error) {
-  return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "schedule '%s': wrong %s (a number from %u to %u, *, lists, ranges, "
-                  "steps)", text, field->name, field->low, field->high);
+  return TLY_FAIL(error, TLY_E_INVALID_PARAMETER,
+                  "schedule '%s': wrong %s (a number from %u to %u, *, lists, ranges, "
+                  "steps)",
+                  text, field->name, field->low, field->high);
 }
 
 /* One element of a list: *, n, n-m, each with /step where it is a range. */
@@ -141,7 +145,8 @@ enum tly_status tly_cron_parse(const char *text, struct tly_cron *out, struct tl
   return TLY_OK;
 }
 
-/* ---- matching --------------------------------------------------------------------------------------------------------- */
+/* ---- matching
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* Days since 1970-01-01 to year, month and day (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"). */
 struct civil {
@@ -179,7 +184,8 @@ static int64_t floor_divide(int64_t a, int64_t b) {
   return a / b - (a % b < 0);
 }
 
-/* From `minute` (since 1970) on, in steps of `direction`, the first that matches; *found is false when there is none in eight years. */
+/* From `minute` (since 1970) on, in steps of `direction`, the first that matches; *found is false when there is none in
+ * eight years. */
 static int64_t walk(const struct tly_cron *cron, int64_t minute, int direction, bool *found) {
   int64_t day = floor_divide(minute, MINUTES_PER_DAY), of_day = minute - day * MINUTES_PER_DAY;
   *found = true;

@@ -30,7 +30,8 @@ bool tly_definitions_is_broken(const struct tly_definitions *definitions, const 
   return false;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------------------------ */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* Names that the product gives itself: stores, system relations, and the schemas of kept runs. */
 static bool is_reserved(const char *name) {
@@ -53,17 +54,19 @@ enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, st
   if (strcmp(tly_node_text(relation, "relpersistence"), "p") != 0)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "TEMPORARY and UNLOGGED are not supported");
   if (is_reserved(name))
-    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,
-                       "the name \"%s\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ and a "
-                       "number",
-                       name);
+    return TLY_FAIL_AT(
+        resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,
+        "the name \"%s\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ and a "
+        "number",
+        name);
   if (tly_project_stream(definitions->project, name) != NULL || tly_project_view(definitions->project, name) != NULL)
     return TLY_FAIL_AT(resolver, location, TLY_E_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
   *out = tly_arena_copy(resolver->arena, name, strlen(name));
   return TLY_OK;
 }
 
-/* ---- options ---------------------------------------------------------------------------------------------------------- */
+/* ---- options
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status unknown_option(struct tly_resolver *resolver, const char *name, const char *const *known,
                                       uint32_t location) {
@@ -132,7 +135,8 @@ const struct tly_option *tly_option_find(const struct tly_option *options, uint3
   return NULL;
 }
 
-/* ---- servers ---------------------------------------------------------------------------------------------------------- */
+/* ---- servers
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status define_server(struct tly_definitions *definitions, struct tly_node node) {
   struct tly_project *project = definitions->project;
@@ -165,7 +169,8 @@ void tly_define_server(struct tly_definitions *definitions, struct tly_node node
   (void)tly_definitions_report(definitions, define_server(definitions, node));
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------------- */
+/* ---- statements
+ * ------------------------------------------------------------------------------------------------------- */
 
 void tly_define_statement(struct tly_definitions *definitions, struct tly_node statement) {
   if (tly_node_is(statement, "CreateForeignServerStmt")) {

@@ -15,7 +15,8 @@ struct tly_definitions {
   uint32_t piece_offset;   /* of the statement being read in it */
   struct tly_resolver resolver;
   struct tly_error error;
-  const char *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX]; /* names whose definition failed: no second error for their use */
+  const char
+      *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX]; /* names whose definition failed: no second error for their use */
   uint32_t broken_count;
 };
 
@@ -35,8 +36,8 @@ TLY_CHECK enum tly_status tly_definitions_new_name(struct tly_definitions *defin
                                                    const char **out);
 /* OPTIONS (name 'text', ...) or WITH (name = 'text', ...) of `node`. Names must be among `known` (up to NULL), once. */
 TLY_CHECK enum tly_status tly_definitions_options(struct tly_definitions *definitions, struct tly_node node,
-                                                  const char *member, const char *const *known,
-                                                  struct tly_option **out, uint32_t *count);
+                                                  const char *member, const char *const *known, struct tly_option **out,
+                                                  uint32_t *count);
 /* The option's value, or NULL. */
 const struct tly_option *tly_option_find(const struct tly_option *options, uint32_t count, const char *name);
 

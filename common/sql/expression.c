@@ -107,8 +107,8 @@ static bool window_equal(const struct tly_window *a, const struct tly_window *b)
   if (a->is_aggregate != b->is_aggregate)
     return false;
   bool same_call = a->is_aggregate ? aggregate_equal(&a->aggregate, &b->aggregate)
-                                   : a->function == b->function && list_equal(a->arguments, a->argument_count,
-                                                                              b->arguments, b->argument_count);
+                                   : a->function == b->function &&
+                                         list_equal(a->arguments, a->argument_count, b->arguments, b->argument_count);
   return same_call && list_equal(a->partition, a->partition_count, b->partition, b->partition_count) &&
          order_equal(a, b) && frame_equal(a, b);
 }
@@ -119,8 +119,7 @@ bool tly_expr_equal(const struct tly_expr *a, const struct tly_expr *b) {
   if (a == NULL || b == NULL || a->kind != b->kind || !type_equal(a->type, b->type) || a->kernel != b->kernel)
     return false;
   switch (a->kind) {
-  case TLY_EXPR_COLUMN:
-    return a->relation == b->relation && a->column == b->column && a->levels_up == b->levels_up;
+  case TLY_EXPR_COLUMN: return a->relation == b->relation && a->column == b->column && a->levels_up == b->levels_up;
   case TLY_EXPR_KEY:
   case TLY_EXPR_PARAMETER: return a->column == b->column;
   case TLY_EXPR_CONSTANT: return value_equal(&a->constant, &b->constant);

@@ -17,7 +17,7 @@ struct tly_node {
   const struct json_t *fields;
 };
 
-enum { TLY_LOCATION_NONE = UINT32_MAX };
+#define TLY_LOCATION_NONE UINT32_MAX
 
 #define TLY_NODE_NONE                                                                                                  \
   (struct tly_node) {                                                                                                  \

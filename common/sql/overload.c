@@ -1,15 +1,13 @@
 /* PostgreSQL's choice among functions or operators of one name: func_select_candidate and its callers in
- * src/backend/parser/parse_func.c and parse_oper.c of PostgreSQL 15, restated over the rows of catalog.inc. The manual's
- * chapter 10 has the rules in words:
+ * src/backend/parser/parse_func.c and parse_oper.c of PostgreSQL 15, restated over the rows of catalog.inc. The
+ * manual's chapter 10 has the rules in words:
  *
- *   (a) A row whose types are exactly the arguments' wins. An operator with one untyped literal is first tried with that
- *       literal of the other side's type.
- *   (b) Of the rows that the arguments convert to implicitly: keep those with the most exact matches,
- *   (c) then those with the most arguments that are exact or of their category's preferred type,
- *   (d) then, per untyped literal: text if any row takes text there, else the one category that all rows take there;
- *       within it the preferred type if any row has it.
- *   (e) At last, if all typed arguments are of one type, try that type for the untyped ones.
- *   (f) More than one left: ambiguous (42725). None: there is no such function (42883).
+ *   (a) A row whose types are exactly the arguments' wins. An operator with one untyped literal is first tried with
+ * that literal of the other side's type. (b) Of the rows that the arguments convert to implicitly: keep those with the
+ * most exact matches, (c) then those with the most arguments that are exact or of their category's preferred type, (d)
+ * then, per untyped literal: text if any row takes text there, else the one category that all rows take there; within
+ * it the preferred type if any row has it. (e) At last, if all typed arguments are of one type, try that type for the
+ * untyped ones. (f) More than one left: ambiguous (42725). None: there is no such function (42883).
  *
  * A table that holds fewer rows than PostgreSQL's can only differ where the rows left out would have taken part; the
  * test compares with a real PostgreSQL. */

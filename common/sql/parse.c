@@ -13,8 +13,8 @@
  * pg_query_normalize is never called (it writes past its buffer in this version), nor the protobuf form (its unpacking
  * needs five times the stack).
  *
- * Positions: the parser reports errors in characters from 1 and puts bytes from 0 into the tree. From here on everything
- * is bytes; position.h turns them into characters for people. */
+ * Positions: the parser reports errors in characters from 1 and puts bytes from 0 into the tree. From here on
+ * everything is bytes; position.h turns them into characters for people. */
 #include "common/sql/parse.h"
 
 #include <jansson.h>
@@ -65,8 +65,8 @@ static enum tly_status status_of_words(const char *message) {
   return TLY_E_SYNTAX;
 }
 
-static enum tly_status parser_failure(const char *sql, size_t size, const PgQueryError *failure,
-                                      uint32_t *error_offset, struct tly_error *error) {
+static enum tly_status parser_failure(const char *sql, size_t size, const PgQueryError *failure, uint32_t *error_offset,
+                                      struct tly_error *error) {
   if (failure->cursorpos > 0)
     *error_offset = tly_position_to_offset(sql, size, (uint32_t)failure->cursorpos);
   enum tly_status status = status_of_words(failure->message);
@@ -79,7 +79,8 @@ static enum tly_status check_text(const char *sql, size_t size, struct tly_error
   if (size > TLY_SQL_BYTES_MAX)
     return TLY_FAIL(error, TLY_E_TOO_LARGE, "a statement of %zu bytes: at most %d are read", size, TLY_SQL_BYTES_MAX);
   if (!tly_text_is_valid(sql, size))
-    return TLY_FAIL(error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\" in SQL text");
+    return TLY_FAIL(error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE,
+                    "invalid byte sequence for encoding \"UTF8\" in SQL text");
   return TLY_OK;
 }
 

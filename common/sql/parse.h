@@ -1,8 +1,8 @@
 /* common/sql/parse.h -- SQL text into PostgreSQL's own parse tree, by libpg_query, behind every guard it needs.
  *
  * Path of an event: definitions and queries -> [parse] -> node.h -> resolve -> typed tree.
- * Thread: any, but parse on a large stack (tly_sql_on_large_stack): neither the grammar nor the tree's writer and reader
- * guard their recursion. */
+ * Thread: any, but parse on a large stack (tly_sql_on_large_stack): neither the grammar nor the tree's writer and
+ * reader guard their recursion. */
 #ifndef TLY_SQL_PARSE_H
 #define TLY_SQL_PARSE_H
 
@@ -13,9 +13,9 @@
 
 struct json_t;
 
-/* Run work(argument) to its end in a thread of its own with an 8 MB stack. Fails only when there is no thread to have. */
-TLY_CHECK enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), void *argument,
-                                                 struct tly_error *error);
+/* Run work(argument) to its end in a thread of its own with an 8 MB stack. Fails only when there is no thread to have.
+ */
+TLY_CHECK enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), void *argument, struct tly_error *error);
 
 /* The parse tree of `sql` as jansson's tree: an object whose member "stmts" lists the statements. The caller owns *out
  * (tly_sql_tree_free). On failure *error_offset is the byte the error stands at, or UINT32_MAX. Refused: more than

@@ -44,7 +44,8 @@ const struct tly_view *tly_project_view(const struct tly_project *project, const
   return NULL;
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------------- */
+/* ---- statements
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void define_piece(struct tly_definitions *definitions, const char *start, const char *end) {
   struct tly_resolver *resolver = &definitions->resolver;
@@ -77,7 +78,8 @@ static void define_text(struct tly_definitions *definitions, const char *file, c
   }
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------------------ */
 
 /* A problem of a whole file, or of the folder. */
 static void report_file(struct tly_definitions *definitions, const char *file) {
@@ -95,7 +97,8 @@ static void define_file(struct tly_definitions *definitions, const char *folder,
   if (tly_file_read(path, TLY_DEFINITION_BYTES_MAX, &content, &definitions->error) != TLY_OK) {
     report_file(definitions, path);
   } else if (memchr(content.data, '\0', content.size) != NULL) {
-    (void)TLY_FAIL(&definitions->error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE, "the file has a zero byte: it is not SQL text");
+    (void)TLY_FAIL(&definitions->error, TLY_E_CHARACTER_NOT_IN_REPERTOIRE,
+                   "the file has a zero byte: it is not SQL text");
     report_file(definitions, path);
   } else {
     define_text(definitions, path, tly_buffer_text(&content), content.size);
@@ -119,11 +122,12 @@ static void define_folder(struct tly_definitions *definitions, const char *folde
   tly_file_list_free(names, count);
 }
 
-/* ---- in a thread with a large stack ----------------------------------------------------------------------------------- */
+/* ---- in a thread with a large stack
+ * ----------------------------------------------------------------------------------- */
 
 struct load {
   struct tly_definitions *definitions;
-  const char *folder;     /* or */
+  const char *folder; /* or */
   const char *file, *text;
 };
 
@@ -137,8 +141,7 @@ static void load_main(void *argument) {
     report_too_large(load->definitions, load->file);
 }
 
-static enum tly_status read_project(struct load *load, struct tly_diagnostics *diagnostics,
-                                    struct tly_project **out) {
+static enum tly_status read_project(struct load *load, struct tly_diagnostics *diagnostics, struct tly_project **out) {
   struct tly_definitions *definitions = tly_calloc(1, sizeof *definitions);
   uint32_t before = diagnostics->count;
   load->definitions = definitions;

@@ -189,8 +189,6 @@ bool tly_proof_can_raise(enum tly_kernel kernel, struct tly_type type, struct tl
   case TLY_KERNEL_numeric_float8: return !has_proof(arguments[0]->type);
   case TLY_KERNEL_numeric: return !typmod_holds(type, arguments[0]->type);
   case TLY_KERNEL_int4_bool: return false;
-  default:
-    TLY_ASSERT(count > 0);
-    return type.id != TLY_TYPE_BOOLEAN && !never_raises(kernel);
+  default: TLY_ASSERT(count > 0); return type.id != TLY_TYPE_BOOLEAN && !never_raises(kernel);
   }
 }

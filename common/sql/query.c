@@ -66,8 +66,7 @@ static void query_main(void *argument) {
   struct query_job *job = argument;
   struct tly_resolver *resolver = &job->resolver;
   struct json_t *tree;
-  job->status =
-      tly_sql_parse(resolver->sql, resolver->sql_size, &tree, &resolver->error_location, resolver->error);
+  job->status = tly_sql_parse(resolver->sql, resolver->sql_size, &tree, &resolver->error_location, resolver->error);
   if (job->status != TLY_OK)
     return;
   job->status = resolve_statement(resolver, tree, job->statement);

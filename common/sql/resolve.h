@@ -1,9 +1,10 @@
 /* common/sql/resolve.h -- inside the front end: what the files that turn a parse tree into a typed tree share.
  *
  * Path of an event: node -> [resolve] -> typed tree. Only common/sql includes this header. The files, in the order a
- * statement meets them: resolve_query, resolve_from, resolve_column, resolve_expression, resolve_operator, resolve_call,
- * resolve_aggregate, resolve_window, overload, coerce, proof, grouping, definitions, view_definition, canonical.
- * Thread: a resolver belongs to one thread, on a large stack (parse.h): all of this recurses over the tree. */
+ * statement meets them: resolve_query, resolve_from, resolve_column, resolve_expression, resolve_operator,
+ * resolve_call, resolve_aggregate, resolve_window, overload, coerce, proof, grouping, definitions, view_definition,
+ * canonical. Thread: a resolver belongs to one thread, on a large stack (parse.h): all of this recurses over the tree.
+ */
 #ifndef TLY_SQL_RESOLVE_H
 #define TLY_SQL_RESOLVE_H
 
@@ -96,8 +97,8 @@ struct tly_expr *tly_expr_new(struct tly_resolver *resolver, enum tly_expr_kind 
 /* Give `expression` these arguments (borrowed) and derive nullable and can_raise from them: any. */
 void tly_expr_set_arguments(struct tly_expr *expression, struct tly_expr **arguments, uint32_t count);
 /* The same, copying a C array into the arena. */
-void tly_expr_copy_arguments(struct tly_resolver *resolver, struct tly_expr *expression, struct tly_expr *const *arguments,
-                             uint32_t count);
+void tly_expr_copy_arguments(struct tly_resolver *resolver, struct tly_expr *expression,
+                             struct tly_expr *const *arguments, uint32_t count);
 /* A kernel over arguments that already have its types: proof of the result's type, nullable and can_raise are derived
  * (proof.c). `type` gives the id, and for the kernels numeric and varchar the typmod. */
 struct tly_expr *tly_expr_call(struct tly_resolver *resolver, enum tly_kernel kernel, struct tly_type type,
@@ -121,7 +122,8 @@ void tly_expr_each(struct tly_expr *expression, void (*visit)(struct tly_expr **
 /* Nodes of the tree (a shared node counts at each place), at most `limit` + 1. */
 uint32_t tly_expr_count(const struct tly_expr *expression, uint32_t limit);
 
-/* ---- proof.c --------------------------------------------------------------------------------------------------------- */
+/* ---- proof.c
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* The type of kernel(arguments), numeric precision and scale proven where that is certain. */
 struct tly_type tly_proof_type(enum tly_kernel kernel, struct tly_type type, struct tly_expr *const *arguments,
@@ -134,7 +136,8 @@ struct tly_type tly_proof_of_decimal(struct tly_decimal value);
 /* A proof that holds for values of both: same scale, the larger precision; else none. */
 struct tly_type tly_proof_union(struct tly_type a, struct tly_type b);
 
-/* ---- overload.c ------------------------------------------------------------------------------------------------------ */
+/* ---- overload.c
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* PostgreSQL's choice among functions of one name (manual, 10.2 and 10.3). `types` may hold TLY_TYPE_UNKNOWN. `row` is
  * the index in the table, or SIZE_MAX; *is_ambiguous tells which. */
@@ -146,7 +149,8 @@ bool tly_overload_function_exists(const char *name);
 bool tly_overload_operator_exists(const char *name);
 bool tly_overload_aggregate_exists(const char *name);
 
-/* ---- coerce.c -------------------------------------------------------------------------------------------------------- */
+/* ---- coerce.c
+ * -------------------------------------------------------------------------------------------------------- */
 
 enum tly_coercion { TLY_COERCION_IMPLICIT, TLY_COERCION_ASSIGNMENT, TLY_COERCION_EXPLICIT };
 
@@ -177,13 +181,15 @@ struct tly_expr *tly_coerce_relabel(struct tly_resolver *resolver, struct tly_ty
 /* The cast named by a type, as PostgreSQL sees date(x): TLY_TYPE_UNKNOWN when `name` names no type. */
 enum tly_type_id tly_type_of_function_name(const char *name);
 
-/* ---- type_name.c ----------------------------------------------------------------------------------------------------- */
+/* ---- type_name.c
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* A TypeName node; *has_typmod when it limits values: numeric(p,s), varchar(n). */
 TLY_CHECK enum tly_status tly_type_of_node(struct tly_resolver *resolver, struct tly_node type_name,
                                            struct tly_type *type, bool *has_typmod);
 
-/* ---- resolve_*.c ----------------------------------------------------------------------------------------------------- */
+/* ---- resolve_*.c
+ * ----------------------------------------------------------------------------------------------------- */
 
 TLY_CHECK enum tly_status tly_resolve_expression(struct tly_resolver *resolver, struct tly_node node,
                                                  struct tly_expr **out);
@@ -206,8 +212,9 @@ TLY_CHECK enum tly_status tly_resolve_aggregate_parts(struct tly_resolver *resol
 TLY_CHECK enum tly_status tly_resolve_window(struct tly_resolver *resolver, struct tly_node node, const char *name,
                                              struct tly_expr **out);
 /* "function foo(integer) does not exist" and its like, with a hint. */
-enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const char *name, struct tly_expr *const *arguments,
-                                        uint32_t count, bool is_ambiguous, uint32_t location);
+enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const char *name,
+                                        struct tly_expr *const *arguments, uint32_t count, bool is_ambiguous,
+                                        uint32_t location);
 TLY_CHECK enum tly_status tly_resolve_column(struct tly_resolver *resolver, struct tly_node node,
                                              struct tly_expr **out);
 /* Does a bare name stand for a column of this level's FROM items? (GROUP BY asks.) */
@@ -253,7 +260,8 @@ void tly_scope_add_relation(struct tly_resolver *resolver, const char *alias, co
 TLY_CHECK enum tly_status tly_resolve_order_by(struct tly_resolver *resolver, struct tly_node node, const char *member,
                                                struct tly_order_item **out, uint32_t *count);
 
-/* ---- query_walk.c --------------------------------------------------------------------------------------------------- */
+/* ---- query_walk.c ---------------------------------------------------------------------------------------------------
+ */
 
 typedef void tly_query_visit(struct tly_expr **expression, uint32_t levels, void *argument);
 /* Every expression that stands directly in a query (not what is below it), with `levels` handed through. */
@@ -266,7 +274,8 @@ bool tly_query_can_raise(struct tly_query *query);
 /* Sums that stop far above any limit. */
 void tly_cost_add(struct tly_cost *cost, struct tly_cost more);
 
-/* ---- grouping.c ------------------------------------------------------------------------------------------------------ */
+/* ---- grouping.c
+ * ------------------------------------------------------------------------------------------------------ */
 
 /* 42803 when `expression` uses a column of this level that is neither a group key nor inside an aggregate. */
 TLY_CHECK enum tly_status tly_grouping_check(struct tly_resolver *resolver, struct tly_expr *const *keys,
@@ -275,7 +284,8 @@ TLY_CHECK enum tly_status tly_grouping_check(struct tly_resolver *resolver, stru
 TLY_CHECK enum tly_status tly_grouping_rewrite(struct tly_resolver *resolver, struct tly_view *view,
                                                struct tly_expr **expression);
 
-/* ---- definitions ----------------------------------------------------------------------------------------------------- */
+/* ---- definitions
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* Fill in the canonical text and the hash of a finished definition. */
 void tly_canonical_stream(struct tly_resolver *resolver, struct tly_stream *stream);

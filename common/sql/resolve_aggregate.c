@@ -8,13 +8,20 @@ static const struct {
   const char *name;
   enum tly_aggregate_function function;
 } functions[] = {
-    {"count", TLY_AGGREGATE_COUNT},          {"sum", TLY_AGGREGATE_SUM},
-    {"avg", TLY_AGGREGATE_AVG},              {"min", TLY_AGGREGATE_MIN},
-    {"max", TLY_AGGREGATE_MAX},              {"bool_and", TLY_AGGREGATE_BOOL_AND},
-    {"every", TLY_AGGREGATE_BOOL_AND},       {"bool_or", TLY_AGGREGATE_BOOL_OR},
-    {"variance", TLY_AGGREGATE_VAR_SAMP},    {"var_samp", TLY_AGGREGATE_VAR_SAMP},
-    {"var_pop", TLY_AGGREGATE_VAR_POP},      {"stddev", TLY_AGGREGATE_STDDEV_SAMP},
-    {"stddev_samp", TLY_AGGREGATE_STDDEV_SAMP}, {"stddev_pop", TLY_AGGREGATE_STDDEV_POP},
+    {"count", TLY_AGGREGATE_COUNT},
+    {"sum", TLY_AGGREGATE_SUM},
+    {"avg", TLY_AGGREGATE_AVG},
+    {"min", TLY_AGGREGATE_MIN},
+    {"max", TLY_AGGREGATE_MAX},
+    {"bool_and", TLY_AGGREGATE_BOOL_AND},
+    {"every", TLY_AGGREGATE_BOOL_AND},
+    {"bool_or", TLY_AGGREGATE_BOOL_OR},
+    {"variance", TLY_AGGREGATE_VAR_SAMP},
+    {"var_samp", TLY_AGGREGATE_VAR_SAMP},
+    {"var_pop", TLY_AGGREGATE_VAR_POP},
+    {"stddev", TLY_AGGREGATE_STDDEV_SAMP},
+    {"stddev_samp", TLY_AGGREGATE_STDDEV_SAMP},
+    {"stddev_pop", TLY_AGGREGATE_STDDEV_POP},
 };
 
 static enum tly_aggregate_function function_of(const char *name) {
@@ -77,8 +84,7 @@ static enum tly_status refuse_outer_aggregate(struct tly_resolver *resolver, str
 }
 
 static enum tly_status resolve_inside(struct tly_resolver *resolver, struct tly_node node,
-                                      struct tly_aggregate *aggregate, struct tly_expr ***arguments,
-                                      uint32_t *count) {
+                                      struct tly_aggregate *aggregate, struct tly_expr ***arguments, uint32_t *count) {
   TLY_TRY(tly_resolve_list(resolver, node, "args", arguments, count));
   return tly_resolve_condition(resolver, TLY_CLAUSE_FILTER, tly_node_child(node, "agg_filter"), "FILTER",
                                &aggregate->filter);
@@ -153,7 +159,6 @@ enum tly_status tly_resolve_aggregate_parts(struct tly_resolver *resolver, struc
   TLY_TRY(refuse(resolver, name, aggregate, location));
   return refuse_outer_aggregate(resolver, aggregate->argument, location);
 }
-
 
 /* A total may overflow in the result alone; a count or an extreme cannot. */
 static bool result_can_raise(enum tly_aggregate_function function) {

@@ -6,30 +6,11 @@
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-/* Functions of PostgreSQL that people reach for and that are not here: refused by name, not unknown. */
-static const char *const refused_functions[] = {
-    "age", "array_agg", "array_length", "array_to_string", "ascii", "asin", "acos", "atan", "atan2", "bit_and", "bit_or",
-    "bit_xor", "cbrt", "chr", "clock_timestamp", "concat", "concat_ws", "corr", "cos", "cot", "covar_pop",
-    "covar_samp", "current_database", "current_schema", "current_setting", "date_part", "decode", "degrees", "div",
-    "encode", "exp", "factorial", "format", "gcd", "gen_random_uuid", "generate_series", "grouping", "initcap",
-    "isfinite", "json_agg", "json_build_object", "json_object_agg", "jsonb_agg", "justify_days", "justify_hours",
-    "justify_interval", "lcm", "ln", "log", "log10", "lpad", "make_date", "make_interval", "make_timestamp",
-    "make_timestamptz", "md5", "min_scale", "mode", "octet_length", "bit_length", "overlay", "percentile_cont",
-    "percentile_disc", "pg_sleep", "pi", "position", "power", "pow", "quote_ident", "quote_literal", "radians", "random",
-    "regexp_count", "regexp_instr", "regexp_like", "regexp_match", "regexp_matches", "regexp_replace",
-    "regexp_split_to_array", "regexp_substr", "regr_avgx", "regr_avgy", "regr_count", "regr_intercept", "regr_r2",
-    "regr_slope", "regr_sxx", "regr_sxy", "regr_syy", "repeat", "replace", "reverse", "row_to_json", "rpad", "scale",
-    "setseed", "sha256", "sign", "sin", "split_part", "sqrt", "starts_with", "string_agg", "string_to_array", "strpos",
-    "tan", "timeofday", "timezone", "to_char", "to_date", "to_hex", "to_json", "to_jsonb", "to_number", "to_timestamp",
-    "translate", "trim_scale", "trunc", "unnest", "version", "width_bucket", "xmlagg", "range_agg", "any_value",
-    "normalize", "substring_similar", "overlaps", "is_normalized", "jsonb_build_object"};
-
 static void print_types(char *out, size_t size, struct tly_expr *const *arguments, uint32_t count) {
   size_t used = 0;
   out[0] = '\0';
   for (uint32_t i = 0; i < count && used < size; i++) {
-    int written =
-        snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", tly_type_name(arguments[i]->type));
+    int written = snprintf(out + used, size - used, "%s%s", i == 0 ? "" : ", ", tly_type_name(arguments[i]->type));
     used += written > 0 ? (size_t)written : 0;
   }
 }
@@ -45,8 +26,8 @@ static void suggest_functions(const char *name, struct tly_suggestion *suggestio
 enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const char *name,
                                         struct tly_expr *const *arguments, uint32_t count, bool is_ambiguous,
                                         uint32_t location) {
-  for (size_t i = 0; i < sizeof refused_functions / sizeof refused_functions[0]; i++)
-    if (strcmp(refused_functions[i], name) == 0)
+  for (size_t i = 0; i < tly_catalog_refused_function_count; i++)
+    if (strcmp(tly_catalog_refused_functions[i], name) == 0)
       return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "function %s is not supported", name);
   char types[256];
   print_types(types, sizeof types, arguments, count);
@@ -93,8 +74,7 @@ static enum tly_status check_date_part(struct tly_resolver *resolver, const char
   static const char *const refused[] = {"julian", "timezone", "timezone_hour", "timezone_minute"};
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
     if (field.size == strlen(refused[i]) && strncasecmp(field.data, refused[i], field.size) == 0)
-      return TLY_FAIL_AT(resolver, argument->location, TLY_E_NOT_SUPPORTED, "extract(%s) is not supported",
-                         refused[i]);
+      return TLY_FAIL_AT(resolver, argument->location, TLY_E_NOT_SUPPORTED, "extract(%s) is not supported", refused[i]);
   return TLY_OK;
 }
 
@@ -127,8 +107,8 @@ static enum tly_status resolve_at_time_zone(struct tly_resolver *resolver, struc
     TLY_TRY(tly_coerce_implicit(resolver, TLY_TYPE_TIMESTAMPTZ, &arguments[1]));
   }
   *out = arguments[1];
-  return tly_coerce_cast(resolver, TLY_TYPE_OF(gives_zone ? TLY_TYPE_TIMESTAMPTZ : TLY_TYPE_TIMESTAMP), false,
-                         location, out);
+  return tly_coerce_cast(resolver, TLY_TYPE_OF(gives_zone ? TLY_TYPE_TIMESTAMPTZ : TLY_TYPE_TIMESTAMP), false, location,
+                         out);
 }
 
 static enum tly_status resolve_function(struct tly_resolver *resolver, const char *name, struct tly_expr **arguments,
@@ -164,8 +144,9 @@ static enum tly_status refuse_aggregate_syntax(struct tly_resolver *resolver, st
   for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
     bool is_over = strcmp(members[i], "over") == 0;
     if (tly_node_has(node, members[i]))
-      return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE, "%s specified, but %s is not %s aggregate function",
-                         words[i], name, is_over ? "a window function nor an" : "an");
+      return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE,
+                         "%s specified, but %s is not %s aggregate function", words[i], name,
+                         is_over ? "a window function nor an" : "an");
   }
   return tly_resolver_expect(resolver, node, "funcname args funcformat");
 }

@@ -68,7 +68,8 @@ enum tly_status tly_resolver_expect(struct tly_resolver *resolver, struct tly_no
   return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s of %s is not supported", member, node.kind);
 }
 
-/* ---- leaves ----------------------------------------------------------------------------------------------------------- */
+/* ---- leaves
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static struct tly_value boolean_value(bool truth) {
   struct tly_value value = tly_value_null(TLY_TYPE_OF(TLY_TYPE_BOOLEAN));
@@ -120,10 +121,9 @@ static enum tly_status resolve_constant(struct tly_resolver *resolver, struct tl
   else if (tly_node_has(node, "sval"))
     *out = unknown_literal(resolver, tly_node_text(tly_node_struct(node, "sval", "String"), "sval"), location);
   else if (tly_node_has(node, "ival"))
-    *out = tly_expr_constant(resolver,
-                             integer_value(TLY_TYPE_INTEGER, tly_node_constant_integer(node, resolver->sql,
-                                                                                       resolver->sql_size)),
-                             location);
+    *out = tly_expr_constant(
+        resolver, integer_value(TLY_TYPE_INTEGER, tly_node_constant_integer(node, resolver->sql, resolver->sql_size)),
+        location);
   else if (tly_node_has(node, "fval"))
     return resolve_float(resolver, tly_node_text(tly_node_struct(node, "fval", "Float"), "fval"), location, out);
   else if (tly_node_has(node, "boolval"))
@@ -138,8 +138,7 @@ static enum tly_status resolve_parameter(struct tly_resolver *resolver, struct t
   int64_t number = tly_node_integer(node, "number");
   uint32_t location = tly_node_location(node);
   if (resolver->is_view || number < 1)
-    return TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_PARAMETER, "there is no parameter $%lld",
-                       (long long)number);
+    return TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_PARAMETER, "there is no parameter $%lld", (long long)number);
   if (number > TLY_SQL_PARAMETERS_MAX)
     return TLY_FAIL_AT(resolver, location, TLY_E_TOO_COMPLEX, "parameter $%lld: at most %d are supported",
                        (long long)number, TLY_SQL_PARAMETERS_MAX);
@@ -187,7 +186,8 @@ static enum tly_status resolve_value_function(struct tly_resolver *resolver, str
   return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s is not supported", words);
 }
 
-/* ---- boolean ---------------------------------------------------------------------------------------------------------- */
+/* ---- boolean
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static struct tly_type boolean_type(void) {
   return TLY_TYPE_OF(TLY_TYPE_BOOLEAN);
@@ -227,9 +227,9 @@ static enum tly_status resolve_boolean_test(struct tly_resolver *resolver, struc
     const char *name, *words;
     enum tly_expr_kind kind;
   } tests[] = {
-      {"IS_TRUE", "IS TRUE", TLY_EXPR_IS_TRUE},          {"IS_NOT_TRUE", "IS NOT TRUE", TLY_EXPR_IS_NOT_TRUE},
-      {"IS_FALSE", "IS FALSE", TLY_EXPR_IS_FALSE},       {"IS_NOT_FALSE", "IS NOT FALSE", TLY_EXPR_IS_NOT_FALSE},
-      {"IS_UNKNOWN", "IS UNKNOWN", TLY_EXPR_IS_NULL},    {"IS_NOT_UNKNOWN", "IS NOT UNKNOWN", TLY_EXPR_IS_NOT_NULL},
+      {"IS_TRUE", "IS TRUE", TLY_EXPR_IS_TRUE},       {"IS_NOT_TRUE", "IS NOT TRUE", TLY_EXPR_IS_NOT_TRUE},
+      {"IS_FALSE", "IS FALSE", TLY_EXPR_IS_FALSE},    {"IS_NOT_FALSE", "IS NOT FALSE", TLY_EXPR_IS_NOT_FALSE},
+      {"IS_UNKNOWN", "IS UNKNOWN", TLY_EXPR_IS_NULL}, {"IS_NOT_UNKNOWN", "IS NOT UNKNOWN", TLY_EXPR_IS_NOT_NULL},
   };
   const char *name = tly_node_text(node, "booltesttype");
   size_t test = 0;
@@ -244,7 +244,8 @@ static enum tly_status resolve_boolean_test(struct tly_resolver *resolver, struc
   return TLY_OK;
 }
 
-/* ---- branches --------------------------------------------------------------------------------------------------------- */
+/* ---- branches
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* CASE x WHEN v is x = v; an x without a type is text. */
 static enum tly_status resolve_when(struct tly_resolver *resolver, struct tly_node when, struct tly_expr *subject,
@@ -329,7 +330,8 @@ static enum tly_status resolve_coalesce(struct tly_resolver *resolver, struct tl
   return resolve_choice(resolver, node, TLY_EXPR_COALESCE, "COALESCE", out);
 }
 
-/* ---- casts and calls ---------------------------------------------------------------------------------------------------- */
+/* ---- casts and calls
+ * ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_cast(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
   struct tly_type type;
@@ -357,7 +359,8 @@ static enum tly_status resolve_call(struct tly_resolver *resolver, struct tly_no
   return tly_resolve_call(resolver, node, out);
 }
 
-/* ---- dispatch --------------------------------------------------------------------------------------------------------- */
+/* ---- dispatch
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const struct {
   const char *kind, *members;
@@ -367,7 +370,8 @@ static const struct {
     {"A_Const", "ival fval boolval sval bsval isnull", resolve_constant},
     {"ParamRef", "number", resolve_parameter},
     {"A_Expr", "kind name lexpr rexpr", tly_resolve_operator_node},
-    {"FuncCall", "funcname args agg_order agg_filter over agg_within_group agg_star agg_distinct func_variadic funcformat",
+    {"FuncCall",
+     "funcname args agg_order agg_filter over agg_within_group agg_star agg_distinct func_variadic funcformat",
      resolve_call},
     {"BoolExpr", "boolop args", resolve_bool_expr},
     {"NullTest", "arg nulltesttype", resolve_null_test},
@@ -383,12 +387,18 @@ static const struct {
 static const struct {
   const char *kind, *words;
 } refused[] = {
-    {"A_ArrayExpr", "ARRAY"},          {"A_Indirection", "subscripts and field selection"},
-    {"RowExpr", "a row of values"},    {"CollateClause", "COLLATE"},
-    {"GroupingFunc", "GROUPING"},      {"GroupingSet", "GROUPING SETS, ROLLUP or CUBE"},
-    {"XmlExpr", "XML"},                {"XmlSerialize", "XML"},
-    {"CurrentOfExpr", "CURRENT OF"},   {"SetToDefault", "DEFAULT"},
-    {"MultiAssignRef", "assignment"},  {"NamedArgExpr", "named arguments"},
+    {"A_ArrayExpr", "ARRAY"},
+    {"A_Indirection", "subscripts and field selection"},
+    {"RowExpr", "a row of values"},
+    {"CollateClause", "COLLATE"},
+    {"GroupingFunc", "GROUPING"},
+    {"GroupingSet", "GROUPING SETS, ROLLUP or CUBE"},
+    {"XmlExpr", "XML"},
+    {"XmlSerialize", "XML"},
+    {"CurrentOfExpr", "CURRENT OF"},
+    {"SetToDefault", "DEFAULT"},
+    {"MultiAssignRef", "assignment"},
+    {"NamedArgExpr", "named arguments"},
 };
 
 enum tly_status tly_resolve_expression(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {

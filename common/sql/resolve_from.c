@@ -1,14 +1,15 @@
 /* FROM: views, kept runs, WITH queries and sub-selects, joined left to right (transformFromClause of PostgreSQL).
  *
- * The typed tree has FROM items in a row, each joined to all before it. A comma is a cross join; `a, b LEFT JOIN c ON q`
- * means the same in a row, since q may only name b and c. Right, full, natural and nested joins are refused. */
+ * The typed tree has FROM items in a row, each joined to all before it. A comma is a cross join; `a, b LEFT JOIN c ON
+ * q` means the same in a row, since q may only name b and c. Right, full, natural and nested joins are refused. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-/* ---- one item --------------------------------------------------------------------------------------------------------- */
+/* ---- one item
+ * --------------------------------------------------------------------------------------------------------- */
 
 static const char *alias_of(struct tly_resolver *resolver, struct tly_node item, const char *name) {
   struct tly_node alias = tly_node_struct(item, "alias", "Alias");
@@ -23,8 +24,8 @@ static enum tly_status rename_columns(struct tly_resolver *resolver, struct tly_
   size_t count = tly_node_count(names, member);
   if (count > column_count)
     return TLY_FAIL_AT(resolver, location, TLY_E_COLUMN_REFERENCE,
-                       "table \"%s\" has %u columns available but %zu columns specified", alias,
-                       (unsigned)column_count, count);
+                       "table \"%s\" has %u columns available but %zu columns specified", alias, (unsigned)column_count,
+                       count);
   for (size_t i = 0; i < count; i++) {
     const char *name = tly_node_string(tly_node_item(names, member, i));
     columns[i].name = tly_arena_copy(resolver->arena, name, strlen(name));
@@ -69,8 +70,7 @@ static bool use_cte(struct tly_resolver *resolver, const char *name, struct tly_
   return false;
 }
 
-static enum tly_status no_view(struct tly_resolver *resolver, const char *schema, const char *name,
-                               uint32_t location) {
+static enum tly_status no_view(struct tly_resolver *resolver, const char *schema, const char *name, uint32_t location) {
   const struct tly_project *project = resolver->project;
   if (schema == NULL && tly_project_stream(project, name) != NULL) {
     (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a stream: a query reads views", name);
@@ -147,8 +147,8 @@ static enum tly_status check_alias(struct tly_resolver *resolver, const char *al
       return TLY_FAIL_AT(resolver, location, TLY_E_DUPLICATE_ALIAS, "table name \"%s\" specified more than once",
                          alias);
   if (scope->relation_count == TLY_SQL_JOINS_MAX)
-    return TLY_FAIL_AT(resolver, location, TLY_E_TOO_COMPLEX, "statement too complex: more than %d relations in one FROM",
-                       TLY_SQL_JOINS_MAX);
+    return TLY_FAIL_AT(resolver, location, TLY_E_TOO_COMPLEX,
+                       "statement too complex: more than %d relations in one FROM", TLY_SQL_JOINS_MAX);
   return TLY_OK;
 }
 
@@ -180,7 +180,8 @@ static enum tly_status add_item(struct tly_resolver *resolver, struct tly_node n
   return TLY_OK;
 }
 
-/* ---- joins ------------------------------------------------------------------------------------------------------------ */
+/* ---- joins
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static struct tly_expr *column_of(struct tly_resolver *resolver, uint32_t relation, uint32_t column,
                                   uint32_t location) {
@@ -258,10 +259,10 @@ static enum tly_status resolve_join(struct tly_resolver *resolver, struct tly_no
   struct tly_from_item *item = &scope->query->from[scope->query->from_count - 1];
   uint32_t visible_from = scope->visible_from;
   scope->visible_from = first;
-  enum tly_status status = tly_node_has(join, "usingClause")
-                               ? resolve_using(resolver, join, first, &item->on)
-                               : tly_resolve_condition(resolver, TLY_CLAUSE_ON, tly_node_child(join, "quals"),
-                                                       "JOIN/ON", &item->on);
+  enum tly_status status =
+      tly_node_has(join, "usingClause")
+          ? resolve_using(resolver, join, first, &item->on)
+          : tly_resolve_condition(resolver, TLY_CLAUSE_ON, tly_node_child(join, "quals"), "JOIN/ON", &item->on);
   scope->visible_from = visible_from;
   TLY_TRY(status);
   for (uint32_t c = 0; c < item->column_count && kind == TLY_JOIN_LEFT; c++)
@@ -278,12 +279,13 @@ enum tly_status tly_resolve_from(struct tly_resolver *resolver, struct tly_node 
   scope->clause = TLY_CLAUSE_FROM;
   scope->query->from = TLY_ARENA_ARRAY(resolver->arena, struct tly_from_item, TLY_SQL_JOINS_MAX);
   for (size_t i = 0; i < tly_node_count(select, "fromClause"); i++)
-    TLY_TRY(resolve_from_node(resolver, tly_node_item(select, "fromClause", i),
-                              i == 0 ? TLY_JOIN_NONE : TLY_JOIN_CROSS));
+    TLY_TRY(
+        resolve_from_node(resolver, tly_node_item(select, "fromClause", i), i == 0 ? TLY_JOIN_NONE : TLY_JOIN_CROSS));
   return TLY_OK;
 }
 
-/* ---- WITH ------------------------------------------------------------------------------------------------------------- */
+/* ---- WITH
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_cte(struct tly_resolver *resolver, struct tly_node node) {
   struct tly_scope *scope = resolver->scope;
@@ -300,8 +302,7 @@ static enum tly_status resolve_cte(struct tly_resolver *resolver, struct tly_nod
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "WITH is supported over SELECT only");
   struct tly_cte cte = {.name = tly_arena_copy(resolver->arena, name, strlen(name))};
   TLY_TRY(tly_resolve_query(resolver, select, &cte.query, &scope->cte_costs[number]));
-  TLY_TRY(rename_columns(resolver, node, "aliascolnames", name, location, cte.query->columns,
-                         cte.query->column_count));
+  TLY_TRY(rename_columns(resolver, node, "aliascolnames", name, location, cte.query->columns, cte.query->column_count));
   query->ctes[query->cte_count++] = cte;
   return TLY_OK;
 }

@@ -8,14 +8,10 @@ static struct tly_type boolean_type(void) {
   return TLY_TYPE_OF(TLY_TYPE_BOOLEAN);
 }
 
-/* Operators of PostgreSQL that work on types we have and are not in the catalogue. */
-static const char *const refused_operators[] = {"~",  "~*", "!~", "!~*", "^",  "&",  "|",  "#",  "<<", ">>",
-                                                "|/", "||/", "!!", "^@",  "->", "->>", "@>", "<@", "&&", "@@"};
-
 static enum tly_status no_operator(struct tly_resolver *resolver, const char *name, const struct tly_expr *left,
                                    const struct tly_expr *right, bool is_ambiguous, uint32_t location) {
-  for (size_t i = 0; i < sizeof refused_operators / sizeof refused_operators[0]; i++)
-    if (strcmp(refused_operators[i], name) == 0)
+  for (size_t i = 0; i < tly_catalog_refused_operator_count; i++)
+    if (strcmp(tly_catalog_refused_operators[i], name) == 0)
       return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "operator %s is not supported", name);
   const char *left_name = left == NULL ? "" : tly_type_name(left->type);
   const char *space = left == NULL ? "" : " ";
@@ -62,8 +58,8 @@ static enum tly_status find_operator(struct tly_resolver *resolver, const char *
                                      const struct tly_expr *right, uint32_t location,
                                      const struct tly_catalog_operator **out) {
   bool is_ambiguous;
-  size_t row = tly_overload_operator(name, left == NULL ? TLY_TYPE_COUNT : left->type.id, right->type.id,
-                                     &is_ambiguous);
+  size_t row =
+      tly_overload_operator(name, left == NULL ? TLY_TYPE_COUNT : left->type.id, right->type.id, &is_ambiguous);
   if (row == SIZE_MAX)
     return no_operator(resolver, name, left, right, is_ambiguous, location);
   *out = &tly_catalog_operators[row];
@@ -184,7 +180,8 @@ static enum tly_status resolve_between(struct tly_resolver *resolver, struct tly
   return TLY_OK;
 }
 
-/* ---- IN (list) -------------------------------------------------------------------------------------------------------- */
+/* ---- IN (list)
+ * -------------------------------------------------------------------------------------------------------- */
 
 static void find_column(struct tly_expr **node, void *argument) {
   bool *found = argument;

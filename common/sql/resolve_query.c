@@ -1,6 +1,6 @@
-/* One SELECT, or several under UNION ALL: transformSelectStmt and transformSetOperationStmt of PostgreSQL, in their order
- * of work (WITH, FROM, targets, WHERE, HAVING, ORDER BY, GROUP BY, DISTINCT, LIMIT, then the check of what is ungrouped),
- * which decides which of several mistakes is reported, and what types parameters get. */
+/* One SELECT, or several under UNION ALL: transformSelectStmt and transformSetOperationStmt of PostgreSQL, in their
+ * order of work (WITH, FROM, targets, WHERE, HAVING, ORDER BY, GROUP BY, DISTINCT, LIMIT, then the check of what is
+ * ungrouped), which decides which of several mistakes is reported, and what types parameters get. */
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -10,13 +10,13 @@ static const char select_members[] = "distinctClause targetList fromClause where
                                      "windowClause sortClause limitOffset limitCount limitOption withClause op";
 static const char union_members[] = "op all larg rarg sortClause limitOffset limitCount limitOption withClause";
 
-/* ---- LIMIT and OFFSET ------------------------------------------------------------------------------------------------- */
+/* ---- LIMIT and OFFSET
+ * ------------------------------------------------------------------------------------------------- */
 
 static void find_variable(struct tly_expr **node, void *argument) {
   const struct tly_expr **found = argument;
   enum tly_expr_kind kind = (*node)->kind;
-  if (kind == TLY_EXPR_COLUMN || kind == TLY_EXPR_EXISTS || kind == TLY_EXPR_IN_QUERY ||
-      kind == TLY_EXPR_SCALAR_QUERY)
+  if (kind == TLY_EXPR_COLUMN || kind == TLY_EXPR_EXISTS || kind == TLY_EXPR_IN_QUERY || kind == TLY_EXPR_SCALAR_QUERY)
     *found = *node;
   else
     tly_expr_each(*node, find_variable, argument);
@@ -39,12 +39,11 @@ enum tly_status tly_resolve_row_count(struct tly_resolver *resolver, struct tly_
     return TLY_OK;
   if (variable->kind != TLY_EXPR_COLUMN)
     return TLY_FAIL_AT(resolver, variable->location, TLY_E_NOT_SUPPORTED, "a sub-select in %s is not supported", what);
-  return TLY_FAIL_AT(resolver, variable->location, TLY_E_COLUMN_REFERENCE,
-                     "argument of %s must not contain variables", what);
+  return TLY_FAIL_AT(resolver, variable->location, TLY_E_COLUMN_REFERENCE, "argument of %s must not contain variables",
+                     what);
 }
 
-static enum tly_status resolve_limits(struct tly_resolver *resolver, struct tly_node select,
-                                      struct tly_query *query) {
+static enum tly_status resolve_limits(struct tly_resolver *resolver, struct tly_node select, struct tly_query *query) {
   struct tly_node offset = tly_node_child(select, "limitOffset"), count = tly_node_child(select, "limitCount");
   TLY_TRY(tly_resolve_row_count(resolver, offset, TLY_CLAUSE_OFFSET, "OFFSET", &query->offset));
   TLY_TRY(tly_resolve_row_count(resolver, count, TLY_CLAUSE_LIMIT, "LIMIT", &query->limit));
@@ -53,7 +52,8 @@ static enum tly_status resolve_limits(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- result columns --------------------------------------------------------------------------------------------------- */
+/* ---- result columns
+ * --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status check_result(struct tly_resolver *resolver, const struct tly_expr *target) {
   if (target->type.id != TLY_TYPE_INTERVAL)
@@ -86,7 +86,8 @@ static enum tly_status finish_targets(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- ORDER BY, DISTINCT, GROUP BY ------------------------------------------------------------------------------------- */
+/* ---- ORDER BY, DISTINCT, GROUP BY
+ * ------------------------------------------------------------------------------------- */
 
 static struct tly_expr *result_column(struct tly_resolver *resolver, const struct tly_result_column *column,
                                       uint32_t number, uint32_t location) {
@@ -110,8 +111,8 @@ static enum tly_status resolve_sort(struct tly_resolver *resolver, struct tly_no
 }
 
 /* DISTINCT comes before ORDER BY: the keys must be among what was selected, and are taken from there. */
-static enum tly_status resolve_distinct(struct tly_resolver *resolver, struct tly_node select,
-                                        struct tly_query *query, const uint32_t *order_targets) {
+static enum tly_status resolve_distinct(struct tly_resolver *resolver, struct tly_node select, struct tly_query *query,
+                                        const uint32_t *order_targets) {
   query->distinct = tly_node_count(select, "distinctClause") > 0;
   if (!query->distinct)
     return TLY_OK;
@@ -158,7 +159,8 @@ static enum tly_status check_grouping(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- one SELECT ------------------------------------------------------------------------------------------------------- */
+/* ---- one SELECT
+ * ------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_targets(struct tly_resolver *resolver, struct tly_node select,
                                        struct tly_target_list *targets) {
@@ -178,8 +180,8 @@ static enum tly_status resolve_plain(struct tly_resolver *resolver, struct tly_n
   TLY_TRY(tly_resolve_with(resolver, select));
   TLY_TRY(tly_resolve_from(resolver, select));
   TLY_TRY(resolve_targets(resolver, select, &targets));
-  TLY_TRY(tly_resolve_condition(resolver, TLY_CLAUSE_WHERE, tly_node_child(select, "whereClause"), "WHERE",
-                                &query->where));
+  TLY_TRY(
+      tly_resolve_condition(resolver, TLY_CLAUSE_WHERE, tly_node_child(select, "whereClause"), "WHERE", &query->where));
   TLY_TRY(tly_resolve_condition(resolver, TLY_CLAUSE_HAVING, tly_node_child(select, "havingClause"), "HAVING",
                                 &query->having));
   bool waits = is_union_member && !tly_node_has(select, "sortClause") && !tly_node_has(select, "groupClause") &&
@@ -193,7 +195,8 @@ static enum tly_status resolve_plain(struct tly_resolver *resolver, struct tly_n
   return check_grouping(resolver, query);
 }
 
-/* ---- UNION ALL -------------------------------------------------------------------------------------------------------- */
+/* ---- UNION ALL
+ * -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status refuse_set_operation(struct tly_resolver *resolver, struct tly_node node) {
   const char *op = tly_node_text(node, "op");
@@ -229,8 +232,7 @@ static size_t count_members(struct tly_node select) {
 static enum tly_status resolve_member_query(struct tly_resolver *resolver, struct tly_node select,
                                             struct tly_query **out, struct tly_cost *cost);
 
-static enum tly_status resolve_members(struct tly_resolver *resolver, struct tly_node select,
-                                       struct tly_query *query) {
+static enum tly_status resolve_members(struct tly_resolver *resolver, struct tly_node select, struct tly_query *query) {
   if (is_flat(select)) {
     TLY_TRY(tly_resolver_expect(resolver, select, union_members));
     TLY_TRY(refuse_set_operation(resolver, select));
@@ -302,9 +304,8 @@ static enum tly_status sort_union(struct tly_resolver *resolver, struct tly_node
                                     .count = query->column_count,
                                     .capacity = query->column_count};
   for (uint32_t i = 0; i < query->column_count; i++)
-    targets.items[i] =
-        (struct tly_target){query->columns[i].name, result_column(resolver, &query->columns[i], i, TLY_LOCATION_NONE),
-                            TLY_NODE_NONE};
+    targets.items[i] = (struct tly_target){
+        query->columns[i].name, result_column(resolver, &query->columns[i], i, TLY_LOCATION_NONE), TLY_NODE_NONE};
   query->order_count = (uint32_t)tly_node_count(select, "sortClause");
   query->order = TLY_ARENA_ARRAY(resolver->arena, struct tly_order_item, query->order_count);
   for (uint32_t i = 0; i < query->order_count; i++) {
@@ -327,8 +328,7 @@ static enum tly_status resolve_union(struct tly_resolver *resolver, struct tly_n
   TLY_TRY(tly_resolve_with(resolver, select));
   struct tly_node left = tly_node_struct(select, "larg", "SelectStmt");
   struct tly_node right = tly_node_struct(select, "rarg", "SelectStmt");
-  query->members =
-      TLY_ARENA_ARRAY(resolver->arena, struct tly_query *, count_members(left) + count_members(right));
+  query->members = TLY_ARENA_ARRAY(resolver->arena, struct tly_query *, count_members(left) + count_members(right));
   TLY_TRY(resolve_members(resolver, left, query));
   TLY_TRY(resolve_members(resolver, right, query));
   const struct tly_query *first = query->members[0];
@@ -342,7 +342,8 @@ static enum tly_status resolve_union(struct tly_resolver *resolver, struct tly_n
   return resolve_limits(resolver, select, query);
 }
 
-/* ---- any query -------------------------------------------------------------------------------------------------------- */
+/* ---- any query
+ * -------------------------------------------------------------------------------------------------------- */
 
 struct node_count {
   uint32_t count;

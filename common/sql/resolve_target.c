@@ -1,14 +1,15 @@
 /* The SELECT list and what refers to it by name or number: GROUP BY and ORDER BY (parse_target.c and parse_clause.c of
  * PostgreSQL).
  *
- * A bare name in GROUP BY is an input column if there is one, and only then an output alias; in ORDER BY the alias wins.
- * An integer is the number of an output column in both. */
+ * A bare name in GROUP BY is an input column if there is one, and only then an output alias; in ORDER BY the alias
+ * wins. An integer is the number of an output column in both. */
 #include <string.h>
 
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-/* ---- names of result columns ------------------------------------------------------------------------------------------ */
+/* ---- names of result columns
+ * ------------------------------------------------------------------------------------------ */
 
 static const char *last_string(struct tly_node node, const char *member) {
   size_t count = tly_node_count(node, member);
@@ -78,8 +79,8 @@ static const char *figure_name(struct tly_node node, int *strength) {
   if (tly_node_is(node, "SubLink"))
     return name_of_sublink(node, strength);
   if (tly_node_is(node, "TypeCast"))
-    return name_of_weak(tly_node_child(node, "arg"), last_string(tly_node_struct(node, "typeName", "TypeName"), "names"),
-                        strength);
+    return name_of_weak(tly_node_child(node, "arg"),
+                        last_string(tly_node_struct(node, "typeName", "TypeName"), "names"), strength);
   if (tly_node_is(node, "CaseExpr"))
     return name_of_weak(tly_node_child(node, "defresult"), "case", strength);
   for (size_t i = 0; i < sizeof fixed_names / sizeof fixed_names[0]; i++)
@@ -97,7 +98,8 @@ const char *tly_resolve_target_name(struct tly_node target) {
   return name == NULL ? "?column?" : name;
 }
 
-/* ---- the list --------------------------------------------------------------------------------------------------------- */
+/* ---- the list
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void add_target(struct tly_resolver *resolver, struct tly_target_list *list, const char *name,
                        struct tly_expr *expression, struct tly_node node) {
@@ -133,8 +135,8 @@ static bool is_joined_on(const struct tly_scope *scope, uint32_t relation, uint3
   return false;
 }
 
-static void add_columns(struct tly_resolver *resolver, struct tly_target_list *list, uint32_t relation,
-                        bool joined_on, uint32_t location) {
+static void add_columns(struct tly_resolver *resolver, struct tly_target_list *list, uint32_t relation, bool joined_on,
+                        uint32_t location) {
   const struct tly_scope *scope = resolver->scope;
   for (uint32_t c = 0; c < scope->relations[relation].column_count; c++)
     if (!scope->relations[relation].merged[c] && is_joined_on(scope, relation, c) == joined_on)
@@ -186,9 +188,10 @@ enum tly_status tly_resolve_target(struct tly_resolver *resolver, struct tly_nod
   return TLY_OK;
 }
 
-/* ---- by name and number ----------------------------------------------------------------------------------------------- */
+/* ---- by name and number
+ * ----------------------------------------------------------------------------------------------- */
 
-enum { NO_TARGET = UINT32_MAX };
+#define NO_TARGET UINT32_MAX
 
 static const char *bare_name(struct tly_node node) {
   return tly_node_is(node, "ColumnRef") && tly_node_count(node, "fields") == 1
@@ -275,8 +278,8 @@ enum tly_status tly_resolve_group_item(struct tly_resolver *resolver, struct tly
 static void order_direction(struct tly_node sort_by, struct tly_order_item *out) {
   out->descending = strcmp(tly_node_text(sort_by, "sortby_dir"), "SORTBY_DESC") == 0;
   const char *nulls = tly_node_text(sort_by, "sortby_nulls");
-  out->nulls_first = strcmp(nulls, "SORTBY_NULLS_DEFAULT") == 0 ? out->descending
-                                                                : strcmp(nulls, "SORTBY_NULLS_FIRST") == 0;
+  out->nulls_first =
+      strcmp(nulls, "SORTBY_NULLS_DEFAULT") == 0 ? out->descending : strcmp(nulls, "SORTBY_NULLS_FIRST") == 0;
 }
 
 enum tly_status tly_resolve_order_item(struct tly_resolver *resolver, struct tly_node sort_by,

@@ -38,7 +38,8 @@ bool tly_resolve_is_window_function(const char *name) {
   return row_of(name) != NULL;
 }
 
-/* ---- where it stands -------------------------------------------------------------------------------------------------- */
+/* ---- where it stands
+ * -------------------------------------------------------------------------------------------------- */
 
 static const char *forbidden_place(enum tly_clause clause) {
   switch (clause) {
@@ -63,7 +64,8 @@ static enum tly_status check_place(struct tly_resolver *resolver, struct tly_nod
   uint32_t location = tly_node_location(node);
   const char *place = forbidden_place(scope->clause);
   if (resolver->is_view) {
-    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "a window function is not supported in a view's definition");
+    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED,
+                      "a window function is not supported in a view's definition");
     tly_error_hint(resolver->error, "use window functions in the query that reads the view");
     return TLY_E_NOT_SUPPORTED;
   }
@@ -79,22 +81,23 @@ static enum tly_status check_place(struct tly_resolver *resolver, struct tly_nod
   return TLY_OK;
 }
 
-/* ---- OVER ------------------------------------------------------------------------------------------------------------- */
+/* ---- OVER
+ * ------------------------------------------------------------------------------------------------------------- */
 
 enum frame_option { /* PostgreSQL's FRAMEOPTION_ bits */
-  FRAME_NON_DEFAULT = 0x1,
-  FRAME_RANGE = 0x2,
-  FRAME_ROWS = 0x4,
-  FRAME_GROUPS = 0x8,
-  FRAME_START_UNBOUNDED_PRECEDING = 0x20,
-  FRAME_END_UNBOUNDED_FOLLOWING = 0x100,
-  FRAME_START_CURRENT_ROW = 0x200,
-  FRAME_END_CURRENT_ROW = 0x400,
-  FRAME_START_PRECEDING = 0x800,
-  FRAME_END_PRECEDING = 0x1000,
-  FRAME_START_FOLLOWING = 0x2000,
-  FRAME_END_FOLLOWING = 0x4000,
-  FRAME_EXCLUSION = 0x38000
+                    FRAME_NON_DEFAULT = 0x1,
+                    FRAME_RANGE = 0x2,
+                    FRAME_ROWS = 0x4,
+                    FRAME_GROUPS = 0x8,
+                    FRAME_START_UNBOUNDED_PRECEDING = 0x20,
+                    FRAME_END_UNBOUNDED_FOLLOWING = 0x100,
+                    FRAME_START_CURRENT_ROW = 0x200,
+                    FRAME_END_CURRENT_ROW = 0x400,
+                    FRAME_START_PRECEDING = 0x800,
+                    FRAME_END_PRECEDING = 0x1000,
+                    FRAME_START_FOLLOWING = 0x2000,
+                    FRAME_END_FOLLOWING = 0x4000,
+                    FRAME_EXCLUSION = 0x38000
 };
 
 static enum tly_frame_bound start_of(int64_t options) {
@@ -123,8 +126,8 @@ static enum tly_status resolve_frame(struct tly_resolver *resolver, struct tly_n
                                                  : TLY_FRAME_RANGE;
   window->start = start_of(options);
   window->end = end_of(options);
-  bool has_offset = (options & (FRAME_START_PRECEDING | FRAME_END_PRECEDING | FRAME_START_FOLLOWING |
-                                FRAME_END_FOLLOWING)) != 0;
+  bool has_offset =
+      (options & (FRAME_START_PRECEDING | FRAME_END_PRECEDING | FRAME_START_FOLLOWING | FRAME_END_FOLLOWING)) != 0;
   if ((options & FRAME_EXCLUSION) != 0)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "EXCLUDE in a window frame is not supported");
   if (window->mode == TLY_FRAME_RANGE && has_offset)
@@ -140,8 +143,9 @@ static enum tly_status resolve_frame(struct tly_resolver *resolver, struct tly_n
 
 static enum tly_status resolve_definition(struct tly_resolver *resolver, struct tly_node definition,
                                           struct tly_window *window) {
-  TLY_TRY(tly_resolver_expect(resolver, definition, "name refname partitionClause orderClause frameOptions startOffset "
-                                                    "endOffset"));
+  TLY_TRY(tly_resolver_expect(resolver, definition,
+                              "name refname partitionClause orderClause frameOptions startOffset "
+                              "endOffset"));
   if (tly_node_has(definition, "refname"))
     return TLY_FAIL_AT(resolver, tly_node_location(definition), TLY_E_NOT_SUPPORTED,
                        "a window made from another window is not supported");
@@ -173,7 +177,8 @@ static enum tly_status find_definition(struct tly_resolver *resolver, struct tly
   return TLY_FAIL_AT(resolver, tly_node_location(over), TLY_E_UNDEFINED_OBJECT, "window \"%s\" does not exist", name);
 }
 
-/* ---- the call --------------------------------------------------------------------------------------------------------- */
+/* ---- the call
+ * --------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_aggregate_call(struct tly_resolver *resolver, struct tly_node node, const char *name,
                                               struct tly_window *window) {

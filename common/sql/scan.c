@@ -85,8 +85,8 @@ const char *tly_scan_statement(const char *at, const char *end) {
     if (after_comment != at)
       at = after_comment;
     else if (*at == '\'')
-      at = skip_quoted(at, end, follows_word && (at[-1] == 'E' || at[-1] == 'e') &&
-                                    (at - 1 == start || !is_word(at[-2])));
+      at = skip_quoted(at, end,
+                       follows_word && (at[-1] == 'E' || at[-1] == 'e') && (at - 1 == start || !is_word(at[-2])));
     else if (*at == '"')
       at = skip_quoted(at, end, false);
     else if (*at == '$' && !follows_word)

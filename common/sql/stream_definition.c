@@ -4,7 +4,8 @@
 #include "common/base/assert.h"
 #include "common/sql/definitions.h"
 
-/* ---- columns ---------------------------------------------------------------------------------------------------------- */
+/* ---- columns
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_constraints(struct tly_resolver *resolver, struct tly_node column, bool *not_null) {
   bool is_null = false;
@@ -152,7 +153,8 @@ static bool read_columns(struct tly_definitions *definitions, struct tly_node ba
   return fine;
 }
 
-/* ---- the stream ------------------------------------------------------------------------------------------------------- */
+/* ---- the stream
+ * ------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status find_server(struct tly_definitions *definitions, struct tly_node node,
                                    struct tly_stream *stream) {
@@ -235,8 +237,8 @@ void tly_define_stream(struct tly_definitions *definitions, struct tly_node node
   if (fine)
     fine = tly_definitions_report(definitions, read_event_time(resolver, &stream));
   if (fine && project->stream_count == TLY_STREAMS_MAX)
-    fine = tly_definitions_report(definitions, TLY_FAIL_AT(resolver, stream.location, TLY_E_TOO_MANY,
-                                                           "more than %d streams", TLY_STREAMS_MAX));
+    fine = tly_definitions_report(
+        definitions, TLY_FAIL_AT(resolver, stream.location, TLY_E_TOO_MANY, "more than %d streams", TLY_STREAMS_MAX));
   if (!fine) {
     tly_definitions_add_broken(definitions, stream.name);
     return;

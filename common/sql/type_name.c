@@ -10,9 +10,9 @@ struct type_name {
 
 /* The grammar has turned INT, DECIMAL, DOUBLE PRECISION and the like into the short names already. */
 static const struct type_name names[] = {
-    {"bool", TLY_TYPE_BOOLEAN},       {"int2", TLY_TYPE_SMALLINT},   {"int4", TLY_TYPE_INTEGER},
-    {"int8", TLY_TYPE_BIGINT},        {"numeric", TLY_TYPE_NUMERIC}, {"float8", TLY_TYPE_DOUBLE},
-    {"text", TLY_TYPE_TEXT},          {"varchar", TLY_TYPE_VARCHAR}, {"date", TLY_TYPE_DATE},
+    {"bool", TLY_TYPE_BOOLEAN},        {"int2", TLY_TYPE_SMALLINT},           {"int4", TLY_TYPE_INTEGER},
+    {"int8", TLY_TYPE_BIGINT},         {"numeric", TLY_TYPE_NUMERIC},         {"float8", TLY_TYPE_DOUBLE},
+    {"text", TLY_TYPE_TEXT},           {"varchar", TLY_TYPE_VARCHAR},         {"date", TLY_TYPE_DATE},
     {"timestamp", TLY_TYPE_TIMESTAMP}, {"timestamptz", TLY_TYPE_TIMESTAMPTZ}, {"uuid", TLY_TYPE_UUID},
     {"interval", TLY_TYPE_INTERVAL},
 };
@@ -107,8 +107,8 @@ static enum tly_status numeric_typmod(struct tly_resolver *resolver, uint32_t lo
                                       size_t count, struct tly_type *type) {
   int64_t precision = values[0], scale = count == 2 ? values[1] : 0;
   if (precision < 1 || precision > NUMERIC_DIGITS_MAX)
-    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_PARAMETER,
-                       "NUMERIC precision %lld must be between 1 and %d", (long long)precision, NUMERIC_DIGITS_MAX);
+    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_PARAMETER, "NUMERIC precision %lld must be between 1 and %d",
+                       (long long)precision, NUMERIC_DIGITS_MAX);
   if (scale < -NUMERIC_DIGITS_MAX || scale > NUMERIC_DIGITS_MAX)
     return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_PARAMETER, "NUMERIC scale %lld must be between %d and %d",
                        (long long)scale, -NUMERIC_DIGITS_MAX, NUMERIC_DIGITS_MAX);

@@ -8,7 +8,8 @@
 #include "common/sql/cron.h"
 #include "common/sql/definitions.h"
 
-/* ---- what a definition cannot have ------------------------------------------------------------------------------------ */
+/* ---- what a definition cannot have
+ * ------------------------------------------------------------------------------------ */
 
 static const struct {
   const char *member, *words, *hint;
@@ -20,7 +21,8 @@ static const struct {
     {"windowClause", "WINDOW", "use window functions in the query that reads the view"},
     {"withClause", "WITH", "write the expression out, or make another view"},
     {"valuesLists", "VALUES", "a view reads one stream"},
-    {"larg", "a set operation (UNION, INTERSECT, EXCEPT)", "make a view for each stream, and combine them in the query"},
+    {"larg", "a set operation (UNION, INTERSECT, EXCEPT)",
+     "make a view for each stream, and combine them in the query"},
     {"lockingClause", "FOR UPDATE", NULL},
     {"intoClause", "INTO", NULL},
 };
@@ -54,7 +56,8 @@ static bool refuse_clauses(struct tly_definitions *definitions, struct tly_node 
                                                                          "groupClause havingClause limitOption op"));
 }
 
-/* ---- FROM ------------------------------------------------------------------------------------------------------------- */
+/* ---- FROM
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status refuse_from(struct tly_resolver *resolver, struct tly_node item, uint32_t count,
                                    uint32_t location) {
@@ -90,11 +93,10 @@ static enum tly_status no_stream(struct tly_definitions *definitions, const char
 }
 
 static void add_stream_columns(struct tly_resolver *resolver, const struct tly_stream *stream, const char *alias) {
-  struct tly_result_column *columns =
-      TLY_ARENA_ARRAY(resolver->arena, struct tly_result_column, stream->column_count);
+  struct tly_result_column *columns = TLY_ARENA_ARRAY(resolver->arena, struct tly_result_column, stream->column_count);
   for (uint32_t i = 0; i < stream->column_count; i++)
-    columns[i] = (struct tly_result_column){stream->columns[i].name, stream->columns[i].type,
-                                            !stream->columns[i].not_null};
+    columns[i] =
+        (struct tly_result_column){stream->columns[i].name, stream->columns[i].type, !stream->columns[i].not_null};
   tly_scope_add_relation(resolver, alias, stream->name, columns, stream->column_count);
 }
 
@@ -124,7 +126,8 @@ static enum tly_status read_from(struct tly_definitions *definitions, struct tly
   return TLY_OK;
 }
 
-/* ---- SELECT, WHERE, HAVING, GROUP BY ---------------------------------------------------------------------------------- */
+/* ---- SELECT, WHERE, HAVING, GROUP BY
+ * ---------------------------------------------------------------------------------- */
 
 static bool read_targets(struct tly_definitions *definitions, struct tly_node select, struct tly_target_list *targets) {
   bool fine = true;
@@ -138,8 +141,8 @@ static bool read_targets(struct tly_definitions *definitions, struct tly_node se
 
 static bool read_conditions(struct tly_definitions *definitions, struct tly_node select, struct tly_view *view) {
   struct tly_resolver *resolver = &definitions->resolver;
-  enum tly_status status = tly_resolve_condition(resolver, TLY_CLAUSE_WHERE, tly_node_child(select, "whereClause"),
-                                                 "WHERE", &view->where);
+  enum tly_status status =
+      tly_resolve_condition(resolver, TLY_CLAUSE_WHERE, tly_node_child(select, "whereClause"), "WHERE", &view->where);
   bool fine = tly_definitions_report(definitions, status);
   status = tly_resolve_condition(resolver, TLY_CLAUSE_HAVING, tly_node_child(select, "havingClause"), "HAVING",
                                  &view->having);
@@ -161,8 +164,7 @@ static bool read_keys(struct tly_definitions *definitions, struct tly_node selec
   view->keys = TLY_ARENA_ARRAY(resolver->arena, struct tly_expr *, count);
   for (uint32_t i = 0; i < count; i++) {
     struct tly_expr *key;
-    enum tly_status status =
-        tly_resolve_group_item(resolver, tly_node_item(select, "groupClause", i), targets, &key);
+    enum tly_status status = tly_resolve_group_item(resolver, tly_node_item(select, "groupClause", i), targets, &key);
     if (!tly_definitions_report(definitions, status))
       fine = false;
     else if (!has_key(view, key))
@@ -190,7 +192,8 @@ static enum tly_status check_size(struct tly_resolver *resolver, const struct tl
   return TLY_OK;
 }
 
-/* ---- outputs ---------------------------------------------------------------------------------------------------------- */
+/* ---- outputs
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status add_output(struct tly_definitions *definitions, const struct tly_target *target,
                                   const char *name, struct tly_view *view) {
@@ -220,8 +223,8 @@ static bool add_outputs(struct tly_definitions *definitions, struct tly_node int
   struct tly_resolver *resolver = &definitions->resolver;
   size_t renamed = tly_node_count(into, "colNames");
   if (renamed > targets->count)
-    return tly_definitions_report(definitions, TLY_FAIL_AT(resolver, 0, TLY_E_SYNTAX,
-                                                           "too many column names were specified"));
+    return tly_definitions_report(definitions,
+                                  TLY_FAIL_AT(resolver, 0, TLY_E_SYNTAX, "too many column names were specified"));
   view->outputs = TLY_ARENA_ARRAY(resolver->arena, struct tly_view_output, targets->count);
   view->aggregates = TLY_ARENA_ARRAY(resolver->arena, struct tly_aggregate, TLY_COLUMNS_MAX);
   bool fine = true;
@@ -265,7 +268,8 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
   return fine && add_outputs(definitions, into, &targets, view);
 }
 
-/* ---- the view --------------------------------------------------------------------------------------------------------- */
+/* ---- the view
+ * --------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
                                  struct tly_view *view) {
@@ -298,8 +302,8 @@ static bool read_view(struct tly_definitions *definitions, struct tly_node node,
   bool fine = tly_definitions_report(definitions, read_head(definitions, node, into, view));
   fine = read_select(definitions, select, into, view) && fine;
   if (fine && definitions->project->view_count == TLY_VIEWS_MAX)
-    fine = tly_definitions_report(definitions, TLY_FAIL_AT(resolver, view->location, TLY_E_TOO_MANY,
-                                                           "more than %d views", TLY_VIEWS_MAX));
+    fine = tly_definitions_report(
+        definitions, TLY_FAIL_AT(resolver, view->location, TLY_E_TOO_MANY, "more than %d views", TLY_VIEWS_MAX));
   resolver->scope = NULL;
   return fine;
 }

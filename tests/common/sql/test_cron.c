@@ -98,10 +98,27 @@ static void times_before_1970_are_times(void **state) {
 }
 
 static void wrong_texts_are_refused_with_words(void **state) {
-  static const char *const wrong[] = {"",          "* * * *",     "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *",
-                                      "* * 32 * *", "* * * 13 *",  "* * * * 8",   "*/0 * * * *", "5/2 * * * *", "5-1 * * * *",
-                                      "a * * * *", "@sometimes",  "1,,2 * * * *", "1- * * * *", "*1 * * * *", "-1 * * * *",
-                                      "99999999999999999999 * * * *", "* * * janx *", "0 2 * * *x"};
+  static const char *const wrong[] = {"",
+                                      "* * * *",
+                                      "* * * * * *",
+                                      "60 * * * *",
+                                      "* 24 * * *",
+                                      "* * 0 * *",
+                                      "* * 32 * *",
+                                      "* * * 13 *",
+                                      "* * * * 8",
+                                      "*/0 * * * *",
+                                      "5/2 * * * *",
+                                      "5-1 * * * *",
+                                      "a * * * *",
+                                      "@sometimes",
+                                      "1,,2 * * * *",
+                                      "1- * * * *",
+                                      "*1 * * * *",
+                                      "-1 * * * *",
+                                      "99999999999999999999 * * * *",
+                                      "* * * janx *",
+                                      "0 2 * * *x"};
   struct tly_cron cron;
   (void)state;
   for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {

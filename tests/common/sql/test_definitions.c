@@ -6,7 +6,8 @@
 #include "common/base/file.h"
 #include "tests/common/sql/sql_fixture.h"
 
-/* ---- what is read ----------------------------------------------------------------------------------------------------- */
+/* ---- what is read
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void a_stream_has_its_columns_where_they_stand_in_an_event(void **state) {
   const struct fixture *fixture = *state;
@@ -32,10 +33,11 @@ static void a_stream_has_its_columns_where_they_stand_in_an_event(void **state) 
 static void options_of_columns_and_streams_are_read(void **state) {
   struct fixture fixture;
   (void)state;
-  assert_int_equal(fixture_open(&fixture, "CREATE SERVER k FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers 'a:1');"
-                                          "CREATE FOREIGN TABLE t (a timestamp OPTIONS (unit 'ms', header 'When'),"
-                                          " b timestamptz OPTIONS (unit 's') NULL, c varchar(9)) SERVER k"
-                                          " OPTIONS (topic 'x', format 'csv')"),
+  assert_int_equal(fixture_open(&fixture,
+                                "CREATE SERVER k FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers 'a:1');"
+                                "CREATE FOREIGN TABLE t (a timestamp OPTIONS (unit 'ms', header 'When'),"
+                                " b timestamptz OPTIONS (unit 's') NULL, c varchar(9)) SERVER k"
+                                " OPTIONS (topic 'x', format 'csv')"),
                    TLY_OK);
   const struct tly_stream *stream = tly_project_stream(fixture.project, "t");
   assert_string_equal(stream->server->wrapper, "kafka");
@@ -76,17 +78,19 @@ static void equal_aggregate_calls_are_stored_once(void **state) {
   struct fixture fixture;
   (void)state;
   assert_int_equal(
-      fixture_open(&fixture,
-                   "CREATE FOREIGN TABLE t (a int, b int) SERVER embedded;"
-                   "CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS k, sum(b) AS x, sum(b) * 2 AS y, min(b) AS z,"
-                   " sum(b) FILTER (WHERE a > 0) AS f FROM t GROUP BY a + 1 HAVING sum(b) > 5 AND max(b) < min(b) + a + 1"),
+      fixture_open(
+          &fixture,
+          "CREATE FOREIGN TABLE t (a int, b int) SERVER embedded;"
+          "CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS k, sum(b) AS x, sum(b) * 2 AS y, min(b) AS z,"
+          " sum(b) FILTER (WHERE a > 0) AS f FROM t GROUP BY a + 1 HAVING sum(b) > 5 AND max(b) < min(b) + a + 1"),
       TLY_E_GROUPING); /* a + 1 written as (min(b) + a) + 1 is no key */
   fixture_close(&fixture);
   assert_int_equal(
-      fixture_open(&fixture,
-                   "CREATE FOREIGN TABLE t (a int, b int) SERVER embedded;"
-                   "CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS k, sum(b) AS x, sum(b) * 2 AS y, min(DISTINCT b) AS z,"
-                   " sum(b) FILTER (WHERE a > 0) AS f FROM t GROUP BY a + 1 HAVING sum(b) > 5 AND max(b) < min(b) + (a + 1)"),
+      fixture_open(
+          &fixture,
+          "CREATE FOREIGN TABLE t (a int, b int) SERVER embedded;"
+          "CREATE MATERIALIZED VIEW v AS SELECT a + 1 AS k, sum(b) AS x, sum(b) * 2 AS y, min(DISTINCT b) AS z,"
+          " sum(b) FILTER (WHERE a > 0) AS f FROM t GROUP BY a + 1 HAVING sum(b) > 5 AND max(b) < min(b) + (a + 1)"),
       TLY_OK);
   const struct tly_view *view = tly_project_view(fixture.project, "v");
   assert_int_equal(view->aggregate_count, 4); /* sum, min, sum with FILTER, and max, which stands in HAVING alone */
@@ -95,7 +99,8 @@ static void equal_aggregate_calls_are_stored_once(void **state) {
   fixture_close(&fixture);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------------------------------- */
+/* ---- what is refused
+ * -------------------------------------------------------------------------------------------------- */
 
 static const char streams[] = "CREATE FOREIGN TABLE pay (account text NOT NULL, amount numeric(18,2), at timestamptz)"
                               " SERVER embedded;\n";
@@ -135,7 +140,8 @@ static void assert_refused(const struct refusal *refusals, size_t count) {
 static void servers_are_refused_with_their_place(void **state) {
   static const struct refusal refusals[] = {
       {"CREATE SERVER a FOREIGN DATA WRAPPER kafca OPTIONS (bootstrap_servers 'x')",
-       "1:1 42704 foreign-data wrapper \"kafca\" does not exist (the wrapper is kafka; the built-in server embedded needs"
+       "1:1 42704 foreign-data wrapper \"kafca\" does not exist (the wrapper is kafka; the built-in server embedded "
+       "needs"
        " no definition)\n"},
       {"CREATE SERVER a FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_server 'x')",
        "1:53 22023 invalid option \"bootstrap_server\" (did you mean bootstrap_servers?)\n"},
@@ -190,7 +196,8 @@ static void streams_are_refused_with_all_their_problems(void **state) {
        "1:51 42710 option \"path\" provided more than once\n"},
       {"CREATE FOREIGN TABLE pay (a text) SERVER embedded", "1:22 42P07 relation \"pay\" already exists\n"},
       {"CREATE FOREIGN TABLE tally_x (a text) SERVER embedded",
-       "1:22 42P17 the name \"tally_x\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ and a"
+       "1:22 42P17 the name \"tally_x\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ "
+       "and a"
        " number\n"},
       {"CREATE FOREIGN TABLE s.p (a text) SERVER embedded", "1:22 0A000 a schema before the name is not supported\n"},
   };
@@ -217,7 +224,8 @@ static void views_are_refused_with_all_their_problems(void **state) {
       {"CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM pays",
        "1:52 42P01 relation \"pays\" does not exist (did you mean pay?)\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM pay a JOIN pay b ON true",
-       "1:52 0A000 a join is not supported in a view's definition (a view reads one stream; join views in the query that"
+       "1:52 0A000 a join is not supported in a view's definition (a view reads one stream; join views in the query "
+       "that"
        " reads them)\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT account, (SELECT 1), count(*) OVER (), $1, random() FROM pay GROUP BY 1",
        "1:47 0A000 a sub-select is not supported in a view's definition (a view reads one stream; combine views in the"
@@ -288,7 +296,8 @@ static void one_slip_does_not_hide_the_next_nor_make_others(void **state) {
   assert_refused(refusals, sizeof refusals / sizeof refusals[0]);
 }
 
-/* ---- a folder --------------------------------------------------------------------------------------------------------- */
+/* ---- a folder
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void write_file(const char *folder, const char *name, const char *text) {
   char path[256];
@@ -324,7 +333,8 @@ static void a_folder_is_read_in_name_order(void **state) {
   assert_int_equal(tly_file_remove_tree(folder, NULL), TLY_OK);
 }
 
-/* ---- equal and different ---------------------------------------------------------------------------------------------- */
+/* ---- equal and different
+ * ---------------------------------------------------------------------------------------------- */
 
 static struct tly_hash hash_of(const char *stream, const char *view) {
   struct fixture fixture;
@@ -337,7 +347,8 @@ static struct tly_hash hash_of(const char *stream, const char *view) {
   return hash;
 }
 
-static const char base_stream[] = "CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded";
+static const char base_stream[] =
+    "CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded";
 static const char base_view[] = "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('day', at) AS day, sum(n) AS total"
                                 " FROM t WHERE n > 5 GROUP BY a, day";
 
@@ -345,10 +356,12 @@ static void equal_definitions_have_equal_hashes_whatever_the_spelling(void **sta
   static const struct {
     const char *stream, *view;
   } same[] = {
-      {base_stream, "create materialized view V as\n -- x\n select A, DATE_TRUNC('day', AT) as DAY, SUM(N) as total from T"
-                    " where (N) > 5 group by 1, 2"},
-      {base_stream, "CREATE MATERIALIZED VIEW v WITH (recompute = '@daily') AS SELECT x.a, date_trunc('day', x.at) AS day,"
-                    " sum(x.n) AS total FROM t AS x WHERE x.n > 5::numeric GROUP BY x.a, date_trunc('day', x.at)"},
+      {base_stream,
+       "create materialized view V as\n -- x\n select A, DATE_TRUNC('day', AT) as DAY, SUM(N) as total from T"
+       " where (N) > 5 group by 1, 2"},
+      {base_stream,
+       "CREATE MATERIALIZED VIEW v WITH (recompute = '@daily') AS SELECT x.a, date_trunc('day', x.at) AS day,"
+       " sum(x.n) AS total FROM t AS x WHERE x.n > 5::numeric GROUP BY x.a, date_trunc('day', x.at)"},
       {base_stream, "CREATE MATERIALIZED VIEW v (a, day, total) AS SELECT a, date_trunc('day', at), sum(n) FROM t"
                     " WHERE n > '5' GROUP BY a, 2"},
       {"CREATE FOREIGN TABLE t (a text OPTIONS (path 'a') NOT NULL, n decimal(18,2) NULL, at timestamp with time zone)"
@@ -372,7 +385,8 @@ static void whatever_can_change_a_total_changes_the_hash(void **state) {
                     " FROM t WHERE n > 6 GROUP BY a, day"},
       {base_stream, "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('day', at) AS day, sum(n) AS total"
                     " FROM t WHERE n >= 5 GROUP BY a, day"},
-      {base_stream, "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('day', at) AS day, sum(n) AS total FROM t GROUP BY a, day"},
+      {base_stream,
+       "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('day', at) AS day, sum(n) AS total FROM t GROUP BY a, day"},
       {base_stream, "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('day', at) AS day, sum(n) AS total"
                     " FROM t WHERE n > 5 GROUP BY day, a"},
       {base_stream, "CREATE MATERIALIZED VIEW v AS SELECT a, date_trunc('hour', at) AS day, sum(n) AS total"
@@ -387,9 +401,13 @@ static void whatever_can_change_a_total_changes_the_hash(void **state) {
                     " sum(n) FILTER (WHERE a > 'x') AS total FROM t WHERE n > 5 GROUP BY a, day"},
       {"CREATE FOREIGN TABLE t (a text, n numeric(18,2), at timestamptz) SERVER embedded", base_view},
       {"CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,3), at timestamptz) SERVER embedded", base_view},
-      {"CREATE FOREIGN TABLE t (a text OPTIONS (path 'A') NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded", base_view},
-      {"CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz OPTIONS (unit 's')) SERVER embedded", base_view},
-      {"CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded OPTIONS (format 'csv')", base_view},
+      {"CREATE FOREIGN TABLE t (a text OPTIONS (path 'A') NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded",
+       base_view},
+      {"CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz OPTIONS (unit 's')) SERVER embedded",
+       base_view},
+      {"CREATE FOREIGN TABLE t (a text NOT NULL, n numeric(18,2), at timestamptz) SERVER embedded OPTIONS (format "
+       "'csv')",
+       base_view},
   };
   (void)state;
   struct tly_hash hashes[1 + sizeof different / sizeof different[0]];

@@ -35,8 +35,8 @@ static bool agrees(const struct tly_project *project, const char *expression, co
   int size = snprintf(sql, sizeof sql, "SELECT %s AS r FROM x", expression);
   tly_arena_init(&arena);
   enum tly_status status = tly_query_parse(project, sql, (size_t)size, &arena, &statement, &error);
-  snprintf(got, got_size, "%s", status == TLY_OK ? tly_type_name(statement->query->columns[0].type)
-                                                 : tly_status_sqlstate(status));
+  snprintf(got, got_size, "%s",
+           status == TLY_OK ? tly_type_name(statement->query->columns[0].type) : tly_status_sqlstate(status));
   bool same = strcmp(got, expected) == 0 || is_refused_by_design(expected, &error);
   if (status != TLY_OK)
     snprintf(got, got_size, "%s %s", tly_status_sqlstate(status), error.message);

@@ -11,11 +11,21 @@ static void negative_integers_keep_their_sign(void **state) {
     const char *text;
     int64_t value;
   } cases[] = {
-      {"0", 0},           {"-5", -5},           {"- 5", -5},
-      {"-(5)", -5},       {"- ( - 5 )", 5},     {"-(-(-7))", -7},
-      {"-/* x */5", -5},  {"- -- five\n 5", -5}, {"-/* a /* b */ 9 */ 5", -5},
-      {"-0", 0},          {"-2147483647", -2147483647}, {"-2147483648", INT64_C(-2147483648)},
-      {"2147483647", 2147483647}, {"2147483648", INT64_C(2147483648)}, {"-9223372036854775808", INT64_MIN},
+      {"0", 0},
+      {"-5", -5},
+      {"- 5", -5},
+      {"-(5)", -5},
+      {"- ( - 5 )", 5},
+      {"-(-(-7))", -7},
+      {"-/* x */5", -5},
+      {"- -- five\n 5", -5},
+      {"-/* a /* b */ 9 */ 5", -5},
+      {"-0", 0},
+      {"-2147483647", -2147483647},
+      {"-2147483648", INT64_C(-2147483648)},
+      {"2147483647", 2147483647},
+      {"2147483648", INT64_C(2147483648)},
+      {"-9223372036854775808", INT64_MIN},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct tly_expr *constant = fixture_expression(*state, cases[i].text);
@@ -59,10 +69,18 @@ static void nothing_a_client_nests_overruns_the_stack(void **state) {
   static const struct {
     const char *head, *piece, *tail, *close;
   } shapes[] = {
-      {"SELECT ", "1+", "1", ""},       {"SELECT ", "(", "1", ")"},          {"SELECT ", "- ", "i4 FROM x", ""},
-      {"SELECT ", "NOT ", "true", ""},  {"SELECT ", "abs(", "1", ")"},       {"SELECT ", "case ", "1", ""},
-      {"SELECT ", "(SELECT ", "1", ")"}, {"", "(", "SELECT 1", ")"},          {"SELECT ", "case when ", "true", " then 1 end"},
-      {"SELECT 1", " UNION ALL SELECT 1", "", ""}, {"SELECT 1 WHERE true", " AND true", "", ""}, {"SELECT i4", "::int", "", ""},
+      {"SELECT ", "1+", "1", ""},
+      {"SELECT ", "(", "1", ")"},
+      {"SELECT ", "- ", "i4 FROM x", ""},
+      {"SELECT ", "NOT ", "true", ""},
+      {"SELECT ", "abs(", "1", ")"},
+      {"SELECT ", "case ", "1", ""},
+      {"SELECT ", "(SELECT ", "1", ")"},
+      {"", "(", "SELECT 1", ")"},
+      {"SELECT ", "case when ", "true", " then 1 end"},
+      {"SELECT 1", " UNION ALL SELECT 1", "", ""},
+      {"SELECT 1 WHERE true", " AND true", "", ""},
+      {"SELECT i4", "::int", "", ""},
   };
   for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
     for (size_t size = 4096; size <= TLY_SQL_BYTES_MAX; size *= 4) {
@@ -119,8 +137,8 @@ static void positions_count_characters(void **state) {
 
 static void the_text_need_not_be_terminated(void **state) {
   struct fixture *fixture = *state;
-  assert_int_equal(tly_query_parse(fixture->project, "SELECT 1, nothing", 8, &fixture->arena, &fixture->statement, NULL),
-                   TLY_OK);
+  assert_int_equal(
+      tly_query_parse(fixture->project, "SELECT 1, nothing", 8, &fixture->arena, &fixture->statement, NULL), TLY_OK);
   assert_int_equal(fixture->statement->query->column_count, 1);
 }
 
@@ -130,10 +148,16 @@ static void a_query_is_one_select(void **state) {
     const char *sql;
     enum tly_status status;
   } cases[] = {
-      {"", TLY_E_SYNTAX},       {" -- nothing", TLY_E_SYNTAX},      {";", TLY_E_SYNTAX},
-      {"SELECT 1;", TLY_OK},    {"SELECT 1; SELECT 2", TLY_E_SYNTAX}, {"SELECT 1;;", TLY_OK},
-      {"DELETE FROM x", TLY_E_NOT_SUPPORTED}, {"EXPLAIN SELECT 1", TLY_E_NOT_SUPPORTED},
-      {"CREATE VIEW v AS SELECT 1", TLY_E_NOT_SUPPORTED}, {"SET a = 1", TLY_E_NOT_SUPPORTED},
+      {"", TLY_E_SYNTAX},
+      {" -- nothing", TLY_E_SYNTAX},
+      {";", TLY_E_SYNTAX},
+      {"SELECT 1;", TLY_OK},
+      {"SELECT 1; SELECT 2", TLY_E_SYNTAX},
+      {"SELECT 1;;", TLY_OK},
+      {"DELETE FROM x", TLY_E_NOT_SUPPORTED},
+      {"EXPLAIN SELECT 1", TLY_E_NOT_SUPPORTED},
+      {"CREATE VIEW v AS SELECT 1", TLY_E_NOT_SUPPORTED},
+      {"SET a = 1", TLY_E_NOT_SUPPORTED},
   };
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
     assert_int_equal(fixture_query(fixture, cases[i].sql), cases[i].status);
@@ -143,18 +167,12 @@ static void statements_end_at_semicolons_that_are_not_quoted(void **state) {
   static const struct {
     const char *text, *rest;
   } cases[] = {
-      {"a; b", "; b"},
-      {"a 'x;y' ; b", "; b"},
-      {"a 'it''s;' ; b", "; b"},
-      {"a E'x\\';' ; b", "; b"},
-      {"a 'x\\' ; b", "; b"},
-      {"a \"x;\"\"y\" ; b", "; b"},
-      {"a $$x;y$$ ; b", "; b"},
-      {"a $tag$x;$$;$tag$ ; b", "; b"},
-      {"a $1 ; b", "; b"},
-      {"a /* ; /* ; */ ; */ ; b", "; b"},
-      {"a -- ;\n ; b", "; b"},
-      {"a (1; b", "; b"},
+      {"a; b", "; b"},           {"a 'x;y' ; b", "; b"},
+      {"a 'it''s;' ; b", "; b"}, {"a E'x\\';' ; b", "; b"},
+      {"a 'x\\' ; b", "; b"},    {"a \"x;\"\"y\" ; b", "; b"},
+      {"a $$x;y$$ ; b", "; b"},  {"a $tag$x;$$;$tag$ ; b", "; b"},
+      {"a $1 ; b", "; b"},       {"a /* ; /* ; */ ; */ ; b", "; b"},
+      {"a -- ;\n ; b", "; b"},   {"a (1; b", "; b"},
       {"a 'never ends ; b", ""},
   };
   (void)state;

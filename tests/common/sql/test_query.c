@@ -1,5 +1,5 @@
-/* Queries: the shape of the typed tree, types of parameters, limits, and what is refused by name. (That names, types and
- * errors are PostgreSQL's is test_query_results and test_expression_types.) */
+/* Queries: the shape of the typed tree, types of parameters, limits, and what is refused by name. (That names, types
+ * and errors are PostgreSQL's is test_query_results and test_expression_types.) */
 #include <stdlib.h>
 
 #include "common/base/memory.h"
@@ -11,11 +11,13 @@ static const struct tly_query *query_of(struct fixture *fixture, const char *sql
   return fixture->statement->query;
 }
 
-/* ---- the tree --------------------------------------------------------------------------------------------------------- */
+/* ---- the tree
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void from_items_stand_in_a_row(void **state) {
-  const struct tly_query *query = query_of(*state, "SELECT 1 FROM x a, run_7.x b JOIN account_daily c ON c.account = b.t"
-                                                   " LEFT JOIN (SELECT 1 AS one) d ON d.one = b.i4");
+  const struct tly_query *query =
+      query_of(*state, "SELECT 1 FROM x a, run_7.x b JOIN account_daily c ON c.account = b.t"
+                       " LEFT JOIN (SELECT 1 AS one) d ON d.one = b.i4");
   assert_int_equal(query->from_count, 4);
   assert_int_equal(query->from[0].join, TLY_JOIN_NONE);
   assert_int_equal(query->from[1].join, TLY_JOIN_CROSS);
@@ -68,8 +70,9 @@ static void with_queries_know_their_level_and_their_uses(void **state) {
 }
 
 static void members_of_a_union_take_one_type(void **state) {
-  const struct tly_query *query =
-      query_of(*state, "SELECT i4, n FROM x UNION ALL SELECT i8, 0.50 FROM x UNION ALL (SELECT 1, NULL LIMIT 1) ORDER BY 2 DESC");
+  const struct tly_query *query = query_of(
+      *state,
+      "SELECT i4, n FROM x UNION ALL SELECT i8, 0.50 FROM x UNION ALL (SELECT 1, NULL LIMIT 1) ORDER BY 2 DESC");
   assert_int_equal(query->member_count, 3);
   for (uint32_t i = 0; i < 3; i++) {
     assert_int_equal(query->members[i]->targets[0]->type.id, TLY_TYPE_BIGINT);
@@ -145,11 +148,13 @@ static void in_compares_with_one_equality(void **state) {
 }
 
 static void branches_have_exactly_the_type_of_the_whole(void **state) {
-  static const char *const cases[] = {"coalesce(n, m, 1)", "CASE WHEN b THEN n ELSE n * 2 END", "greatest(n, i4, 0.00)",
-                                      "CASE i4 WHEN 1 THEN NULL WHEN 2 THEN 1.5 END", "coalesce(v, t)", "coalesce(v, v)"};
+  static const char *const cases[] = {"coalesce(n, m, 1)",     "CASE WHEN b THEN n ELSE n * 2 END",
+                                      "greatest(n, i4, 0.00)", "CASE i4 WHEN 1 THEN NULL WHEN 2 THEN 1.5 END",
+                                      "coalesce(v, t)",        "coalesce(v, v)"};
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
     const struct tly_expr *whole = fixture_expression(*state, cases[i]);
-    for (uint32_t a = whole->kind == TLY_EXPR_CASE ? 1 : 0; a < whole->argument_count; a += whole->kind == TLY_EXPR_CASE ? 2 : 1)
+    for (uint32_t a = whole->kind == TLY_EXPR_CASE ? 1 : 0; a < whole->argument_count;
+         a += whole->kind == TLY_EXPR_CASE ? 2 : 1)
       assert_memory_equal(&whole->arguments[a]->type, &whole->type, sizeof whole->type);
     if (whole->kind == TLY_EXPR_CASE)
       assert_memory_equal(&whole->arguments[whole->argument_count - 1]->type, &whole->type, sizeof whole->type);
@@ -173,7 +178,8 @@ static void casts_of_constants_are_carried_out_where_they_succeed(void **state) 
   assert_true(fixture_expression(*state, "123.4::numeric(2,1)")->can_raise);
 }
 
-/* ---- parameters ------------------------------------------------------------------------------------------------------- */
+/* ---- parameters
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void parameters_take_their_type_from_their_use(void **state) {
   static const struct {
@@ -218,7 +224,8 @@ static void a_parameter_without_or_with_two_types_is_refused(void **state) {
   assert_int_equal(fixture_query(fixture, "SELECT $101"), TLY_E_TOO_COMPLEX);
 }
 
-/* ---- limits ----------------------------------------------------------------------------------------------------------- */
+/* ---- limits
+ * ----------------------------------------------------------------------------------------------------------- */
 
 static void what_a_query_expands_to_is_counted(void **state) {
   static const struct {
@@ -228,9 +235,11 @@ static void what_a_query_expands_to_is_counted(void **state) {
       {"SELECT 1 FROM x a, x b, x c, x d, x e, x f, x g, x h", TLY_OK},
       {"SELECT 1 FROM x a, x b, x c, x d, x e, x f, x g, x h, x i", TLY_E_TOO_COMPLEX},
       {"WITH a AS (SELECT 1 FROM x p, x q), b AS (SELECT 1 FROM a p, a q), c AS (SELECT 1 FROM b p, b q),"
-       " d AS (SELECT 1 FROM c p, c q) SELECT 1 FROM d", TLY_OK},
+       " d AS (SELECT 1 FROM c p, c q) SELECT 1 FROM d",
+       TLY_OK},
       {"WITH a AS (SELECT 1 FROM x p, x q), b AS (SELECT 1 FROM a p, a q), c AS (SELECT 1 FROM b p, b q),"
-       " d AS (SELECT 1 FROM c p, c q) SELECT 1 FROM d p, d q, a r", TLY_E_TOO_COMPLEX},
+       " d AS (SELECT 1 FROM c p, c q) SELECT 1 FROM d p, d q, a r",
+       TLY_E_TOO_COMPLEX},
   };
   struct fixture *fixture = *state;
   for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -251,7 +260,8 @@ static void a_shared_expression_counts_at_each_use(void **state) {
   assert_int_equal(fixture_query(*state, sql), TLY_E_TOO_COMPLEX);
 }
 
-/* ---- refused by name -------------------------------------------------------------------------------------------------- */
+/* ---- refused by name
+ * -------------------------------------------------------------------------------------------------- */
 
 static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **state) {
   static const struct {
@@ -305,7 +315,8 @@ static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **
       {"SELECT count(i4 ORDER BY i4) FROM x", 26, "ORDER BY inside an aggregate is not supported"},
       {"SELECT sum(i4) OVER (ORDER BY i4 RANGE 1 PRECEDING) FROM x", 21, "RANGE with an offset is not supported"},
       {"SELECT sum(i4) OVER (ROWS CURRENT ROW EXCLUDE TIES) FROM x", 21, "EXCLUDE in a window frame is not supported"},
-      {"SELECT sum(i4) OVER (w ORDER BY i4) FROM x WINDOW w AS ()", 21, "a window made from another window is not supported"},
+      {"SELECT sum(i4) OVER (w ORDER BY i4) FROM x WINDOW w AS ()", 21,
+       "a window made from another window is not supported"},
       {"SELECT tz AT TIME ZONE 'Europe/Berlin' FROM x", 11, "AT TIME ZONE is supported for 'UTC' only"},
       {"SELECT date_trunc('day', tz, 'Europe/Berlin') FROM x", 8, "date_trunc with a time zone is not supported"},
       {"SELECT date_trunc('day', interval '1 day')::text", 8, "date_trunc of an interval is not supported"},
@@ -315,7 +326,8 @@ static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **
       {"SELECT t FROM x LIMIT (SELECT 1)", 23, "a sub-select in LIMIT is not supported"},
       {"SELECT * FROM s", 15, "\"s\" is a stream: a query reads views"},
       {"SELECT x.s.t FROM x", 8, "a column named with its schema is not supported: use the relation's alias"},
-      {"SELECT (SELECT max(a.n) FROM x b) FROM x a", 16, "an aggregate over columns of an outer query alone is not supported"},
+      {"SELECT (SELECT max(a.n) FROM x b) FROM x a", 16,
+       "an aggregate over columns of an outer query alone is not supported"},
       {"SELECT a.*::text FROM x a", 8, "* is not supported here"},
       {"INSERT INTO x VALUES (1)", 1, "only SELECT is supported in a query"},
   };

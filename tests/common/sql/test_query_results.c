@@ -1,6 +1,6 @@
-/* What queries.out says a real PostgreSQL 15 answers to the queries of queries.sql, the front end must answer: names and
- * types of the columns, or the error's words and the word its caret stands under. scripts/generate-query-results makes
- * the file. */
+/* What queries.out says a real PostgreSQL 15 answers to the queries of queries.sql, the front end must answer: names
+ * and types of the columns, or the error's words and the word its caret stands under. scripts/generate-query-results
+ * makes the file. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -85,9 +85,9 @@ static void every_query_is_answered_as_postgresql_answers_it(void **state) {
       while (size > 0 && line[size - 1] == ' ')
         size--;
       char *typmod = strstr(line, "|numeric(");
-    if (typmod != NULL) /* a type is shown without its modifiers here */
-      size = (size_t)(typmod - line) + strlen("|numeric");
-    tly_buffer_print(&expected, "%.*s\n", (int)size, line);
+      if (typmod != NULL) /* a type is shown without its modifiers here */
+        size = (size_t)(typmod - line) + strlen("|numeric");
+      tly_buffer_print(&expected, "%.*s\n", (int)size, line);
       continue;
     }
     if (sql != NULL)
