@@ -51,9 +51,9 @@ static enum tly_status split_path(struct tly_resolver *resolver, const char *tex
 static enum tly_status read_unit(struct tly_resolver *resolver, const struct tly_option *option,
                                  struct tly_stream_column *column) {
   static const char *const names[] = {"rfc3339", "s", "ms", "us"};
-  if (column->type.id != TLY_TYPE_TIMESTAMP && column->type.id != TLY_TYPE_TIMESTAMPTZ)
+  if (tly_type_category(column->type.id) != 'D')
     return TLY_FAIL_AT(resolver, option->location, TLY_E_INVALID_PARAMETER,
-                       "option \"unit\" is for columns of type timestamp and timestamptz");
+                       "option \"unit\" is for columns of type date, timestamp and timestamptz");
   for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
     if (strcmp(names[i], option->value) == 0) {
       column->unit = (enum tly_timestamp_unit)i;
@@ -196,10 +196,9 @@ static enum tly_status read_event_time(struct tly_resolver *resolver, struct tly
     tly_suggest(&suggestion, option->value, stream->columns[i].name);
     if (strcmp(stream->columns[i].name, option->value) != 0)
       continue;
-    enum tly_type_id type = stream->columns[i].type.id;
-    if (type != TLY_TYPE_TIMESTAMP && type != TLY_TYPE_TIMESTAMPTZ)
+    if (tly_type_category(stream->columns[i].type.id) != 'D')
       return TLY_FAIL_AT(resolver, option->location, TLY_E_DATATYPE_MISMATCH,
-                         "event_time must be of type timestamp or timestamptz, not %s",
+                         "event_time must be of type date, timestamp or timestamptz, not %s",
                          tly_type_name(stream->columns[i].type));
     stream->event_time = (int32_t)i;
     return TLY_OK;

@@ -167,7 +167,7 @@ static void streams_are_refused_with_all_their_problems(void **state) {
       {"CREATE FOREIGN TABLE p (a text OPTIONS (pth 'x'), b int OPTIONS (unit 's'),\n"
        " c timestamp OPTIONS (unit 'min'), d text OPTIONS (path 'a..b')) SERVER embedded",
        "1:41 22023 invalid option \"pth\" (did you mean path?)\n"
-       "1:66 22023 option \"unit\" is for columns of type timestamp and timestamptz\n"
+       "1:66 22023 option \"unit\" is for columns of type date, timestamp and timestamptz\n"
        "2:23 22023 unit 'min': it is one of 'rfc3339', 's', 'ms', 'us'\n"
        "2:52 22023 path 'a..b' has an empty member name\n"},
       {"CREATE FOREIGN TABLE p (a text OPTIONS (path 'x'), b text OPTIONS (path 'x.y'), x text) SERVER embedded",
@@ -180,7 +180,7 @@ static void streams_are_refused_with_all_their_problems(void **state) {
       {"CREATE FOREIGN TABLE p (a text) SERVER embedded OPTIONS (topic 'x')",
        "1:58 22023 invalid option \"topic\" (options here: format, event_time)\n"},
       {"CREATE FOREIGN TABLE p (at text) SERVER embedded OPTIONS (event_time 'at')",
-       "1:59 42804 event_time must be of type timestamp or timestamptz, not text\n"},
+       "1:59 42804 event_time must be of type date, timestamp or timestamptz, not text\n"},
       {"CREATE FOREIGN TABLE p (paid_at timestamp) SERVER embedded OPTIONS (event_time 'payed_at')",
        "1:69 42703 column \"payed_at\" does not exist (did you mean paid_at?)\n"},
       {"CREATE FOREIGN TABLE p (a interval, b int[], c numeric(50,2), d timestamp(3)) SERVER embedded",
