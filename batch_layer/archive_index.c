@@ -94,6 +94,7 @@ static enum tly_status rewrite_if_condemned(struct tly_archive_index *index, con
 
 void tly_archive_index_condemn(tly_archive_index *index) {
   tly_failure_leave_marker(index->marker);
+  tly_failure_forbid_writing(index->database);
 }
 
 /* ---- open and close --------------------------------------------------------------------------------------------------------- */

@@ -107,6 +107,7 @@ static struct partition_state *partition_state(struct stream_state *state, uint3
 static void break_active(struct tly_archive_writer *writer, const struct stream_state *state) {
   char *marker = tly_archive_file_path(writer->directory, state->stream->name, state->active->number, ".failed");
   tly_failure_leave_marker(marker);
+  tly_failure_forbid_writing(state->active->database);
   tly_free(marker);
   writer->broken = true;
 }

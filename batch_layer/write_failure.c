@@ -22,3 +22,7 @@ void tly_failure_leave_marker(const char *path) {
     close(fd);
   tly_log(TLY_LOG_ERROR, "store is not to be written to again", "marker=\"%s\" made=%s", path, fd >= 0 ? "yes" : "no");
 }
+
+void tly_failure_forbid_writing(sqlite3 *database) {
+  sqlite3_db_config(database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}

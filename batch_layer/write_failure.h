@@ -15,4 +15,7 @@ bool tly_failure_is_harmless(sqlite3 *database);
  * here, and the danger ends with the page cache, which keeps the marker as well. */
 void tly_failure_leave_marker(const char *path);
 
+/* Closing the connection will not move its log into the file. */
+void tly_failure_forbid_writing(sqlite3 *database);
+
 #endif
