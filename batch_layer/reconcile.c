@@ -147,6 +147,11 @@ static int compare_walks(const struct walk *a, const struct walk *b) {
   return tly_key_compare(left.data, left.size, right.data, right.size);
 }
 
+/* Of equal keys. Parts above 0 have no states. */
+static bool groups_equal(const struct tly_view_program *program, const struct walk *a, const struct walk *b) {
+  return a->slice->part > 0 || tly_states_equal(program, a->slice->states, a->row, b->slice->states, b->row);
+}
+
 static enum tly_status compare_sources(const struct comparison *comparison, struct tly_group_source live_source,
                                        struct tly_group_source recomputed_source, struct tly_error *error) {
   struct walk live, recomputed;
@@ -154,8 +159,7 @@ static enum tly_status compare_sources(const struct comparison *comparison, stru
   TLY_TRY(start_walk(&recomputed, recomputed_source, error));
   while (live.slice != NULL || recomputed.slice != NULL) {
     int order = compare_walks(&live, &recomputed);
-    bool equal = order == 0 && tly_states_equal(comparison->program, live.slice->states, live.row,
-                                                recomputed.slice->states, recomputed.row);
+    bool equal = order == 0 && groups_equal(comparison->program, &live, &recomputed);
     if (!equal)
       tly_drift_list_add(comparison->list, order <= 0 ? live.slice : NULL, live.row,
                          order >= 0 ? recomputed.slice : NULL, recomputed.row);

@@ -85,8 +85,8 @@ void tly_run_queue_put_back(struct tly_run_queue *queue, struct tly_run_job *job
   queue->count++;
 }
 
-void tly_run_job_wait(struct tly_run_job *job, uint64_t client, const char *id, bool wants_progress) {
+void tly_run_job_wait(struct tly_run_job *job, struct tly_run_waiter waiter) {
+  waiter.id = tly_strdup(waiter.id);
   job->waiters = tly_realloc_array(job->waiters, job->waiter_count + 1, sizeof *job->waiters);
-  job->waiters[job->waiter_count++] =
-      (struct tly_run_waiter){.client = client, .id = tly_strdup(id), .wants_progress = wants_progress};
+  job->waiters[job->waiter_count++] = waiter;
 }

@@ -15,6 +15,7 @@ struct tly_run_waiter {
   uint64_t client; /* of batch_requests */
   char *id;        /* of its request, JSON text */
   bool wants_progress;
+  bool wants_drift; /* the keys that differ in the answer, not their number alone */
 };
 
 /* A run that has not begun, or is under way. */
@@ -51,7 +52,7 @@ TLY_CHECK enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const c
 struct tly_run_job *tly_run_queue_take(struct tly_run_queue *queue, int64_t monotonic_us);
 /* Back to the front of the queue. */
 void tly_run_queue_put_back(struct tly_run_queue *queue, struct tly_run_job *job);
-/* `id` is copied. */
-void tly_run_job_wait(struct tly_run_job *job, uint64_t client, const char *id, bool wants_progress);
+/* The waiter's id is copied. */
+void tly_run_job_wait(struct tly_run_job *job, struct tly_run_waiter waiter);
 
 #endif

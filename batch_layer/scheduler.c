@@ -50,6 +50,7 @@ enum {
   RETRY_FIRST_US = 1000000,
   RETRY_LAST_US = 300 * 1000000,
   PUBLISH_POLL_MS = 20,
+  ROW_OVERHEAD_BYTES = 64,
   FIXED_DESCRIPTORS = 4
 };
 
@@ -168,21 +169,46 @@ static void answer_error(tly_scheduler *scheduler, uint64_t client, const char *
   tly_buffer_free(&reply);
 }
 
+/* The keys that differ, as far as they are listed and fit a reply line. */
+static json_t *drift_rows_json(const struct tly_run_result *result) {
+  json_t *rows = json_array();
+  size_t bytes = 0;
+  for (uint32_t v = 0; v < result->view_count; v++)
+    for (uint32_t i = 0; i < result->views[v].drift_listed_count; i++) {
+      const struct tly_run_drift *drift = &result->views[v].drift_listed[i];
+      const char *live = drift->live != NULL ? drift->live : "null";
+      const char *recomputed = drift->recomputed != NULL ? drift->recomputed : "null";
+      bytes += strlen(drift->key) + strlen(live) + strlen(recomputed) + ROW_OVERHEAD_BYTES;
+      if (bytes > TLY_BATCH_OUTPUT_BYTES / 2)
+        return rows;
+      json_array_append_new(rows, json_pack("{s:s, s:o, s:o, s:o}", "view", result->views[v].view, "key",
+                                            json_loads(drift->key, JSON_DECODE_ANY, NULL), "live",
+                                            json_loads(live, JSON_DECODE_ANY, NULL), "recomputed",
+                                            json_loads(recomputed, JSON_DECODE_ANY, NULL)));
+    }
+  return rows;
+}
+
+static void answer_result(tly_scheduler *scheduler, const struct tly_run_waiter *waiter) {
+  struct tly_buffer reply = {0};
+  json_t *result = result_json(scheduler);
+  if (waiter->wants_drift)
+    json_object_set_new(result, "drift_rows", drift_rows_json(&scheduler->result));
+  tly_reply_result(&reply, waiter->id, result);
+  tly_batch_requests_answer(scheduler->requests, waiter->client, &reply);
+  tly_buffer_free(&reply);
+  json_decref(result);
+}
+
 /* The run is over for those who wait: with its result, or with `why`. */
 static void answer_all(tly_scheduler *scheduler, const struct tly_error *why) {
-  json_t *result = why == NULL ? result_json(scheduler) : NULL;
   for (uint32_t i = 0; i < scheduler->job->waiter_count; i++) {
     const struct tly_run_waiter *waiter = &scheduler->job->waiters[i];
-    if (why != NULL) {
+    if (why != NULL)
       answer_error(scheduler, waiter->client, waiter->id, TLY_RPC_SERVER_ERROR, why);
-      continue;
-    }
-    struct tly_buffer reply = {0};
-    tly_reply_result(&reply, waiter->id, result);
-    tly_batch_requests_answer(scheduler->requests, waiter->client, &reply);
-    tly_buffer_free(&reply);
+    else
+      answer_result(scheduler, waiter);
   }
-  json_decref(result);
 }
 
 static void end_job(tly_scheduler *scheduler) {
@@ -196,42 +222,54 @@ static void end_job(tly_scheduler *scheduler) {
 /* ---- requests -----------------------------------------------------------------------------------------------------
  */
 
-static enum tly_status wanted_views(const tly_scheduler *scheduler, const json_t *params, bool *wanted,
-                                    struct tly_error *error) {
+static enum tly_status add_view(const tly_scheduler *scheduler, const json_t *name, bool *wanted,
+                                struct tly_error *error) {
   const struct tly_project *project = scheduler->options.project;
-  const json_t *names = json_object_get(params, "views");
-  const json_t *name;
+  const char *text = json_string_value(name);
+  if (text == NULL)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "the name of a view must be a text");
+  const struct tly_view *view = tly_project_view(project, text);
+  if (view == NULL)
+    return TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "view \"%s\" does not exist", text);
+  wanted[view - project->views] = true;
+  return TLY_OK;
+}
+
+/* recompute: the views named by "views", or all; reconcile: the one named by "view". */
+static enum tly_status wanted_views(const tly_scheduler *scheduler, const struct tly_request *request, bool *wanted,
+                                    struct tly_error *error) {
+  const json_t *names = json_object_get(request->params, "views"), *name;
   size_t i;
+  if (request->method == TLY_METHOD_RECONCILE)
+    return add_view(scheduler, json_object_get(request->params, "view"), wanted, error);
   if (names != NULL && !json_is_null(names) && !json_is_array(names))
     return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "\"views\" must be an array of names");
-  if (project->view_count == 0)
+  if (scheduler->queue.view_count == 0)
     return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "the project has no views");
-  for (uint32_t v = 0; v < project->view_count; v++)
+  for (uint32_t v = 0; v < scheduler->queue.view_count; v++)
     wanted[v] = json_array_size(names) == 0;
   json_array_foreach(names, i, name) {
-    const char *text = json_string_value(name);
-    const struct tly_view *view = text != NULL ? tly_project_view(project, text) : NULL;
-    if (view == NULL)
-      return TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "view \"%s\" does not exist", text != NULL ? text : "");
-    wanted[view - project->views] = true;
+    TLY_TRY(add_view(scheduler, name, wanted, error));
   }
   return TLY_OK;
 }
 
 static enum tly_status queue_request(tly_scheduler *scheduler, uint64_t client, const struct tly_request *request,
                                      struct tly_error *error) {
-  bool wanted[TLY_VIEWS_MAX] = {false}, is_full = true, wants_progress = false;
-  if (request->method != TLY_METHOD_RECOMPUTE)
-    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED, "the batch layer answers \"recompute\" only");
-  TLY_TRY(wanted_views(scheduler, request->params, wanted, error));
+  bool wanted[TLY_VIEWS_MAX] = {false}, is_full = true;
+  struct tly_run_waiter waiter = {
+      .client = client, .id = request->id, .wants_drift = request->method == TLY_METHOD_RECONCILE};
+  if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
+    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED, "the batch layer answers \"recompute\" and \"reconcile\" only");
+  TLY_TRY(wanted_views(scheduler, request, wanted, error));
   TLY_TRY(tly_param_boolean(request->params, "full", &is_full, error)); /* every run is: accepted for the name's sake */
-  TLY_TRY(tly_param_boolean(request->params, "progress", &wants_progress, error));
+  TLY_TRY(tly_param_boolean(request->params, "progress", &waiter.wants_progress, error));
   struct tly_run_job *job = tly_run_queue_find(&scheduler->queue, "manual", wanted);
   if (job == NULL) {
     TLY_TRY(tly_run_queue_add(&scheduler->queue, "manual", &job, error));
     memcpy(job->views, wanted, scheduler->queue.view_count * sizeof *wanted);
   }
-  tly_run_job_wait(job, client, request->id, wants_progress);
+  tly_run_job_wait(job, waiter);
   return TLY_OK;
 }
 
