@@ -1,7 +1,8 @@
 /* scripts/generate-payments.c -- synthetic payments as JSON lines of about 132 bytes, the same for the same seed.
  *
- * generate-payments COUNT [SEED [ACCOUNTS]]: COUNT events over four days, ACCOUNTS accounts (100,000), four currencies,
- * 94 % settled, 4 % refunded, 2 % failed. Random numbers are xoshiro256** (Blackman and Vigna), seeded by splitmix64. */
+ * generate-payments COUNT [SEED [ACCOUNTS [DAYS]]]: COUNT events over DAYS days (4), ACCOUNTS accounts (100,000), four
+ * currencies, 94 % settled, 4 % refunded, 2 % failed. Random numbers are xoshiro256** (Blackman and Vigna), seeded by
+ * splitmix64. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,8 +38,9 @@ int main(int argc, char **argv) {
   uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 0;
   uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 42;
   uint64_t accounts = argc > 3 ? strtoull(argv[3], NULL, 10) : 100000;
-  if (count == 0 || accounts == 0 || accounts > 1000000) {
-    fprintf(stderr, "usage: generate-payments COUNT [SEED [ACCOUNTS]]\n");
+  uint64_t days = argc > 4 ? strtoull(argv[4], NULL, 10) : 4;
+  if (count == 0 || accounts == 0 || accounts > 10000000 || days == 0 || days > 365) {
+    fprintf(stderr, "usage: generate-payments COUNT [SEED [ACCOUNTS [DAYS]]]\n");
     return 2;
   }
   setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
@@ -47,7 +49,7 @@ int main(int argc, char **argv) {
   for (uint64_t i = 0; i < count; i++) {
     uint64_t random = next_random(), share = random % 100;
     const char *status = share < 94 ? "settled" : share < 98 ? "refunded" : "failed";
-    time_t second = (time_t)(1772409600 + i * 345600 / count); /* four days from 2026-03-02 */
+    time_t second = (time_t)(1772409600 + i * (days * 86400) / count); /* from 2026-03-02 on */
     struct tm when;
     gmtime_r(&second, &when);
     printf("{\"payment_id\":\"P%07llu\",\"account\":\"A-%06llu\",\"amount\":%llu.%02llu,\"currency\":\"%s\","
