@@ -8,6 +8,7 @@
 
 #include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -404,6 +405,7 @@ int tly_archiver_main(const struct tly_settings *settings) {
   struct tly_project *project;
   struct tly_buffer text = {0};
   int result = 1;
+  tly_process_setup("archiver", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   tly_sqlite_setup();
   tly_diagnostics_init(&diagnostics);
   if (tly_project_load(settings->project, &diagnostics, &project) == TLY_OK) {

@@ -11,7 +11,6 @@
 #include "batch_layer/recompute.h"
 #include "cli/command.h"
 #include "common/base/memory.h"
-#include "common/sqlite/sqlite.h"
 #include "serving_layer/serve.h"
 #include "speed_layer/speed.h"
 
@@ -197,7 +196,6 @@ int tly_cli_main(int argc, char **argv) {
   static char program[4096];
   ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
   program[size > 0 ? size : 0] = 0;
-  tly_sqlite_setup();
   if (argc < 2) {
     print_help(stderr);
     return TLY_EXIT_USAGE;

@@ -7,6 +7,7 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "common/archive/verify.h"
+#include "common/sqlite/sqlite.h"
 
 static enum tly_status ask(const struct tly_options *options, const char *method, json_t **result,
                            struct tly_error *error) {
@@ -147,6 +148,7 @@ int tly_command_archive(struct tly_options *options) {
       tly_command_load_project(options->argument_count > 1 ? options->arguments[1] : snapshot);
   if (project == NULL)
     return TLY_EXIT_FAILED;
+  tly_sqlite_setup();
   int code = is_verify ? verify(options, project) : show_stat(options, project);
   tly_project_free(project);
   return code;
