@@ -1,9 +1,14 @@
 /* A job goes: queued -> (line, drained)* -> done. The loop is told of a line or of the end through one list and one
  * uv_async, which may coalesce: the list says what there is.
  *
- * INVARIANTS (under the mutex)
+ * Threads are started when there is work for them: at most ACTIVE_MAX that compute, and beside them those whose client
+ * does not read (they stand still with their query open). When even THREADS_MAX of them do not leave one for a queued
+ * job, the query that has stood still longest ends.
+ *
+ * INVARIANTS (check_invariants, under the mutex)
  *   (1) A job is in the queue, with one worker, or done. The loop frees it only when it was told that it is done.
- *   (2) At most one line of a job exists between worker and client: the worker waits until it is drained. */
+ *   (2) At most one line of a job exists between worker and client: the worker waits until it is drained.
+ *   (3) idle_count + blocked_count <= thread_count. */
 #include "serving_layer/pool.h"
 
 #include <errno.h>
@@ -11,10 +16,21 @@
 
 #include "common/base/assert.h"
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "serving_layer/work.h"
 
-enum { WORKERS = 8, WORKER_STACK_BYTES = 16 << 20, REST_AFTER_S = 5 };
+enum { ACTIVE_MAX = 8, THREADS_MAX = 24, WORKER_STACK_BYTES = 16 << 20, REST_AFTER_S = 5 };
+
+_Static_assert(ACTIVE_MAX < THREADS_MAX, "clients that do not read leave threads for others");
+
+struct worker {
+  struct tly_pool *pool;
+  pthread_t thread;
+  struct tly_job *job;      /* what it works on, or NULL */
+  int64_t blocked_since_us; /* its client has not taken a part since; 0: it computes */
+  bool is_evicted;          /* the thread is needed */
+};
 
 struct tly_pool {
   const struct tly_settings *settings;
@@ -25,10 +41,10 @@ struct tly_pool {
   pthread_mutex_t mutex;
   pthread_cond_t work;
   struct tly_job *first, *last; /* queue */
-  struct tly_job *told;         /* jobs with news for the loop, newest first */
-  struct tly_job *running[WORKERS];
-  pthread_t threads[WORKERS];
-  uint32_t thread_count;
+  uint32_t queue_count;
+  struct tly_job *told; /* jobs with news for the loop, newest first */
+  struct worker workers[THREADS_MAX];
+  uint32_t thread_count, idle_count, blocked_count;
   bool is_stopping;
 };
 
@@ -69,22 +85,80 @@ static struct timespec monotonic_after_us(int64_t us) {
   return (struct timespec){.tv_sec = at / 1000000, .tv_nsec = (long)(at % 1000000) * 1000};
 }
 
+static void check_invariants(const struct tly_pool *pool) {
+  TLY_ASSERT(pool->idle_count + pool->blocked_count <= pool->thread_count);
+  TLY_ASSERT((pool->first == NULL) == (pool->queue_count == 0));
+}
+
+/* ---- threads -------------------------------------------------------------------------------------------------------- */
+
+static void *work(void *argument);
+
+static void start_thread(struct tly_pool *pool) {
+  struct worker *worker = &pool->workers[pool->thread_count];
+  pthread_attr_t attributes;
+  pthread_attr_init(&attributes);
+  pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
+  worker->pool = pool;
+  if (pthread_create(&worker->thread, &attributes, work, worker) == 0)
+    pool->thread_count++;
+  else
+    tly_log(TLY_LOG_ERROR, "cannot start a thread for queries", NULL);
+  pthread_attr_destroy(&attributes);
+}
+
+static void evict_longest_blocked(struct tly_pool *pool) {
+  struct worker *longest = NULL;
+  for (uint32_t i = 0; i < pool->thread_count; i++) {
+    struct worker *worker = &pool->workers[i];
+    if (worker->blocked_since_us > 0 && !worker->is_evicted &&
+        (longest == NULL || worker->blocked_since_us < longest->blocked_since_us))
+      longest = worker;
+  }
+  if (longest == NULL)
+    return;
+  longest->is_evicted = true;
+  pthread_cond_signal(&longest->job->drained);
+}
+
+/* Under the mutex: see that somebody takes what is queued. */
+static void provide(struct tly_pool *pool) {
+  check_invariants(pool);
+  if (pool->queue_count <= pool->idle_count || pool->is_stopping)
+    return;
+  if (pool->thread_count - pool->blocked_count - pool->idle_count >= ACTIVE_MAX)
+    return; /* one of these will */
+  if (pool->thread_count < THREADS_MAX)
+    start_thread(pool);
+  else
+    evict_longest_blocked(pool);
+}
+
 /* ---- workers -------------------------------------------------------------------------------------------------------- */
 
-struct send_context {
-  struct tly_pool *pool;
-  struct tly_job *job;
-};
-
-/* Hand a part to the loop and wait until the client has it. The query's clock stands still meanwhile, but a client that
- * does not read for as long as a query may run ends it. */
-static enum tly_status send_line(void *context, struct tly_buffer *line, struct tly_error *error) {
-  struct send_context *sender = context;
-  struct tly_job *job = sender->job;
-  struct tly_pool *pool = sender->pool;
-  int64_t begin_us = tly_clock_monotonic_us(&tly_clock_real);
+/* Under the mutex: wait until the client has the part. */
+static void wait_drained(struct worker *worker, int64_t begin_us) {
+  struct tly_pool *pool = worker->pool;
+  struct tly_job *job = worker->job;
   struct timespec until = monotonic_after_us(job->control.timeout_ms * 1000);
   int waited = 0;
+  worker->blocked_since_us = begin_us;
+  worker->is_evicted = false;
+  pool->blocked_count++;
+  provide(pool);
+  while (!job->is_drained && !worker->is_evicted && !atomic_load(&job->control.is_cancelled) && waited != ETIMEDOUT)
+    waited = pthread_cond_timedwait(&job->drained, &pool->mutex, &until);
+  pool->blocked_count--;
+  worker->blocked_since_us = 0;
+}
+
+/* Hand a part to the loop and wait until the client has it. The query's clock stands still meanwhile, but a client that
+ * does not read for as long as a query may run, or while others wait for its thread, ends it. */
+static enum tly_status send_line(void *context, struct tly_buffer *line, struct tly_error *error) {
+  struct worker *worker = context;
+  struct tly_job *job = worker->job;
+  struct tly_pool *pool = worker->pool;
+  int64_t begin_us = tly_clock_monotonic_us(&tly_clock_real);
   TLY_TRY(tly_control_check(&job->control, error));
   pthread_mutex_lock(&pool->mutex);
   TLY_ASSERT(!job->has_line);
@@ -94,26 +168,30 @@ static enum tly_status send_line(void *context, struct tly_buffer *line, struct 
   job->has_line = true;
   job->is_drained = false;
   tell(pool, job);
-  while (!job->is_drained && !atomic_load(&job->control.is_cancelled) && waited != ETIMEDOUT)
-    waited = pthread_cond_timedwait(&job->drained, &pool->mutex, &until);
-  bool is_drained = job->is_drained;
+  wait_drained(worker, begin_us);
+  bool is_drained = job->is_drained, is_evicted = worker->is_evicted;
   pthread_mutex_unlock(&pool->mutex);
-  job->control.deadline_us += tly_clock_monotonic_us(&tly_clock_real) - begin_us;
-  if (!is_drained && waited == ETIMEDOUT)
-    return TLY_FAIL(error, TLY_E_CANCELLED, "canceling statement: the client did not read the answer for %lld ms",
-                    (long long)job->control.timeout_ms);
-  return tly_control_check(&job->control, error);
+  int64_t waited_us = tly_clock_monotonic_us(&tly_clock_real) - begin_us;
+  job->control.deadline_us += waited_us;
+  TLY_TRY(tly_control_check(&job->control, error));
+  if (is_drained)
+    return TLY_OK;
+  return TLY_FAIL(error, TLY_E_CANCELLED, "canceling statement: the client did not read the answer for %lld ms%s",
+                  (long long)waited_us / 1000, is_evicted ? " while other queries waited" : "");
 }
 
 /* Under the mutex: the next job, or NULL when the pool stops. *is_idle: there was none for a while. */
 static struct tly_job *next_job(struct tly_pool *pool, bool *is_idle) {
   struct timespec until = monotonic_after_us(REST_AFTER_S * INT64_C(1000000));
   *is_idle = false;
+  pool->idle_count++;
   while (pool->first == NULL && !pool->is_stopping && !*is_idle)
     *is_idle = pthread_cond_timedwait(&pool->work, &pool->mutex, &until) == ETIMEDOUT;
+  pool->idle_count--;
   struct tly_job *job = pool->first;
   if (job != NULL) {
     pool->first = job->next;
+    pool->queue_count--;
     if (pool->first == NULL)
       pool->last = NULL;
     *is_idle = false;
@@ -121,39 +199,31 @@ static struct tly_job *next_job(struct tly_pool *pool, bool *is_idle) {
   return job;
 }
 
-static uint32_t place_of(struct tly_pool *pool) {
-  for (uint32_t i = 0; i < pool->thread_count; i++)
-    if (pthread_equal(pool->threads[i], pthread_self()))
-      return i;
-  TLY_UNREACHABLE();
-}
-
 static void *work(void *argument) {
-  struct tly_pool *pool = argument;
-  tly_worker *worker = tly_worker_new(pool->settings, pool->programs);
-  pthread_mutex_lock(&pool->mutex); /* also waits until `threads` is filled */
-  uint32_t place = place_of(pool);
+  struct worker *worker = argument;
+  struct tly_pool *pool = worker->pool;
+  tly_worker *hands = tly_worker_new(pool->settings, pool->programs);
+  pthread_mutex_lock(&pool->mutex);
   for (;;) {
     bool is_idle;
     struct tly_job *job = next_job(pool, &is_idle);
     if (job == NULL && pool->is_stopping)
       break;
-    pool->running[place] = job;
+    worker->job = job;
     pthread_mutex_unlock(&pool->mutex);
-    if (job != NULL) {
-      struct send_context sender = {.pool = pool, .job = job};
-      tly_worker_do(worker, job, send_line, &sender);
-    } else
-      tly_worker_rest(worker);
+    if (job != NULL)
+      tly_worker_do(hands, job, send_line, worker);
+    else
+      tly_worker_rest(hands);
     pthread_mutex_lock(&pool->mutex);
-    pool->running[place] = NULL;
+    worker->job = NULL;
     if (job != NULL) {
       job->is_done = true;
       tell(pool, job);
     }
   }
   pthread_mutex_unlock(&pool->mutex);
-  tly_worker_free(worker);
+  tly_worker_free(hands);
   return NULL;
 }
 
@@ -187,21 +257,8 @@ static void free_wake(uv_handle_t *handle) {
   tly_free(handle);
 }
 
-static void start_threads(tly_pool *pool) {
-  pthread_attr_t attributes;
-  pthread_attr_init(&attributes);
-  pthread_attr_setstacksize(&attributes, WORKER_STACK_BYTES);
-  pthread_mutex_lock(&pool->mutex);
-  while (pool->thread_count < WORKERS &&
-         pthread_create(&pool->threads[pool->thread_count], &attributes, work, pool) == 0)
-    pool->thread_count++;
-  pthread_mutex_unlock(&pool->mutex);
-  pthread_attr_destroy(&attributes);
-}
-
-enum tly_status tly_pool_start(uv_loop_t *loop, const struct tly_settings *settings,
-                               const struct tly_programs *programs, tly_pool_callback callback, void *context,
-                               tly_pool **out, struct tly_error *error) {
+tly_pool *tly_pool_start(uv_loop_t *loop, const struct tly_settings *settings, const struct tly_programs *programs,
+                         tly_pool_callback callback, void *context) {
   tly_pool *pool = tly_calloc(1, sizeof *pool);
   pthread_condattr_t attributes;
   pool->settings = settings;
@@ -216,13 +273,7 @@ enum tly_status tly_pool_start(uv_loop_t *loop, const struct tly_settings *setti
   pool->wake = tly_calloc(1, sizeof *pool->wake);
   pool->wake->data = pool;
   TLY_ASSERT(uv_async_init(loop, pool->wake, on_wake) == 0);
-  start_threads(pool);
-  *out = pool;
-  if (pool->thread_count > 0)
-    return TLY_OK;
-  tly_pool_stop(pool);
-  *out = NULL;
-  return TLY_FAIL(error, TLY_E_INTERNAL, "cannot start a thread");
+  return pool;
 }
 
 void tly_pool_stop(tly_pool *pool) {
@@ -233,15 +284,20 @@ void tly_pool_stop(tly_pool *pool) {
   for (struct tly_job *job = pool->first; job != NULL; job = job->next)
     tly_control_cancel(&job->control);
   for (uint32_t i = 0; i < pool->thread_count; i++)
-    if (pool->running[i] != NULL) {
-      tly_control_cancel(&pool->running[i]->control);
-      pthread_cond_broadcast(&pool->running[i]->drained);
+    if (pool->workers[i].job != NULL) {
+      tly_control_cancel(&pool->workers[i].job->control);
+      pthread_cond_broadcast(&pool->workers[i].job->drained);
     }
   pthread_cond_broadcast(&pool->work);
   pthread_mutex_unlock(&pool->mutex);
   for (uint32_t i = 0; i < pool->thread_count; i++)
-    pthread_join(pool->threads[i], NULL);
-  TLY_ASSERT(pool->first == NULL);
+    pthread_join(pool->workers[i].thread, NULL);
+  while (pool->first != NULL) { /* only when no thread could be started */
+    struct tly_job *job = pool->first;
+    pool->first = job->next;
+    job->is_done = true;
+    tell(pool, job);
+  }
   on_wake(pool->wake); /* every job is done: the callback frees them */
   uv_close((uv_handle_t *)pool->wake, free_wake);
   pthread_cond_destroy(&pool->work);
@@ -257,7 +313,9 @@ void tly_pool_submit(tly_pool *pool, struct tly_job *job) {
   else
     pool->first = job;
   pool->last = job;
+  pool->queue_count++;
   pthread_cond_signal(&pool->work);
+  provide(pool);
   pthread_mutex_unlock(&pool->mutex);
 }
 

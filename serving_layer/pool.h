@@ -34,9 +34,8 @@ typedef struct tly_pool tly_pool;
 typedef void (*tly_pool_callback)(void *context, struct tly_job *job, struct tly_buffer *line, bool is_done);
 
 /* `programs` and `settings` outlive the pool. The caller stops it. */
-TLY_CHECK enum tly_status tly_pool_start(uv_loop_t *loop, const struct tly_settings *settings,
-                                         const struct tly_programs *programs, tly_pool_callback callback, void *context,
-                                         tly_pool **out, struct tly_error *error);
+tly_pool *tly_pool_start(uv_loop_t *loop, const struct tly_settings *settings, const struct tly_programs *programs,
+                         tly_pool_callback callback, void *context);
 /* Cancels what is under way, waits for the threads, frees the pool. The loop must still run its close callbacks. */
 void tly_pool_stop(tly_pool *pool);
 

@@ -139,7 +139,7 @@ static enum tly_status start(struct process *process, struct tly_error *error) {
   server->points = tly_points_new(process->programs, server->source);
   tly_handoff_start(server);
   TLY_TRY(tly_waiting_start(server, error));
-  TLY_TRY(tly_pool_start(&server->loop, settings, process->programs, tly_session_on_job, server, &server->pool, error));
+  server->pool = tly_pool_start(&server->loop, settings, process->programs, tly_session_on_job, server);
   return listen_all(process, error);
 }
 

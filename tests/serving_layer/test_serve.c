@@ -1,0 +1,643 @@
+/* The serving process over its real socket, over stores that the other layers have written: half of the events are in a
+ * published run, half are live. The server is this program again, started with the word "serve". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/limits.h"
+#include "common/base/memory.h"
+#include "common/wire/client.h"
+#include "common/wire/socket.h"
+#include "serving_layer/serve.h"
+#include "tests/support/speed_project.h"
+#include "tests/support/speed_rig.h"
+
+enum { TIMEOUT_MS = 20000, ACCOUNTS = 1500 };
+
+static struct rig rig;
+static char project_folder[300];
+static char socket_path[300];
+static pid_t server;
+
+/* ---- the server ----------------------------------------------------------------------------------------------------- */
+
+static int serve(char **arguments) {
+  struct tly_settings settings = {.directory = arguments[2],
+                                  .project = arguments[3],
+                                  .query_timeout_ms = 1500,
+                                  .query_memory_bytes = 64 << 20};
+  return tly_serve_main(&settings);
+}
+
+static void start_server(void) {
+  int ready[2];
+  char number[16], byte;
+  assert_int_equal(pipe(ready), 0);
+  server = fork();
+  assert_true(server >= 0);
+  if (server == 0) {
+    snprintf(number, sizeof number, "%d", ready[1]);
+    setenv("TALLY_READY_FD", number, 1);
+    close(ready[0]);
+    execl("/proc/self/exe", "test_serve", "serve", rig.directory, project_folder, (char *)NULL);
+    _exit(127);
+  }
+  close(ready[1]);
+  assert_int_equal(read(ready[0], &byte, 1), 1); /* 0 when it ended instead */
+  close(ready[0]);
+}
+
+static void stop_server(void) {
+  int status;
+  kill(server, SIGTERM);
+  assert_int_equal(waitpid(server, &status, 0), server);
+  assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static int open_all(void **state) {
+  struct tly_error error = TLY_ERROR_NONE;
+  char path[400];
+  (void)state;
+  rig_open(&rig, THREE_VIEWS);
+  rig_ingest_payments(&rig, 0, 0, 4000, ACCOUNTS);
+  rig_start(&rig);
+  rig_cut_and_run(&rig, all_views);
+  rig_ingest_payments(&rig, 0, 4000, 3000, ACCOUNTS);
+  rig_settle(&rig);
+  snprintf(project_folder, sizeof project_folder, "%s/project", rig.directory);
+  snprintf(socket_path, sizeof socket_path, "%s/tally.sock", rig.directory);
+  assert_int_equal(tly_file_make_folder(project_folder, &error), TLY_OK);
+  snprintf(path, sizeof path, "%s/views.sql", project_folder);
+  assert_int_equal(tly_file_replace(path, THREE_VIEWS, strlen(THREE_VIEWS), &error), TLY_OK);
+  start_server();
+  return 0;
+}
+
+static int close_all(void **state) {
+  (void)state;
+  stop_server();
+  rig_close(&rig);
+  return 0;
+}
+
+/* ---- clients -------------------------------------------------------------------------------------------------------- */
+
+static tly_client *client_open(void) {
+  struct tly_error error = TLY_ERROR_NONE;
+  tly_client *client;
+  if (tly_client_connect(socket_path, false, &client, &error) != TLY_OK)
+    fail_msg("%s", error.message);
+  return client;
+}
+
+static void client_send(tly_client *client, const char *text) {
+  struct tly_error error = TLY_ERROR_NONE;
+  assert_int_equal(tly_client_send(client, text, strlen(text), &error), TLY_OK);
+}
+
+static json_t *client_receive(tly_client *client) {
+  struct tly_error error = TLY_ERROR_NONE;
+  json_t *reply;
+  if (tly_client_receive(client, TIMEOUT_MS, &reply, &error) != TLY_OK)
+    fail_msg("%s", error.message);
+  return reply;
+}
+
+/* One line there, one line back; the caller decrefs. */
+static json_t *ask(const char *line) {
+  tly_client *client = client_open();
+  client_send(client, line);
+  client_send(client, "\n");
+  json_t *reply = client_receive(client);
+  tly_client_close(client);
+  return reply;
+}
+
+static json_t *at(const json_t *value, const char *path) {
+  char names[200], *next = names;
+  snprintf(names, sizeof names, "%s", path);
+  for (char *name; value != NULL && (name = strsep(&next, ".")) != NULL;)
+    value = *name >= '0' && *name <= '9' ? json_array_get(value, (size_t)atoi(name)) : json_object_get(value, name);
+  return (json_t *)(uintptr_t)value;
+}
+
+static const char *text_at(const json_t *value, const char *path) {
+  const char *text = json_string_value(at(value, path));
+  if (text == NULL) {
+    char *dump = json_dumps(value, 0);
+    fail_msg("no text at %s in %s", path, dump);
+  }
+  return text;
+}
+
+static void check_error(const char *line, int code, const char *sqlstate) {
+  json_t *reply = ask(line);
+  char *dump = json_dumps(reply, 0);
+  if (json_integer_value(at(reply, "error.code")) != code || strcmp(text_at(reply, "error.data.sqlstate"), sqlstate) != 0)
+    fail_msg("%.200s: %s", line, dump);
+  free(dump);
+  json_decref(reply);
+}
+
+static void check_result(const char *line, const char *rows) {
+  json_t *reply = ask(line);
+  char *dump = json_dumps(at(reply, "result.rows"), JSON_COMPACT);
+  if (dump == NULL) {
+    dump = json_dumps(reply, JSON_COMPACT);
+    fail_msg("%s: %s", line, dump);
+  }
+  assert_string_equal(dump, rows);
+  free(dump);
+  json_decref(reply);
+}
+
+/* ---- answers -------------------------------------------------------------------------------------------------------- */
+
+static void an_answer_has_columns_rows_and_what_it_rests_on(void **state) {
+  (void)state;
+  json_t *reply = ask("{\"id\":5,\"method\":\"query\",\"params\":{\"sql\":\"SELECT kind, n, largest FROM kinds ORDER BY kind LIMIT 1\"}}");
+  assert_int_equal(json_integer_value(at(reply, "id")), 5);
+  assert_string_equal(text_at(reply, "result.columns.0.name"), "kind");
+  assert_string_equal(text_at(reply, "result.columns.0.type"), "text");
+  assert_string_equal(text_at(reply, "result.columns.1.type"), "bigint");
+  assert_string_equal(text_at(reply, "result.columns.2.type"), "numeric");
+  assert_string_equal(text_at(reply, "result.rows.0.0"), "k0");
+  assert_int_equal(json_integer_value(at(reply, "result.as_of.run")), 1);
+  assert_int_equal(json_integer_value(at(reply, "result.as_of.cut.payments.0")), 4000);
+  assert_int_equal(json_integer_value(at(reply, "result.as_of.live.payments.0")), 7000);
+  assert_int_equal(strlen(text_at(reply, "result.as_of.definition")), 32);
+  assert_null(at(reply, "result.as_of.set_aside"));
+  json_decref(reply);
+  reply = ask("SELECT count(*) FROM shares");
+  assert_int_equal(json_integer_value(at(reply, "result.as_of.set_aside")), 7000 / 11 + 1);
+  json_decref(reply);
+}
+
+static void a_line_without_a_brace_is_sql(void **state) {
+  (void)state;
+  check_result("SELECT sum(n), count(*) FROM totals", "[[\"7000\",1500]]");
+  check_result("  SELECT 1, 'a', NULL, true, 1.50", "[[1,\"a\",null,true,\"1.50\"]]");
+  check_result("SELECT count(*) FROM run_1.kinds", "[[7]]");
+}
+
+/* Each account, asked for by its key: the loop's answer is the executor's, to the byte. */
+static void a_point_query_answers_what_the_executor_answers(void **state) {
+  tly_client *client = client_open();
+  (void)state;
+  for (int account = 0; account < 40; account++) {
+    struct tly_buffer lines = {0};
+    tly_buffer_print(&lines, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind FROM totals WHERE account = $1\",\"args\":[\"A-%d\"]}}\n", account * 41);
+    tly_buffer_print(&lines, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind FROM totals WHERE account = $1 LIMIT 9\",\"args\":[\"A-%d\"]}}\n", account * 41);
+    tly_buffer_print(&lines, "SELECT n, largest FROM kinds WHERE kind = 'k%d'\nSELECT n, largest FROM kinds WHERE kind = 'k%d' OFFSET 0\n", account, account);
+    client_send(client, tly_buffer_text(&lines));
+    for (int pair = 0; pair < 2; pair++) {
+      json_t *point = client_receive(client), *executed = client_receive(client);
+      assert_non_null(at(point, "result"));
+      if (!json_equal(point, executed))
+        fail_msg("%s\n%s", json_dumps(point, 0), json_dumps(executed, 0));
+      json_decref(point);
+      json_decref(executed);
+    }
+    tly_buffer_free(&lines);
+  }
+  tly_client_close(client);
+}
+
+static void a_key_that_is_not_there_or_null_gives_no_row(void **state) {
+  (void)state;
+  check_result("{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[\"nobody\"]}}", "[]");
+  check_result("{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[null]}}", "[]");
+}
+
+static void pipelined_requests_are_answered_in_order(void **state) {
+  struct tly_buffer lines = {0};
+  tly_client *client = client_open();
+  (void)state;
+  for (int i = 0; i < 900; i++)
+    tly_buffer_print(&lines, i % 10 == 3 ? "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT count(*) FROM kinds\"}}\n"
+                             : i % 10 == 5 ? "{\"id\":%d,\"method\":\"nope\"}\n"
+                                           : "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE kind = 'k1'\"}}\n", i);
+  client_send(client, tly_buffer_text(&lines));
+  for (int i = 0; i < 900; i++) {
+    json_t *reply = client_receive(client);
+    assert_int_equal(json_integer_value(at(reply, "id")), i);
+    assert_int_equal(at(reply, "error") != NULL, i % 10 == 5);
+    json_decref(reply);
+  }
+  tly_client_close(client);
+  tly_buffer_free(&lines);
+}
+
+static void a_large_answer_comes_in_parts_of_the_same_id(void **state) {
+  tly_client *client = client_open();
+  size_t rows = 0, lines = 0;
+  (void)state;
+  client_send(client, "{\"id\":\"big\",\"method\":\"query\",\"params\":{\"sql\":\"SELECT a.account, b.n FROM totals a, kinds b\"}}\n");
+  for (bool is_last = false; !is_last; lines++) {
+    json_t *reply = client_receive(client);
+    assert_string_equal(text_at(reply, "id"), "big");
+    is_last = at(reply, "result") != NULL;
+    rows += json_array_size(is_last ? at(reply, "result.rows") : at(reply, "rows"));
+    json_decref(reply);
+  }
+  assert_int_equal(rows, ACCOUNTS * 7);
+  assert_true(lines >= 11);
+  tly_client_close(client);
+}
+
+static void a_client_that_ends_its_side_still_gets_its_replies(void **state) {
+  struct tly_error error = TLY_ERROR_NONE;
+  tly_client *client = client_open();
+  json_t *reply;
+  (void)state;
+  client_send(client, "SELECT count(*) FROM totals\nSELECT n FROM kinds WHERE kind = 'k1'\nSELECT 3\n");
+  assert_int_equal(shutdown(tly_client_fd(client), SHUT_WR), 0);
+  for (int i = 0; i < 3; i++)
+    json_decref(client_receive(client));
+  assert_int_equal(tly_client_receive(client, TIMEOUT_MS, &reply, &error), TLY_E_CONNECTION);
+  tly_client_close(client);
+}
+
+/* ---- errors --------------------------------------------------------------------------------------------------------- */
+
+static void errors_carry_sqlstate_position_and_hint(void **state) {
+  (void)state;
+  json_t *reply = ask("{\"id\":2,\"method\":\"query\",\"params\":{\"sql\":\"SELECT totl FROM totals\"}}");
+  assert_int_equal(json_integer_value(at(reply, "error.code")), -32602);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "42703");
+  assert_int_equal(json_integer_value(at(reply, "error.data.position")), 8);
+  assert_string_equal(text_at(reply, "error.message"), "column \"totl\" does not exist");
+  json_decref(reply);
+  check_error("SELECT 1/0", -32602, "22012");
+  check_error("SELECT n / (n - n) FROM kinds WHERE kind = 'k1'", -32602, "22012");
+  check_error("SELECT * FROM nope", -32602, "42P01");
+  check_error("SELECT n FROM run_77.kinds", -32602, "42P01");
+  check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT $1\",\"args\":[1,2]}}", -32602, "08P01");
+  check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":5}}", -32602, "22023");
+  check_error("{\"id\":1,\"method\":\"query\",\"params\":{}}", -32602, "22023");
+  check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE n = $1\",\"args\":[\"x\"]}}", -32602, "22P02");
+}
+
+static void requests_that_are_none_are_errors_and_the_connection_lives_on(void **state) {
+  static const struct {
+    const char *line;
+    int code;
+  } cases[] = {{"{\"id\":1,\"method\":\"nope\"}", -32601},  {"{\"id\":1}", -32600},
+               {"{\"id\":1,\"method\":\"cut\"}", -32601},   {"{not json", -32700},
+               {"{\"id\":1,\"method\":\"query\",\"params\":[]}", -32602}};
+  tly_client *client = client_open();
+  struct tly_buffer deep = {0};
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    client_send(client, cases[i].line);
+    client_send(client, "\r\n\n");
+    json_t *reply = client_receive(client);
+    assert_int_equal(json_integer_value(at(reply, "error.code")), cases[i].code);
+    json_decref(reply);
+  }
+  tly_buffer_append_text(&deep, "{\"id\":1,\"params\":");
+  for (int i = 0; i < 100000; i++)
+    tly_buffer_append_byte(&deep, '[');
+  tly_buffer_append_byte(&deep, '\n');
+  client_send(client, tly_buffer_text(&deep));
+  json_t *reply = client_receive(client);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "54001");
+  json_decref(reply);
+  client_send(client, "SELECT 1\n");
+  json_decref(client_receive(client));
+  tly_client_close(client);
+  tly_buffer_free(&deep);
+}
+
+/* ---- hostile clients ------------------------------------------------------------------------------------------------ */
+
+static void a_line_of_two_mebibytes_is_refused_once_and_skipped(void **state) {
+  tly_client *client = client_open();
+  char *line = tly_malloc(2 << 20);
+  (void)state;
+  memset(line, 'x', 2 << 20);
+  line[(2 << 20) - 2] = '\n';
+  line[(2 << 20) - 1] = 0;
+  client_send(client, line);
+  client_send(client, "SELECT 4\n");
+  json_t *reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "error.code")), -32600);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "54000");
+  json_decref(reply);
+  reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 4);
+  json_decref(reply);
+  tly_free(line);
+  tly_client_close(client);
+}
+
+static void half_a_line_holds_nobody_up(void **state) {
+  tly_client *slow = client_open();
+  (void)state;
+  client_send(slow, "SELECT 1");
+  check_result("SELECT 2", "[[2]]");
+  client_send(slow, "0\n");
+  json_t *reply = client_receive(slow);
+  assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 10);
+  json_decref(reply);
+  tly_client_close(slow);
+}
+
+static void deep_parentheses_are_an_error_not_a_crash(void **state) {
+  struct tly_buffer sql = {0};
+  (void)state;
+  tly_buffer_append_text(&sql, "SELECT ");
+  for (int i = 0; i < 100000; i++)
+    tly_buffer_append_byte(&sql, '(');
+  check_error(tly_buffer_text(&sql), -32602, "54000");
+  sql.size = 60000;
+  json_t *reply = ask(tly_buffer_text(&sql));
+  assert_non_null(at(reply, "error"));
+  json_decref(reply);
+  check_result("SELECT 2", "[[2]]");
+  tly_buffer_free(&sql);
+}
+
+static void a_cross_join_is_refused_or_ends_at_its_deadline(void **state) {
+  (void)state;
+  check_error("SELECT count(*) FROM totals a, totals b, totals c, totals d, totals e, totals f, totals g, totals h, totals i, totals j", -32602, "54001");
+  check_error("SELECT count(*) FROM totals a, totals b, totals c, totals d", -32000, "57014");
+}
+
+/* Twenty clients ask for a large answer and do not read; others are answered, and the slow ones end at the deadline. */
+static void clients_that_never_read_hold_nobody_up(void **state) {
+  tly_client *slow[20];
+  (void)state;
+  for (int i = 0; i < 20; i++) {
+    slow[i] = client_open();
+    client_send(slow[i], "SELECT a.account, b.account, c.kind FROM totals a, totals b, kinds c\n");
+  }
+  check_result("SELECT n > 0 FROM kinds WHERE kind = 'k1' LIMIT 1", "[[true]]"); /* waits for a worker at most once */
+  for (int i = 0; i < 20; i++)
+    tly_client_close(slow[i]);
+  check_result("SELECT 2", "[[2]]");
+}
+
+static void bytes_of_any_kind_do_no_harm(void **state) {
+  unsigned seed = 20260302;
+  (void)state;
+  for (int round = 0; round < 30; round++) {
+    tly_client *client = client_open();
+    struct tly_error error;
+    char noise[4000];
+    for (size_t i = 0; i < sizeof noise; i++) {
+      seed = seed * 1664525u + 1013904223u;
+      noise[i] = (char)(seed >> 24);
+    }
+    enum tly_status ignored = tly_client_send(client, noise, sizeof noise, &error);
+    (void)ignored;
+    tly_client_close(client);
+  }
+  check_result("SELECT 2", "[[2]]");
+}
+
+/* ---- reports -------------------------------------------------------------------------------------------------------- */
+
+static void runs_views_and_status_have_their_documented_members(void **state) {
+  (void)state;
+  json_t *reply = ask("{\"id\":1,\"method\":\"views\"}");
+  assert_string_equal(text_at(reply, "result.views.0.view"), "totals");
+  assert_string_equal(text_at(reply, "result.views.0.stream"), "payments");
+  assert_string_equal(text_at(reply, "result.views.0.state"), "ready");
+  assert_int_equal(json_integer_value(at(reply, "result.views.0.run")), 1);
+  assert_int_equal(json_integer_value(at(reply, "result.views.0.folded")), 7000);
+  assert_true(json_integer_value(at(reply, "result.views.0.groups")) > 1000);
+  json_decref(reply);
+  reply = ask("{\"id\":1,\"method\":\"runs\",\"params\":{\"max\":3}}");
+  assert_int_equal(json_integer_value(at(reply, "result.runs.0.run")), 1);
+  assert_string_equal(text_at(reply, "result.runs.0.state"), "ready");
+  assert_int_equal(json_integer_value(at(reply, "result.runs.0.events")), 4000);
+  json_decref(reply);
+  reply = ask("{\"id\":1,\"method\":\"status\"}");
+  assert_string_equal(text_at(reply, "result.streams.0.stream"), "payments");
+  assert_int_equal(json_integer_value(at(reply, "result.streams.0.archived")), 7000);
+  assert_int_equal(json_integer_value(at(reply, "result.streams.0.lag")), 0);
+  assert_string_equal(text_at(reply, "result.processes.3.process"), "serve");
+  assert_true(json_is_true(at(reply, "result.processes.3.running")));
+  assert_int_equal(json_integer_value(at(reply, "result.processes.3.pid")), server);
+  assert_true(json_integer_value(at(reply, "result.sizes.0.bytes")) > 0);
+  json_decref(reply);
+  check_error("{\"id\":1,\"method\":\"runs\",\"params\":{\"max\":0}}", -32602, "22023");
+}
+
+/* ---- other layers --------------------------------------------------------------------------------------------------- */
+
+static int listen_as(const char *name) {
+  struct tly_error error = TLY_ERROR_NONE;
+  char path[300];
+  int fd;
+  snprintf(path, sizeof path, "%s/%s", rig.directory, name);
+  assert_int_equal(tly_socket_listen_unix(path, &fd, &error), TLY_OK);
+  return fd;
+}
+
+static void stop_listening(int fd, const char *name) {
+  char path[300];
+  snprintf(path, sizeof path, "%s/%s", rig.directory, name);
+  close(fd);
+  unlink(path);
+}
+
+static int accept_one(int fd) {
+  struct pollfd waiter = {.fd = fd, .events = POLLIN};
+  assert_int_equal(poll(&waiter, 1, TIMEOUT_MS), 1);
+  int connection = accept(fd, NULL, NULL);
+  assert_true(connection >= 0);
+  return connection;
+}
+
+/* What is sent on `fd` up to a line end. */
+static void read_line(int fd, char *out, size_t size) {
+  size_t at_byte = 0;
+  do {
+    struct pollfd waiter = {.fd = fd, .events = POLLIN};
+    assert_int_equal(poll(&waiter, 1, TIMEOUT_MS), 1);
+    assert_true(at_byte + 1 < size && read(fd, out + at_byte, 1) == 1);
+  } while (out[at_byte++] != '\n');
+  out[at_byte] = 0;
+}
+
+static void without_the_other_layers_their_requests_are_errors(void **state) {
+  tly_client *client = client_open();
+  (void)state;
+  check_error("{\"id\":1,\"method\":\"recompute\"}", -32000, "08006");
+  client_send(client, "{\"id\":8,\"method\":\"ingest\",\"params\":{\"stream\":\"payments\",\"bytes\":20}}\n");
+  client_send(client, "{\"account\":\"A\"}\n\n\n\n\nSELECT 9\n");
+  json_t *reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "id")), 8);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "08006");
+  json_decref(reply);
+  reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 9);
+  json_decref(reply);
+  tly_client_close(client);
+}
+
+static void a_recompute_is_relayed_with_its_progress(void **state) {
+  int listener = listen_as("batch.sock");
+  tly_client *client = client_open();
+  char line[500];
+  (void)state;
+  client_send(client, "{\"id\":3,\"method\":\"recompute\",\"params\":{\"views\":[\"totals\"]}}\nSELECT 5\n");
+  int batch = accept_one(listener);
+  read_line(batch, line, sizeof line);
+  assert_string_equal(line, "{\"id\":3,\"method\":\"recompute\",\"params\":{\"views\":[\"totals\"]}}\n");
+  static const char progress[] = "{\"id\":3,\"progress\":{\"done\":1}}\n", result[] = "{\"id\":3,\"result\":{\"run\":2}}\n";
+  assert_int_equal(write(batch, progress, strlen(progress)), (ssize_t)strlen(progress));
+  json_t *reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "progress.done")), 1);
+  json_decref(reply);
+  assert_int_equal(write(batch, result, strlen(result)), (ssize_t)strlen(result));
+  reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "result.run")), 2);
+  json_decref(reply);
+  reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 5);
+  json_decref(reply);
+  close(batch);
+  client_send(client, "{\"id\":4,\"method\":\"reconcile\"}\n");
+  batch = accept_one(listener);
+  close(batch); /* it dies */
+  reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "id")), 4);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "08006");
+  json_decref(reply);
+  tly_client_close(client);
+  stop_listening(listener, "batch.sock");
+}
+
+/* The connection goes to the archiver with the request line and what came after it, once all earlier replies are out; it
+ * comes back with what the archiver had read of the next request. */
+static void ingest_hands_the_connection_to_the_archiver_and_back(void **state) {
+  static const char ingest[] = "{\"id\":2,\"method\":\"ingest\",\"params\":{\"stream\":\"payments\",\"events\":[]}}\n";
+  static const char reply_text[] = "{\"id\":2,\"result\":{\"accepted\":0}}\n";
+  int listener = listen_as("handoff.sock"), taken;
+  tly_client *client = client_open();
+  struct tly_buffer rest = {0};
+  struct tly_error error = TLY_ERROR_NONE;
+  (void)state;
+  client_send(client, "SELECT 6\n");
+  client_send(client, ingest);
+  int channel = accept_one(listener);
+  for (int round = 0; round < 3; round++) { /* the channel stays */
+    struct pollfd waiter = {.fd = channel, .events = POLLIN};
+    assert_int_equal(poll(&waiter, 1, TIMEOUT_MS), 1);
+    assert_int_equal(tly_handoff_receive(channel, &taken, &rest, &error), TLY_OK);
+    assert_int_equal(rest.size, strlen(ingest));
+    assert_memory_equal(rest.data, ingest, rest.size);
+    assert_int_equal(write(taken, reply_text, strlen(reply_text)), (ssize_t)strlen(reply_text));
+    static const char next[] = "SELECT 7\n{\"id\":3,\"method\":\"nope\"}\n";
+    assert_int_equal(tly_handoff_send(channel, taken, next, strlen(next), &error), TLY_OK);
+    close(taken);
+    if (round == 0)
+      json_decref(client_receive(client)); /* SELECT 6 */
+    json_t *reply = client_receive(client);
+    assert_int_equal(json_integer_value(at(reply, "id")), 2);
+    json_decref(reply);
+    reply = client_receive(client);
+    assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 7);
+    json_decref(reply);
+    json_decref(client_receive(client));
+    client_send(client, round < 2 ? ingest : "SELECT 8\n");
+  }
+  json_t *reply = client_receive(client);
+  assert_int_equal(json_integer_value(at(reply, "result.rows.0.0")), 8);
+  json_decref(reply);
+  tly_client_close(client);
+  close(channel);
+  tly_buffer_free(&rest);
+  stop_listening(listener, "handoff.sock");
+}
+
+static void wait_answers_when_what_was_acknowledged_is_folded(void **state) {
+  static const char waiting[] =
+      "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT sum(n) FROM totals\",\"wait\":true}}";
+  tly_client *client = client_open();
+  struct tly_error error;
+  json_t *reply;
+  (void)state;
+  check_result(waiting, "[[\"7000\"]]");
+  rig_ingest_payments(&rig, 0, 7000, 10, ACCOUNTS); /* acknowledged, not folded: the speed layer rests */
+  client_send(client, waiting);
+  client_send(client, "\n");
+  assert_int_equal(tly_client_receive(client, 300, &reply, &error), TLY_E_CANCELLED); /* nothing yet */
+  rig_settle(&rig);
+  reply = client_receive(client);
+  assert_string_equal(text_at(reply, "result.rows.0.0"), "7010");
+  json_decref(reply);
+  rig_ingest_payments(&rig, 0, 7010, 10, ACCOUNTS);
+  check_error(waiting, -32000, "57014");
+  rig_settle(&rig);
+  check_result("SELECT sum(n) FROM totals", "[[\"7020\"]]");
+  check_result(waiting, "[[\"7020\"]]");
+  tly_client_close(client);
+}
+
+/* Queries go on while runs are published under them, and each sees one state: counts only grow, and fit the offsets. */
+static void a_query_sees_one_state_while_runs_are_published(void **state) {
+  int64_t last = 0;
+  (void)state;
+  for (int round = 0; round < 4; round++) {
+    rig_ingest_payments(&rig, 0, 7020 + 100 * round, 100, ACCOUNTS);
+    rig_cut_and_run(&rig, all_views);
+    for (int step = 0; step < 8; step++) {
+      bool did_work;
+      struct tly_error error = TLY_ERROR_NONE;
+      assert_int_equal(tly_speed_step(rig.speed, &did_work, &error), TLY_OK);
+      json_t *reply = ask("SELECT (SELECT sum(n) FROM totals), (SELECT n FROM totals WHERE account = 'A-1')");
+      int64_t count = atoll(text_at(reply, "result.rows.0.0"));
+      assert_int_equal(count, json_integer_value(at(reply, "result.as_of.live.payments.0")));
+      assert_true(count >= last);
+      last = count;
+      json_decref(reply);
+    }
+  }
+}
+
+int main(int argument_count, char **arguments) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(an_answer_has_columns_rows_and_what_it_rests_on),
+      cmocka_unit_test(a_line_without_a_brace_is_sql),
+      cmocka_unit_test(a_point_query_answers_what_the_executor_answers),
+      cmocka_unit_test(a_key_that_is_not_there_or_null_gives_no_row),
+      cmocka_unit_test(pipelined_requests_are_answered_in_order),
+      cmocka_unit_test(a_large_answer_comes_in_parts_of_the_same_id),
+      cmocka_unit_test(a_client_that_ends_its_side_still_gets_its_replies),
+      cmocka_unit_test(errors_carry_sqlstate_position_and_hint),
+      cmocka_unit_test(requests_that_are_none_are_errors_and_the_connection_lives_on),
+      cmocka_unit_test(a_line_of_two_mebibytes_is_refused_once_and_skipped),
+      cmocka_unit_test(half_a_line_holds_nobody_up),
+      cmocka_unit_test(deep_parentheses_are_an_error_not_a_crash),
+      cmocka_unit_test(a_cross_join_is_refused_or_ends_at_its_deadline),
+      cmocka_unit_test(clients_that_never_read_hold_nobody_up),
+      cmocka_unit_test(bytes_of_any_kind_do_no_harm),
+      cmocka_unit_test(runs_views_and_status_have_their_documented_members),
+      cmocka_unit_test(without_the_other_layers_their_requests_are_errors),
+      cmocka_unit_test(a_recompute_is_relayed_with_its_progress),
+      cmocka_unit_test(ingest_hands_the_connection_to_the_archiver_and_back),
+      cmocka_unit_test(wait_answers_when_what_was_acknowledged_is_folded),
+      cmocka_unit_test(a_query_sees_one_state_while_runs_are_published),
+  };
+  if (argument_count == 4 && strcmp(arguments[1], "serve") == 0)
+    return serve(arguments);
+  return cmocka_run_group_tests(tests, open_all, close_all);
+}
