@@ -16,7 +16,8 @@ struct tly_wait {
   struct tly_wait *next;
   struct tly_request request;
   struct tly_arena arena;
-  struct tly_position *heads; /* NULL: could not be read yet */
+  bool heads_are_known;
+  struct tly_position *heads;
   uint32_t head_count;
   int64_t deadline_us;
 };
@@ -52,16 +53,16 @@ static bool is_reached(const struct tly_position *head, const struct tly_positio
 
 static void read_heads(struct tly_wait *wait, struct tly_serving *server) {
   tly_archive_reader *archive;
-  if (tly_store_source_archive(server->source, &archive, NULL) != TLY_OK ||
-      tly_archive_reader_heads(archive, &wait->arena, &wait->heads, &wait->head_count, NULL) != TLY_OK)
-    wait->heads = NULL; /* the archive is not there yet: at the next ring */
+  wait->heads_are_known =
+      tly_store_source_archive(server->source, &archive, NULL) == TLY_OK &&
+      tly_archive_reader_heads(archive, &wait->arena, &wait->heads, &wait->head_count, NULL) == TLY_OK;
 }
 
 static bool is_over(struct tly_wait *wait, struct tly_serving *server, const struct tly_position *positions,
                     uint32_t count) {
-  if (wait->heads == NULL)
+  if (!wait->heads_are_known) /* the archive was not there yet */
     read_heads(wait, server);
-  if (wait->heads == NULL)
+  if (!wait->heads_are_known)
     return false;
   for (uint32_t i = 0; i < wait->head_count; i++)
     if (has_view(server->project, wait->heads[i].stream) && !is_reached(&wait->heads[i], positions, count))
