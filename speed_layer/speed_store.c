@@ -554,6 +554,11 @@ static enum tly_status first_integer(sqlite3_stmt *statement, int64_t *out, bool
   return TLY_OK;
 }
 
+enum tly_status tly_speed_store_has_dropped(tly_speed_store *store, bool *out, struct tly_error *error) {
+  int64_t delta;
+  return first_integer(store->statements[NEXT_DROPPED], &delta, out, error);
+}
+
 /* From the last block down, so that what is left is always blocks 0 .. n. */
 enum tly_status tly_speed_store_delete_blocks(tly_speed_store *store, uint32_t max, bool *more,
                                               struct tly_error *error) {

@@ -113,6 +113,8 @@ TLY_CHECK enum tly_status tly_speed_store_add_block(tly_speed_store *store, int6
 TLY_CHECK enum tly_status tly_speed_store_read_block(tly_speed_store *store, int64_t delta, uint32_t number,
                                                      struct tly_group_slice *slice, bool *found,
                                                      struct tly_error *error);
+/* Whether there are dropped deltas that still have blocks. */
+TLY_CHECK enum tly_status tly_speed_store_has_dropped(tly_speed_store *store, bool *out, struct tly_error *error);
 /* Delete up to `max` blocks of a dropped delta. *more false: there is none left. */
 TLY_CHECK enum tly_status tly_speed_store_delete_blocks(tly_speed_store *store, uint32_t max, bool *more,
                                                         struct tly_error *error);

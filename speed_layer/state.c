@@ -13,6 +13,9 @@
  * each of them. */
 enum { UPKEEP_US = 2000, UPKEEP_CROWDED_US = 10000, CROWDED_COUNT = 4 * TLY_DELTA_FAN_IN };
 
+/* Under load runs are looked for this often, not at each commit. */
+enum { PUBLISH_LOOK_US = 20000 };
+
 struct tly_event_batch *tly_speed_batch(struct tly_speed *speed, const struct tly_stream *stream) {
   size_t index = (size_t)(stream - speed->project->streams);
   TLY_ASSERT(index < speed->project->stream_count);
@@ -114,11 +117,15 @@ static enum tly_status keep_up(struct tly_speed *speed, bool *more, struct tly_e
 }
 
 enum tly_status tly_speed_step(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
-  bool did_publish, more;
+  bool did_publish = false, more;
   TLY_TRY(tly_fold_loop_step(speed, did_work, error));
   if (speed->disagrees)
     return TLY_OK;
-  TLY_TRY(tly_publish_step(speed, &did_publish, error));
+  int64_t now_us = tly_clock_monotonic_us(speed->clock);
+  if (!*did_work || now_us - speed->runs_looked_for_us >= PUBLISH_LOOK_US) {
+    speed->runs_looked_for_us = now_us;
+    TLY_TRY(tly_publish_step(speed, &did_publish, error));
+  }
   TLY_TRY(keep_up(speed, &more, error));
   *did_work |= did_publish | more;
   return tly_speed_store_checkpoint(speed->store, false, error);

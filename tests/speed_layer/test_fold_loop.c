@@ -147,6 +147,35 @@ static void a_restart_goes_on_where_it_stopped(void **state) {
   rig_close(&rig);
 }
 
+/* The positions stand in the middle of the blocks that sealing makes, live and after a restart. */
+static void sealing_small_blocks_into_large_ones_changes_nothing(void **state) {
+  struct rig rig;
+  (void)state;
+  rig_open(&rig, THREE_VIEWS);
+  for (int n = 0; n < 20; n++) {
+    rig_ingest_payments(&rig, 0, n * 37, 37, 100);
+    if (n == 6 || n == 13)
+      rig_settle(&rig);
+    if (n == 9)
+      rig_cut(&rig, totals_only);
+  }
+  rig_seal(&rig, "payments");
+  rig_settle(&rig);
+  rig_assert_right(&rig);
+  for (int n = 20; n < 30; n++) {
+    rig_ingest_payments(&rig, 0, n * 37, 37, 100);
+    if (n == 24) {
+      rig_settle(&rig);
+      rig_stop(&rig);
+    }
+  }
+  rig_seal(&rig, "payments");
+  rig_settle(&rig);
+  assert_int_equal(tly_speed_store_current(rig.directory), 1);
+  rig_assert_right(&rig);
+  rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(an_event_shows_as_soon_as_it_is_archived),
@@ -156,6 +185,7 @@ int main(void) {
       cmocka_unit_test(partitions_are_followed_each_by_itself),
       cmocka_unit_test(a_cut_ends_the_generation_of_the_views_it_names_and_of_no_others),
       cmocka_unit_test(many_small_commits_leave_few_deltas),
+      cmocka_unit_test(sealing_small_blocks_into_large_ones_changes_nothing),
       cmocka_unit_test(a_restart_goes_on_where_it_stopped),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);

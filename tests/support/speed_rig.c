@@ -13,6 +13,7 @@
 
 #include "batch_layer/batch_store.h"
 #include "batch_layer/recompute.h"
+#include "batch_layer/seal.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
@@ -121,6 +122,20 @@ void rig_ingest_payments(struct rig *rig, uint32_t partition, int first, int cou
                      (int)((unsigned)n * 2654435761u % (unsigned)accounts), n % 977, n % 100, n % 7, n % 11);
   rig_ingest(rig, "payments", partition, tly_buffer_text(&lines));
   tly_buffer_free(&lines);
+}
+
+void rig_seal(struct rig *rig, const char *stream_name) {
+  const struct tly_stream *stream = tly_project_stream(rig->project, stream_name);
+  int64_t number, sealed_number;
+  bool has_events, is_spoilt;
+  start_writer(rig);
+  MUST(tly_archive_writer_rotate(rig->writer, stream, &error));
+  while (tly_archive_writer_next_to_seal(rig->writer, &stream, &number, &sealed_number, &is_spoilt)) {
+    struct tly_seal_job job = {
+        .directory = rig->directory, .stream = stream, .number = number, .sealed_number = sealed_number};
+    MUST(tly_seal_run(&job, &has_events, &error));
+    MUST(tly_archive_writer_sealed(rig->writer, stream, number, has_events ? sealed_number : 0, &error));
+  }
 }
 
 int64_t rig_cut(struct rig *rig, const char *const *views) {

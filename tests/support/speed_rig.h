@@ -28,6 +28,8 @@ void rig_close(struct rig *rig);
 void rig_ingest(struct rig *rig, const char *stream, uint32_t partition, const char *lines);
 /* `count` payments of made-up accounts, numbered from `first`. */
 void rig_ingest_payments(struct rig *rig, uint32_t partition, int first, int count, int accounts);
+/* Seal what was ingested so far: small blocks become large ones. */
+void rig_seal(struct rig *rig, const char *stream);
 /* Record a cut for `views` (NULL-terminated); its number. */
 int64_t rig_cut(struct rig *rig, const char *const *views);
 /* Recompute the views up to that cut and mark the run ready. */
