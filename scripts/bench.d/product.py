@@ -186,13 +186,15 @@ def compare_view(server, duckdb, view, table, account_slices=1):
                           'ORDER BY column_index')
     names = ', '.join(name for name, _ in columns)
     path = os.path.join(CACHE, 'answer.csv')
-    with open(path, 'w') as file:
+    connection = server.connect()
+    with open(path, 'w', newline='') as file:
         for part in range(account_slices):
             where = '' if account_slices == 1 else (
                 f" WHERE account >= 'A-{part * 100000 // account_slices:06d}'" +
                 (f" AND account < 'A-{(part + 1) * 100000 // account_slices:06d}'" if part + 1 < account_slices else ''))
-            text = server.run('query', '--wait', '--format', 'csv', f'SELECT {names} FROM {view}{where}')
-            file.write(text.split('\n', 1)[1])
+            rows = connection.query(f'SELECT {names} FROM {view}{where}', wait=True)['rows']
+            csv.writer(file).writerows(rows)
+    connection.close()
     read_as = ', '.join(f"'{name}': 'VARCHAR'" for name, _ in columns)
     casts = ', '.join(f"CAST({name} AS {'TIMESTAMPTZ' if kind.startswith('TIMESTAMP') else kind}) AS {name}"
                       for name, kind in columns)
