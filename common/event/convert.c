@@ -345,7 +345,7 @@ static enum tly_status microseconds_of_epoch(const struct tly_stream_column *col
 
 static enum tly_status convert_epoch(struct tly_column_target *target, uint32_t row, const struct number *number,
                                      struct tly_text text, struct tly_error *error) {
-  int64_t microseconds;
+  int64_t microseconds = 0;
   TLY_TRY(microseconds_of_epoch(target->column, number, text, &microseconds, error));
   if (target->column->type.id == TLY_TYPE_DATE) { /* the day it falls on, also before 1970 */
     int64_t days = microseconds / TLY_US_PER_DAY;

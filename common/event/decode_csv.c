@@ -206,7 +206,7 @@ struct header {
 
 static enum tly_status read_names(struct header *header, struct reader *reader, struct tly_error *error) {
   while (!reader->is_over) {
-    struct field field;
+    struct field field = {0};
     if (header->count == FIELDS_MAX)
       return TLY_FAIL(error, TLY_E_FILE_FORMAT, "the header has more than %d fields", FIELDS_MAX);
     TLY_TRY(read_field(reader, &field, error));
@@ -321,7 +321,7 @@ static enum tly_status decode_record(const tly_csv_decoder *decoder, struct read
   enum tly_status value_status = TLY_OK;
   uint32_t count = 0;
   while (!reader->is_over) {
-    struct field field;
+    struct field field = {0};
     TLY_TRY(read_field(reader, &field, error));
     if (value_status == TLY_OK)
       value_status = convert_field(decoder, count, &field, writer, error);
