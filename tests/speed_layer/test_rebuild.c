@@ -174,6 +174,25 @@ static void a_fold_that_stands_on_other_events_takes_no_further_block(void **sta
   rig_close(&rig);
 }
 
+static void a_large_block_is_taken_only_if_its_own_events_lead_to_the_fold(void **state) {
+  struct rig rig;
+  struct tly_error error;
+  bool did_work;
+  (void)state;
+  rig_open(&rig, THREE_VIEWS);
+  rig_ingest_payments(&rig, 0, 0, 30, 50);
+  rig_settle(&rig);
+  rig.speed->tail.positions[0].chain.bytes[7] ^= 1;
+  rig_ingest_payments(&rig, 0, 30, 30, 50);
+  rig_seal(&rig, "payments"); /* one block of 60 */
+  assert_int_equal(tly_speed_step(rig.speed, &did_work, &error), TLY_OK);
+  assert_true(rig.speed->disagrees);
+  rig_stop(&rig);
+  rig_settle(&rig);
+  rig_assert_right(&rig);
+  rig_close(&rig);
+}
+
 static void a_stored_hash_that_the_archive_does_not_have_makes_a_new_state(void **state) {
   struct rig rig;
   (void)state;
@@ -416,6 +435,7 @@ int main(void) {
       cmocka_unit_test(a_view_without_a_run_does_not_hold_up_the_others_of_a_lost_store),
       cmocka_unit_test(an_archive_with_other_events_makes_a_new_state),
       cmocka_unit_test(a_fold_that_stands_on_other_events_takes_no_further_block),
+      cmocka_unit_test(a_large_block_is_taken_only_if_its_own_events_lead_to_the_fold),
       cmocka_unit_test(a_stored_hash_that_the_archive_does_not_have_makes_a_new_state),
       cmocka_unit_test(the_same_events_behind_another_cut_make_a_new_state),
       cmocka_unit_test(a_published_run_that_is_gone_makes_a_new_state),
