@@ -29,7 +29,9 @@
 extern const char tly_schema_archive[];
 
 enum {
-  PAGE_SIZE = 65536,         /* a column of a large block is one or a few pages */
+  LARGE_PAGE = 65536,        /* a column of a large block is one or a few pages ... */
+  SMALL_PAGE = 4096,         /* ... but a table of a small file should not take that much */
+  LARGE_FILE_BYTES = 8 << 20,
   SYNC_EVERY_BYTES = 4 << 20 /* small steps, so that nobody else's sync waits behind a large one */
 };
 
@@ -63,10 +65,10 @@ static enum tly_status remove_file(const char *path, struct tly_error *error) {
 }
 
 /* The page size is fixed by the first write to a file, which is therefore made here. */
-static enum tly_status set_page_size(const char *path, struct tly_error *error) {
+static enum tly_status set_page_size(const char *path, int page_size, struct tly_error *error) {
   sqlite3 *database;
   char sql[96];
-  snprintf(sql, sizeof sql, "PRAGMA page_size = %d; PRAGMA application_id = %d", PAGE_SIZE, TLY_SQLITE_APPLICATION_ID);
+  snprintf(sql, sizeof sql, "PRAGMA page_size = %d; PRAGMA application_id = %d", page_size, TLY_SQLITE_APPLICATION_ID);
   if (sqlite3_open_v2(path, &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_EXRESCODE, NULL) !=
       SQLITE_OK) {
     sqlite3_close(database);
@@ -124,7 +126,8 @@ static enum tly_status choose_coding(struct seal *seal, struct tly_error *error)
 
 static enum tly_status create_file(struct seal *seal, struct tly_error *error) {
   TLY_TRY(remove_file(seal->temporary, error));
-  TLY_TRY(set_page_size(seal->temporary, error));
+  bool is_large = tly_file_size(seal->old->path) >= LARGE_FILE_BYTES;
+  TLY_TRY(set_page_size(seal->temporary, is_large ? LARGE_PAGE : SMALL_PAGE, error));
   TLY_TRY(tly_sqlite_open(seal->temporary, TLY_SQLITE_WRITER_BULK, tly_schema_archive, &seal->database, error));
   TLY_TRY(tly_sqlite_execute(seal->database, "BEGIN", error));
   TLY_TRY(put_facts(seal, error));
