@@ -112,9 +112,9 @@ static void visit(struct tly_expr **node, void *argument) {
   struct grouping *grouping = argument;
   if (grouping->status != TLY_OK)
     return;
-  if ((*node)->query != NULL)
-    tly_query_each((*node)->query, visit_query_expression, 1, grouping);
   uint32_t key = find_key(grouping, *node);
+  if (key == UINT32_MAX && (*node)->query != NULL)
+    tly_query_each((*node)->query, visit_query_expression, 1, grouping);
   if (key != UINT32_MAX) {
     if (grouping->view != NULL)
       *node = key_node(grouping->resolver, *node, key, (*node)->location);

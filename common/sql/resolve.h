@@ -211,6 +211,8 @@ TLY_CHECK enum tly_status tly_resolve_aggregate_parts(struct tly_resolver *resol
                                                       const char *name, struct tly_aggregate *aggregate);
 TLY_CHECK enum tly_status tly_resolve_window(struct tly_resolver *resolver, struct tly_node node, const char *name,
                                              struct tly_expr **out);
+/* The definitions of a SELECT's WINDOW clause, each of which must be right, used or not. */
+TLY_CHECK enum tly_status tly_resolve_window_clause(struct tly_resolver *resolver, struct tly_node select);
 /* "function foo(integer) does not exist" and its like, with a hint. */
 enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const char *name,
                                         struct tly_expr *const *arguments, uint32_t count, bool is_ambiguous,

@@ -170,11 +170,12 @@ enum tly_status tly_resolve_aggregate(struct tly_resolver *resolver, struct tly_
   uint32_t location = tly_node_location(node);
   struct tly_aggregate *aggregate = TLY_ARENA_NEW(resolver->arena, struct tly_aggregate);
   struct tly_scope *scope = resolver->scope;
-  TLY_TRY(check_place(resolver, location));
+  bool was_inside = scope->in_aggregate;
   scope->in_aggregate = true;
   enum tly_status status = tly_resolve_aggregate_parts(resolver, node, name, aggregate);
-  scope->in_aggregate = false;
+  scope->in_aggregate = was_inside;
   TLY_TRY(status);
+  TLY_TRY(check_place(resolver, location));
   scope->has_aggregates = true;
   struct tly_expr *call = tly_expr_new(resolver, TLY_EXPR_AGGREGATE, aggregate->type, location);
   call->aggregate = aggregate;

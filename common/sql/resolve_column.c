@@ -79,6 +79,10 @@ static void suggest_columns(const struct tly_resolver *resolver, const char *ali
 static enum tly_status no_column(struct tly_resolver *resolver, const char *alias, const char *name,
                                  uint32_t location) {
   struct tly_suggestion suggestion = {.best = NULL};
+  for (const struct tly_scope *scope = resolver->scope; scope != NULL && alias == NULL; scope = scope->outer)
+    if (has_relation(scope, name))
+      return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "the row of \"%s\" as one value is not supported",
+                         name);
   suggest_columns(resolver, alias, name, &suggestion);
   if (alias != NULL)
     (void)TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_COLUMN, "column %s.%s does not exist", alias, name);

@@ -197,11 +197,12 @@ static enum tly_status resolve_bool_expr(struct tly_resolver *resolver, struct t
   const char *op = tly_node_text(node, "boolop");
   bool is_and = strcmp(op, "AND_EXPR") == 0, is_or = strcmp(op, "OR_EXPR") == 0;
   enum tly_expr_kind kind = is_and ? TLY_EXPR_AND : is_or ? TLY_EXPR_OR : TLY_EXPR_NOT;
-  struct tly_expr **arguments;
-  uint32_t count;
-  TLY_TRY(tly_resolve_list(resolver, node, "args", &arguments, &count));
-  for (uint32_t i = 0; i < count; i++)
+  uint32_t count = (uint32_t)tly_node_count(node, "args");
+  struct tly_expr **arguments = TLY_ARENA_ARRAY(resolver->arena, struct tly_expr *, count);
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_TRY(tly_resolve_expression(resolver, tly_node_item(node, "args", i), &arguments[i]));
     TLY_TRY(tly_coerce_boolean(resolver, is_and ? "AND" : is_or ? "OR" : "NOT", &arguments[i]));
+  }
   *out = tly_expr_new(resolver, kind, boolean_type(), tly_node_location(node));
   tly_expr_set_arguments(*out, arguments, count);
   return TLY_OK;

@@ -173,8 +173,8 @@ static enum tly_status add_item(struct tly_resolver *resolver, struct tly_node n
   TLY_TRY(check_alias(resolver, item.alias, location));
   TLY_TRY(rename_columns(resolver, tly_node_struct(node, "alias", "Alias"), "colnames", item.alias, location,
                          item.columns, item.column_count));
-  tly_scope_add_relation(resolver, item.alias, item.view == NULL ? NULL : item.view->name, item.columns,
-                         item.column_count);
+  tly_scope_add_relation(resolver, item.alias, item.view == NULL || item.run != 0 ? NULL : item.view->name,
+                         item.columns, item.column_count);
   tly_cost_add(&scope->cost, (struct tly_cost){0, 1});
   scope->query->from[scope->query->from_count++] = item;
   return TLY_OK;

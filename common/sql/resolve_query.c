@@ -192,6 +192,7 @@ static enum tly_status resolve_plain(struct tly_resolver *resolver, struct tly_n
   set_columns(resolver, query, &targets);
   TLY_TRY(resolve_distinct(resolver, select, query, order_targets));
   TLY_TRY(resolve_limits(resolver, select, query));
+  TLY_TRY(tly_resolve_window_clause(resolver, select));
   return check_grouping(resolver, query);
 }
 
@@ -291,6 +292,9 @@ static enum tly_status unify_column(struct tly_resolver *resolver, struct tly_qu
     pair[1].type = member->columns[number].type;
     pair[1].location = member->member_count == 0 ? tly_expr_location(member->targets[number]) : TLY_LOCATION_NONE;
     TLY_TRY(tly_coerce_common_type(resolver, pointers, 2, "UNION", &type));
+    for (uint32_t j = 0; j <= i; j++) /* literals are read as soon as they have met a type */
+      if (query->members[j]->columns[number].type.id == TLY_TYPE_UNKNOWN)
+        TLY_TRY(convert_column(resolver, query->members[j], number, type));
   }
   TLY_TRY(convert_column(resolver, query, number, type));
   for (uint32_t i = 0; i < query->member_count; i++)

@@ -69,8 +69,12 @@ static enum tly_status check_place(struct tly_resolver *resolver, struct tly_nod
     tly_error_hint(resolver->error, "use window functions in the query that reads the view");
     return TLY_E_NOT_SUPPORTED;
   }
-  if (!tly_node_has(node, "over"))
+  if (!tly_node_has(node, "over")) {
+    struct tly_expr **arguments;
+    uint32_t count;
+    TLY_TRY(tly_resolve_list(resolver, node, "args", &arguments, &count)); /* whose problems come first */
     return TLY_FAIL_AT(resolver, location, TLY_E_WRONG_OBJECT_TYPE, "window function %s requires an OVER clause", name);
+  }
   if (scope->in_aggregate)
     return TLY_FAIL_AT(resolver, location, TLY_E_GROUPING,
                        "aggregate function calls cannot contain window function calls");
@@ -175,6 +179,22 @@ static enum tly_status find_definition(struct tly_resolver *resolver, struct tly
       return TLY_OK;
   }
   return TLY_FAIL_AT(resolver, tly_node_location(over), TLY_E_UNDEFINED_OBJECT, "window \"%s\" does not exist", name);
+}
+
+/* Also a window that no call uses must be one. */
+enum tly_status tly_resolve_window_clause(struct tly_resolver *resolver, struct tly_node select) {
+  size_t count = tly_node_count(select, "windowClause");
+  for (size_t i = 0; i < count; i++) {
+    struct tly_node definition = tly_node_item(select, "windowClause", i);
+    struct tly_window unused = {.is_aggregate = false};
+    for (size_t j = 0; j < i; j++)
+      if (strcmp(tly_node_text(tly_node_item(select, "windowClause", j), "name"), tly_node_text(definition, "name")) ==
+          0)
+        return TLY_FAIL_AT(resolver, tly_node_location(definition), TLY_E_WINDOWING, "window \"%s\" is already defined",
+                           tly_node_text(definition, "name"));
+    TLY_TRY(resolve_definition(resolver, definition, &unused));
+  }
+  return TLY_OK;
 }
 
 /* ---- the call

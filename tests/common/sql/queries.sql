@@ -150,3 +150,10 @@ SELECT account FROM daily WHERE total > '1.2.3' \gdesc
 SELECT account FROM daily WHERE account = ANY (SELECT account FROM hourly) \gdesc
 SELECT "Account" FROM daily \gdesc
 SELECT exists(SELECT 1), (SELECT 2), case when true then 1 end, 5::text, current_date, 'x'::text, -n FROM daily \gdesc
+SELECT n FROM daily WINDOW w AS (ORDER BY nothing) \gdesc
+SELECT n FROM daily WINDOW w AS (ORDER BY n), w AS () \gdesc
+SELECT (SELECT h.total FROM hourly h WHERE h.account = d.account), sum(n) FROM daily d GROUP BY 1 \gdesc
+SELECT 1 UNION ALL SELECT 'x' UNION ALL SELECT account FROM daily \gdesc
+SELECT lag(nothing) FROM daily \gdesc
+SELECT sum(sum(nothing)) FROM daily \gdesc
+SELECT 1 FROM daily WHERE n AND nothing \gdesc
