@@ -12,6 +12,8 @@ enum {
   TLY_SQL_FROM_ITEMS_MAX = 64,           /* after every WITH is expanded at each use */
   TLY_SQL_JOINS_MAX = 8,                 /* joined relations a level */
   TLY_SQL_PARAMETERS_MAX = 100,
+  TLY_SQL_SHORT_BYTES = 1024,            /* a text that may be parsed on the caller's stack, */
+  TLY_SQL_SHORT_STACK_BYTES = 2 << 20,   /* when so much of it is left */
   TLY_SQL_STACK_BYTES = 8 << 20,         /* of the thread that parses: 64 KiB of text need about half */
   TLY_DEFINITION_BYTES_MAX = 1 << 20,    /* one *.sql file of a project */
   TLY_NAME_BYTES_MAX = 63,               /* as NAMEDATALEN - 1 in PostgreSQL */

@@ -5,10 +5,11 @@
  *
  *   (1) Text that is not UTF-8 passes the parser and breaks the JSON it writes: it is checked first (22021).
  *   (2) Its recursion has no guard in this version: `1+1+1...` of 120 KB overruns an 8 MB stack. So a statement has at
- *       most 64 KiB, and it is parsed in a thread whose stack we chose.
- *   (3) jansson reads at most 2048 levels. A deeper tree is reported as what it is: a statement too complex (54001).
- *   (4) The JSON writer loses negative integers: -5 is written as {"ival":{}}, like 0. node.c reads the digits again
- *       from the source text, at the location of the constant.
+ *       most 64 KiB, and it is parsed in a thread whose stack we chose. A short text, which cannot nest deeply, is
+ * parsed where it is when enough stack is left: a new thread costs as much as parsing it. (3) jansson reads at most
+ * 2048 levels. A deeper tree is reported as what it is: a statement too complex (54001). (4) The JSON writer loses
+ * negative integers: -5 is written as {"ival":{}}, like 0. node.c reads the digits again from the source text, at the
+ * location of the constant.
  *
  * pg_query_normalize is never called (it writes past its buffer in this version), nor the protobuf form (its unpacking
  * needs five times the stack).
@@ -20,6 +21,7 @@
 #include <jansson.h>
 #include <pg_query.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -27,6 +29,26 @@
 #include "common/base/memory.h"
 #include "common/sql/position.h"
 #include "common/value/text.h"
+
+/* Bytes of stack left to this thread. Asking the system is slow (for the main thread it reads /proc), so a thread asks
+ * once. */
+static size_t stack_left(void) {
+  static _Thread_local uintptr_t lowest;
+  if (lowest == 0) {
+    pthread_attr_t attributes;
+    void *base = NULL;
+    size_t size = 0;
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0)
+      return 0;
+    int failed = pthread_attr_getstack(&attributes, &base, &size);
+    pthread_attr_destroy(&attributes);
+    if (failed != 0)
+      return 0;
+    lowest = (uintptr_t)base;
+  }
+  uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+  return here > lowest ? here - lowest : 0;
+}
 
 struct stack_job {
   void (*work)(void *argument);
@@ -39,8 +61,13 @@ static void *stack_main(void *argument) {
   return NULL;
 }
 
-enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), void *argument, struct tly_error *error) {
+enum tly_status tly_sql_on_large_stack(size_t text_size, void (*work)(void *argument), void *argument,
+                                       struct tly_error *error) {
   struct stack_job job = {work, argument};
+  if (text_size <= TLY_SQL_SHORT_BYTES && stack_left() >= TLY_SQL_SHORT_STACK_BYTES) {
+    work(argument);
+    return TLY_OK;
+  }
   pthread_t thread;
   pthread_attr_t attributes;
   int failed = pthread_attr_init(&attributes);

@@ -13,9 +13,10 @@
 
 struct json_t;
 
-/* Run work(argument) to its end in a thread of its own with an 8 MB stack. Fails only when there is no thread to have.
- */
-TLY_CHECK enum tly_status tly_sql_on_large_stack(void (*work)(void *argument), void *argument, struct tly_error *error);
+/* Run work(argument) to its end with stack enough for any SQL text of `text_size` bytes: in a thread of its own with an
+ * 8 MB stack, or here when the text is short and there is enough left. Fails only when there is no thread to have. */
+TLY_CHECK enum tly_status tly_sql_on_large_stack(size_t text_size, void (*work)(void *argument), void *argument,
+                                                 struct tly_error *error);
 
 /* The parse tree of `sql` as jansson's tree: an object whose member "stmts" lists the statements. The caller owns *out
  * (tly_sql_tree_free). On failure *error_offset is the byte the error stands at, or UINT32_MAX. Refused: more than

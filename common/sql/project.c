@@ -152,7 +152,7 @@ static enum tly_status read_project(struct load *load, struct tly_diagnostics *d
                                                 .error = &definitions->error,
                                                 .error_location = TLY_LOCATION_NONE,
                                                 .is_view = true};
-  if (tly_sql_on_large_stack(load_main, load, &definitions->error) != TLY_OK)
+  if (tly_sql_on_large_stack(SIZE_MAX, load_main, load, &definitions->error) != TLY_OK)
     report_file(definitions, load->folder != NULL ? load->folder : load->file);
   *out = definitions->project;
   tly_free(definitions);

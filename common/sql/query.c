@@ -85,7 +85,7 @@ enum tly_status tly_query_parse(const struct tly_project *project, const char *s
                                        .error = error,
                                        .error_location = TLY_LOCATION_NONE},
                           .statement = statement};
-  TLY_TRY(tly_sql_on_large_stack(query_main, &job, error));
+  TLY_TRY(tly_sql_on_large_stack(size, query_main, &job, error));
   if (job.status == TLY_OK)
     *out = statement;
   else if (error != NULL && job.resolver.error_location != TLY_LOCATION_NONE)

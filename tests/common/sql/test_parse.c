@@ -1,4 +1,5 @@
 /* The guards around libpg_query: what its tree loses, and what would overrun it. */
+#include <pthread.h>
 #include <stdlib.h>
 
 #include "common/base/limits.h"
@@ -65,32 +66,59 @@ static char *repeated(const char *head, const char *piece, const char *tail, con
   return tly_buffer_text(&out);
 }
 
+static const struct shape {
+  const char *head, *piece, *tail, *close;
+} shapes[] = {
+    {"SELECT ", "1+", "1", ""},
+    {"SELECT ", "(", "1", ")"},
+    {"SELECT ", "- ", "i4 FROM x", ""},
+    {"SELECT ", "NOT ", "true", ""},
+    {"SELECT ", "abs(", "1", ")"},
+    {"SELECT ", "case ", "1", ""},
+    {"SELECT ", "(SELECT ", "1", ")"},
+    {"", "(", "SELECT 1", ")"},
+    {"SELECT ", "case when ", "true", " then 1 end"},
+    {"SELECT 1", " UNION ALL SELECT 1", "", ""},
+    {"SELECT 1 WHERE true", " AND true", "", ""},
+    {"SELECT 1 FROM ", "(SELECT 1 FROM ", "x", ")a"},
+    {"SELECT i4", "::int", " FROM x", ""},
+};
+enum { SHAPE_COUNT = sizeof shapes / sizeof shapes[0] };
+
+/* A statement of about `size` bytes of one shape. */
+static char *nested(const struct shape *shape, size_t size) {
+  size_t fixed = strlen(shape->head) + strlen(shape->tail), unit = strlen(shape->piece) + strlen(shape->close);
+  return repeated(shape->head, shape->piece, shape->tail, shape->close, (size - fixed) / unit);
+}
+
 static void nothing_a_client_nests_overruns_the_stack(void **state) {
-  static const struct {
-    const char *head, *piece, *tail, *close;
-  } shapes[] = {
-      {"SELECT ", "1+", "1", ""},
-      {"SELECT ", "(", "1", ")"},
-      {"SELECT ", "- ", "i4 FROM x", ""},
-      {"SELECT ", "NOT ", "true", ""},
-      {"SELECT ", "abs(", "1", ")"},
-      {"SELECT ", "case ", "1", ""},
-      {"SELECT ", "(SELECT ", "1", ")"},
-      {"", "(", "SELECT 1", ")"},
-      {"SELECT ", "case when ", "true", " then 1 end"},
-      {"SELECT 1", " UNION ALL SELECT 1", "", ""},
-      {"SELECT 1 WHERE true", " AND true", "", ""},
-      {"SELECT i4", "::int", "", ""},
-  };
-  for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
-    for (size_t size = 4096; size <= TLY_SQL_BYTES_MAX; size *= 4) {
-      size_t unit = strlen(shapes[i].piece) + strlen(shapes[i].close);
-      char *sql = repeated(shapes[i].head, shapes[i].piece, shapes[i].tail, shapes[i].close, (size - 100) / unit);
-      enum tly_status status = fixture_query(*state, sql);
-      assert_true(status != TLY_OK || size < TLY_SQL_BYTES_MAX || strstr(sql, "(") == sql);
+  for (size_t i = 0; i < SHAPE_COUNT; i++) {
+    for (size_t size = 512; size <= TLY_SQL_BYTES_MAX; size *= 2) {
+      char *sql = nested(&shapes[i], size);
+      (void)fixture_query(*state, sql);
       tly_free(sql);
     }
   }
+}
+
+static void *parse_every_shape(void *argument) {
+  for (size_t i = 0; i < SHAPE_COUNT; i++) {
+    char *sql = nested(&shapes[i], TLY_SQL_SHORT_BYTES);
+    (void)fixture_query(argument, sql);
+    tly_free(sql);
+  }
+  return NULL;
+}
+
+/* The least stack on which a text is parsed in place, and what the calls up to there take. */
+static void a_short_text_fits_the_stack_it_is_parsed_on(void **state) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  assert_int_equal(pthread_attr_init(&attributes), 0);
+  assert_int_equal(pthread_attr_setstacksize(&attributes, TLY_SQL_SHORT_STACK_BYTES + (64 << 10)), 0);
+  assert_int_equal(pthread_create(&thread, &attributes, parse_every_shape, *state), 0);
+  assert_int_equal(pthread_join(thread, NULL), 0);
+  pthread_attr_destroy(&attributes);
 }
 
 static void a_statement_too_deep_is_too_complex(void **state) {
@@ -188,6 +216,7 @@ int main(void) {
       cmocka_unit_test(negative_integers_keep_their_sign_inside_other_words),
       cmocka_unit_test(integers_too_wide_for_their_type_go_to_the_next),
       cmocka_unit_test(nothing_a_client_nests_overruns_the_stack),
+      cmocka_unit_test(a_short_text_fits_the_stack_it_is_parsed_on),
       cmocka_unit_test(a_statement_too_deep_is_too_complex),
       cmocka_unit_test(a_statement_of_more_than_64_kib_is_not_read),
       cmocka_unit_test(text_that_is_not_utf8_is_refused),
