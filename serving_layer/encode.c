@@ -93,13 +93,19 @@ void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out) {
   tly_buffer_append_text(out, different > 1 ? "}}" : "");
 }
 
-/* ---- answers in parts ----------------------------------------------------------------------------------------------- */
+/* ---- answers in parts -----------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status send_part(struct tly_answer *answer, struct tly_error *error) {
   struct tly_buffer line = {0};
   tly_buffer_append_text(&line, "{\"id\":");
   tly_buffer_append_text(&line, answer->id);
-  tly_buffer_append_text(&line, ",\"rows\":[");
+  tly_buffer_append_byte(&line, ',');
+  if (answer->sent_rows == 0) {
+    tly_encode_columns(answer->query, &line);
+    tly_buffer_append_byte(&line, ',');
+  }
+  tly_buffer_append_text(&line, "\"rows\":[");
   tly_buffer_append(&line, answer->rows.data, answer->rows.size);
   tly_buffer_append_text(&line, "]}\n");
   answer->sent_rows += answer->row_count;
@@ -110,8 +116,7 @@ static enum tly_status send_part(struct tly_answer *answer, struct tly_error *er
   return status;
 }
 
-static enum tly_status add_row(void *context, const struct tly_value *values, uint32_t count,
-                               struct tly_error *error) {
+static enum tly_status add_row(void *context, const struct tly_value *values, uint32_t count, struct tly_error *error) {
   struct tly_answer *answer = context;
   if (answer->row_count >= TLY_PART_ROWS || answer->rows.size >= TLY_PART_BYTES)
     TLY_TRY(send_part(answer, error));

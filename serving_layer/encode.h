@@ -17,9 +17,10 @@ void tly_encode_view_state(const struct tly_view *view, const struct tly_view_st
 void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out);
 
 /* An answer while its rows come: parts of at most TLY_PART_ROWS rows and about TLY_PART_BYTES, the last of them in the
- * result line. */
+ * result line. The first part names the columns too, so that a client can print rows as they come. */
 struct tly_answer {
-  const char *id; /* JSON text */
+  const char *id;                /* JSON text */
+  const struct tly_query *query; /* set before the first row */
   enum tly_status (*send)(void *context, struct tly_buffer *line, struct tly_error *error); /* may take the bytes */
   void *context;
   struct tly_buffer rows; /* of the part that is being made */

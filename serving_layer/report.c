@@ -15,7 +15,8 @@
 
 enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
 
-/* ---- JSON ----------------------------------------------------------------------------------------------------------- */
+/* ---- JSON -----------------------------------------------------------------------------------------------------------
+ */
 
 static json_t *time_json(int64_t us) {
   struct tly_buffer text = {0};
@@ -48,7 +49,56 @@ static bool is_absent(enum tly_status status) {
   return status == TLY_E_NOT_READY;
 }
 
-/* ---- runs ----------------------------------------------------------------------------------------------------------- */
+/* ---- runs -----------------------------------------------------------------------------------------------------------
+ */
+
+/* The cut as in as_of: {"payments":[120000]}. */
+static json_t *cut_json(const struct tly_run *run) {
+  json_t *out = json_object();
+  for (uint32_t i = 0; i < run->position_count; i++) {
+    const struct tly_position *position = &run->positions[i];
+    json_t *offsets = json_object_get(out, position->stream);
+    if (offsets == NULL) {
+      json_object_set_new(out, position->stream, json_array());
+      offsets = json_object_get(out, position->stream);
+    }
+    while (json_array_size(offsets) <= position->partition)
+      json_array_append_new(offsets, json_integer(0));
+    json_array_set_new(offsets, position->partition, json_integer(position->next_offset));
+  }
+  return out;
+}
+
+/* Milliseconds and events a second of a run that has ended. */
+static void add_speed(const struct tly_run *run, json_t *out) {
+  int64_t us = run->finished_at_us - run->started_at_us;
+  bool is_known = run->finished_at_us > 0 && us > 0;
+  json_object_set_new(out, "duration_ms", is_known ? json_integer(us / 1000) : json_null());
+  json_object_set_new(out, "events_per_second",
+                      is_known && run->events >= 0 ? json_integer((json_int_t)((double)run->events * 1e6 / (double)us))
+                                                   : json_null());
+}
+
+/* The keys that differed, with both values: [{"view":..,"key":[..],"live":{..},"recomputed":{..}}]. */
+static enum tly_status add_drift_rows(tly_batch_reader *batch, const struct tly_run *run, struct tly_arena *arena,
+                                      json_t *out, struct tly_error *error) {
+  struct tly_drift_row *rows;
+  uint32_t count;
+  if (run->drift <= 0)
+    return TLY_OK;
+  TLY_TRY(tly_batch_reader_drift(batch, run->id, arena, &rows, &count, error));
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < count; i++) {
+    const char *live = rows[i].live != NULL ? rows[i].live : "null";
+    const char *recomputed = rows[i].recomputed != NULL ? rows[i].recomputed : "null";
+    json_array_append_new(list, json_pack("{s:s,s:o?,s:o?,s:o?}", "view", rows[i].view, "key",
+                                          json_loads(rows[i].key, JSON_DECODE_ANY, NULL), "live",
+                                          json_loads(live, JSON_DECODE_ANY, NULL), "recomputed",
+                                          json_loads(recomputed, JSON_DECODE_ANY, NULL)));
+  }
+  json_object_set_new(out, "drift_rows", list);
+  return TLY_OK;
+}
 
 static json_t *run_json(const struct tly_run *run) {
   json_t *out = json_object();
@@ -65,6 +115,8 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "views", views);
   json_object_set_new(out, "started_at", time_json(run->started_at_us));
   json_object_set_new(out, "finished_at", time_json(run->finished_at_us));
+  add_speed(run, out);
+  json_object_set_new(out, "cut", cut_json(run));
   json_object_set_new(out, "events", count_json(run->events));
   json_object_set_new(out, "groups", json_integer(groups));
   json_object_set_new(out, "drift", count_json(run->drift));
@@ -84,8 +136,11 @@ static enum tly_status runs_json(tly_store_source *source, uint32_t max, json_t 
   enum tly_status status = tly_store_source_batch(source, &batch, error);
   if (status == TLY_OK)
     status = tly_batch_reader_runs(batch, max, &arena, &runs, &count, error);
-  for (uint32_t i = 0; status == TLY_OK && i < count; i++)
-    json_array_append_new(*out, run_json(&runs[i]));
+  for (uint32_t i = 0; status == TLY_OK && i < count; i++) {
+    json_t *run = run_json(&runs[i]);
+    json_array_append_new(*out, run);
+    status = add_drift_rows(batch, &runs[i], &arena, run, error);
+  }
   tly_arena_free(&arena);
   return is_absent(status) ? TLY_OK : status;
 }
@@ -102,7 +157,8 @@ static enum tly_status report_runs(tly_store_source *source, const json_t *param
   return status;
 }
 
-/* ---- views ---------------------------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------------------------------
+ */
 
 /* What batch.db knows of a published run's view. */
 static enum tly_status run_facts(tly_store_source *source, int64_t run, const char *view, struct tly_run_view *out,
@@ -175,7 +231,8 @@ static enum tly_status report_views(tly_store_source *source, const struct tly_p
   return status;
 }
 
-/* ---- status: streams ------------------------------------------------------------------------------------------------ */
+/* ---- status: streams ------------------------------------------------------------------------------------------------
+ */
 
 static int64_t folded_of(const struct tly_position *positions, uint32_t count, const struct tly_position *head) {
   for (uint32_t i = 0; i < count; i++)
@@ -195,7 +252,34 @@ static enum tly_status speed_positions(tly_store_source *source, struct tly_aren
   return status;
 }
 
-static enum tly_status streams_json(tly_store_source *source, json_t *out, struct tly_error *error) {
+static json_t *stream_json(const struct tly_stream *stream, uint32_t partition, int64_t archived, int64_t folded) {
+  json_t *row = json_object();
+  json_object_set_new(row, "stream", json_string(stream->name));
+  json_object_set_new(row, "format", json_string(stream->format == TLY_FORMAT_CSV ? "csv" : "json"));
+  json_object_set_new(row, "partition", json_integer(partition));
+  json_object_set_new(row, "archived", json_integer(archived));
+  json_object_set_new(row, "folded", json_integer(folded));
+  json_object_set_new(row, "lag", json_integer(archived > folded ? archived - folded : 0));
+  return row;
+}
+
+/* A row a partition; a stream that had no event yet has one of zeros. */
+static void stream_rows(const struct tly_stream *stream, const struct tly_position *heads, uint32_t head_count,
+                        const struct tly_position *folded, uint32_t folded_count, json_t *out) {
+  bool is_empty = true;
+  for (uint32_t i = 0; i < head_count; i++) {
+    if (strcmp(heads[i].stream, stream->name) != 0)
+      continue;
+    is_empty = false;
+    json_array_append_new(
+        out, stream_json(stream, heads[i].partition, heads[i].next_offset, folded_of(folded, folded_count, &heads[i])));
+  }
+  if (is_empty)
+    json_array_append_new(out, stream_json(stream, 0, 0, 0));
+}
+
+static enum tly_status streams_json(tly_store_source *source, const struct tly_project *project, json_t *out,
+                                    struct tly_error *error) {
   struct tly_arena arena;
   struct tly_position *heads = NULL, *folded = NULL;
   uint32_t head_count = 0, folded_count = 0;
@@ -206,21 +290,16 @@ static enum tly_status streams_json(tly_store_source *source, json_t *out, struc
     status = tly_store_source_archive(source, &archive, error);
   if (status == TLY_OK)
     status = tly_archive_reader_heads(archive, &arena, &heads, &head_count, error);
-  for (uint32_t i = 0; status == TLY_OK && i < head_count; i++) {
-    int64_t next = folded_of(folded, folded_count, &heads[i]);
-    json_t *row = json_object();
-    json_object_set_new(row, "stream", json_string(heads[i].stream));
-    json_object_set_new(row, "partition", json_integer(heads[i].partition));
-    json_object_set_new(row, "archived", json_integer(heads[i].next_offset));
-    json_object_set_new(row, "folded", json_integer(next));
-    json_object_set_new(row, "lag", json_integer(heads[i].next_offset > next ? heads[i].next_offset - next : 0));
-    json_array_append_new(out, row);
-  }
+  if (is_absent(status))
+    status = TLY_OK;
+  for (uint32_t i = 0; status == TLY_OK && i < project->stream_count; i++)
+    stream_rows(&project->streams[i], heads, head_count, folded, folded_count, out);
   tly_arena_free(&arena);
-  return is_absent(status) ? TLY_OK : status;
+  return status;
 }
 
-/* ---- status: processes ---------------------------------------------------------------------------------------------- */
+/* ---- status: processes ----------------------------------------------------------------------------------------------
+ */
 
 /* The process that holds DIR/lock.<name>, from the kernel's list: asking for the lock ourselves could keep it from the
  * process that starts just now. 0: nobody. */
@@ -252,7 +331,8 @@ static void processes_json(const char *directory, json_t *out) {
   }
 }
 
-/* ---- status: sizes -------------------------------------------------------------------------------------------------- */
+/* ---- status: sizes --------------------------------------------------------------------------------------------------
+ */
 
 static int64_t folder_bytes(const char *path, const char *prefix, int depth) {
   DIR *folder = depth > 0 ? opendir(path) : NULL;
@@ -283,14 +363,14 @@ static void sizes_json(const char *directory, json_t *out) {
                                          (json_int_t)folder_bytes(directory, stores[i][1], FOLDER_DEPTH_MAX)));
 }
 
-static enum tly_status report_status(tly_store_source *source, const struct tly_settings *settings, json_t *out,
-                                     struct tly_error *error) {
+static enum tly_status report_status(tly_store_source *source, const struct tly_project *project,
+                                     const struct tly_settings *settings, json_t *out, struct tly_error *error) {
   json_t *streams = json_array(), *processes = json_array(), *sizes = json_array(), *runs;
   json_object_set_new(out, "version", json_string(TALLY_VERSION));
   json_object_set_new(out, "streams", streams);
   json_object_set_new(out, "processes", processes);
   json_object_set_new(out, "sizes", sizes);
-  TLY_TRY(streams_json(source, streams, error));
+  TLY_TRY(streams_json(source, project, streams, error));
   processes_json(settings->directory, processes);
   sizes_json(settings->directory, sizes);
   enum tly_status status = runs_json(source, 5, &runs, error);
@@ -306,7 +386,7 @@ enum tly_status tly_report(tly_store_source *source, const struct tly_programs *
   switch (request->method) {
   case TLY_METHOD_RUNS: status = report_runs(source, request->params, *out, error); break;
   case TLY_METHOD_VIEWS: status = report_views(source, programs->project, *out, error); break;
-  case TLY_METHOD_STATUS: status = report_status(source, settings, *out, error); break;
+  case TLY_METHOD_STATUS: status = report_status(source, programs->project, settings, *out, error); break;
   default: TLY_UNREACHABLE();
   }
   if (status == TLY_OK)

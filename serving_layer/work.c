@@ -57,6 +57,7 @@ static enum tly_status run_statement(tly_worker *worker, struct tly_job *job, co
                                      struct tly_error *error) {
   struct tly_row_sink sink = tly_answer_sink(answer);
   struct tly_plan *plan;
+  answer->query = statement->query;
   if (worker->executor == NULL)
     TLY_TRY(tly_executor_new(worker->programs, &worker->view_source, &worker->executor, error));
   TLY_TRY(tly_plan_new(statement, worker->programs, arguments, &plan, error));
@@ -113,7 +114,7 @@ void tly_worker_do(tly_worker *worker, struct tly_job *job,
   if (status != TLY_OK)
     tly_reply_error(&job->reply, job->request.id, tly_rpc_code(status), &error);
   if (status == TLY_E_INTERNAL || status == TLY_E_CORRUPT || status == TLY_E_IO)
-    tly_log(TLY_LOG_ERROR, "a request failed", "sqlstate=%s message=\"%s\" born=\"%s:%d\"",
-            tly_status_sqlstate(status), error.message, error.born_file != NULL ? error.born_file : "", error.born_line);
+    tly_log(TLY_LOG_ERROR, "a request failed", "sqlstate=%s message=\"%s\" born=\"%s:%d\"", tly_status_sqlstate(status),
+            error.message, error.born_file != NULL ? error.born_file : "", error.born_line);
   tly_answer_free(&answer);
 }
