@@ -9,7 +9,7 @@
 
 #include "common/engine/group_table.h"
 
-enum { TLY_GROUP_NONE = UINT32_MAX };
+#define TLY_GROUP_NONE UINT32_MAX
 
 /* Changes whenever group numbers given before lose their meaning. */
 uint64_t tly_group_table_epoch(const tly_group_table *table);

@@ -92,8 +92,8 @@ static void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, struct t
   }
 }
 
-/* The slot of the row PREFETCH_SLOTS further on, and the words of the group in the slot of the one PREFETCH_WORDS further:
- * by then its slot is here. */
+/* The slot of the row PREFETCH_SLOTS further on, and the words of the group in the slot of the one PREFETCH_WORDS
+ * further: by then its slot is here. */
 TLY_ALWAYS_INLINE void prefetch_ahead(const tly_group_lookup *lookup, struct tly_rows rows, uint32_t index,
                                       uint32_t word_count) {
   uint32_t mask = lookup->slot_count - 1;
@@ -161,7 +161,10 @@ TLY_ALWAYS_INLINE bool words_equal(const uint64_t *of_group, uint64_t *const *wo
 /* `word_count` is a constant where this is inlined. */
 TLY_ALWAYS_INLINE void find_rows(tly_group_lookup *lookup, uint64_t *const *words, uint32_t word_count,
                                  struct tly_rows rows, tly_key_build build, void *context, uint32_t *groups) {
+  const bool is_large = lookup->slot_count >= LARGE_SLOTS;
   TLY_EACH_ROW (rows, row) {
+    if (is_large)
+      prefetch_ahead(lookup, rows, row_index, word_count);
     uint64_t hash = lookup->hashes[row];
     uint32_t mask = lookup->slot_count - 1, tag = (uint32_t)(hash >> 32), at = (uint32_t)hash & mask, group;
     while ((group = lookup->slots[at].group) != TLY_GROUP_NONE) {

@@ -1,7 +1,8 @@
 /* Groups are numbered in the order in which they come. A group is a row: the address of its key record, then the states
  * of all components, so that an event that touches several of them touches one or two cache lines. (Slices have columns
  * instead: they are coded, merged and finished column by column.) `as_columns` shows one row as columns of one element,
- * for the functions that know columns.
+ * for the functions that know columns. An initial state points to nothing, so a new row is a copy of one made
+ * beforehand.
  *
  * The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from the
  * moment it is needed: a fold that alone fills a table never needs it.
@@ -40,6 +41,7 @@ struct tly_group_table {
   uint32_t part, component_count;
   uint32_t count, capacity;
   uint8_t *rows;
+  uint8_t *initial_row; /* states that have met nothing; copied for each new group */
   size_t row_bytes;
   size_t *offsets, *empty_offsets; /* in a row, a component each; empty: 0 when there is none */
   struct tly_key_heap key_heap;
@@ -102,14 +104,17 @@ static const uint8_t *record_of(const tly_group_table *table, uint32_t group) {
   return record;
 }
 
-/* The group's states as columns whose row 0 they are, until the next call. */
-static struct tly_state_column *as_columns(const tly_group_table *table, uint32_t group) {
-  uint8_t *row = row_of(table, group);
+/* The states of a row as columns whose row 0 they are, until the next call. */
+static struct tly_state_column *columns_of(const tly_group_table *table, uint8_t *row) {
   for (uint32_t c = 0; c < table->component_count; c++) {
     table->columns[c].i64 = (int64_t *)(void *)(row + table->offsets[c]);
     table->columns[c].empty = table->empty_offsets[c] > 0 ? row + table->empty_offsets[c] : NULL;
   }
   return table->columns;
+}
+
+static struct tly_state_column *as_columns(const tly_group_table *table, uint32_t group) {
+  return columns_of(table, row_of(table, group));
 }
 
 struct tly_state_field tly_group_table_field(const tly_group_table *table, uint32_t component) {
@@ -152,6 +157,8 @@ tly_group_table *tly_group_table_new(const struct tly_view_program *program, uin
   table->offsets = TLY_ARENA_ARRAY(&table->layout, size_t, table->component_count);
   table->empty_offsets = TLY_ARENA_ARRAY(&table->layout, size_t, table->component_count);
   lay_out(table);
+  table->initial_row = tly_arena_zero(&table->layout, table->row_bytes);
+  tly_states_init(program, part, columns_of(table, table->initial_row), 0);
   return table;
 }
 
@@ -283,8 +290,8 @@ static uint32_t append_group(tly_group_table *table, struct tly_text key) {
   memcpy(record + sizeof group, &key.size, sizeof key.size);
   if (key.size > 0)
     memcpy(record + TLY_KEY_RECORD_HEAD_BYTES, key.data, key.size);
+  memcpy(row_of(table, group), table->initial_row, table->row_bytes);
   memcpy(row_of(table, group), &record, sizeof record);
-  tly_states_init(table->program, table->part, as_columns(table, group), 0);
   return group;
 }
 

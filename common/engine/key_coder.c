@@ -14,7 +14,8 @@
 #include "common/engine/key_heap.h"
 #include "common/value/ordered_key.h"
 
-enum { SLOTS_MIN = 256, NONE = UINT32_MAX };
+enum { SLOTS_MIN = 256 };
+#define NONE UINT32_MAX
 
 struct entry {
   struct tly_text bytes;   /* found by these */
@@ -39,7 +40,7 @@ struct tly_key_coder {
   struct tly_key_heap heap;
   uint32_t null_number; /* NONE: not met yet */
   size_t largest;
-  struct tly_buffer scratch;
+  struct tly_buffer scratch, encoded;
   uint64_t *code_map;
   uint32_t code_capacity;
   uint32_t code_stamp;
@@ -66,6 +67,7 @@ void tly_key_coder_free(tly_key_coder *coder) {
   tly_free(coder->slots);
   tly_key_heap_clear(&coder->heap);
   tly_buffer_free(&coder->scratch);
+  tly_buffer_free(&coder->encoded);
   tly_free(coder->code_map);
   tly_free(coder);
 }
@@ -132,16 +134,16 @@ static uint32_t add_entry(tly_key_coder *coder, const struct tly_value *value, s
     coder->capacity = coder->capacity == 0 ? SLOTS_MIN / 2 : 2 * coder->capacity;
     coder->entries = tly_realloc_array(coder->entries, coder->capacity, sizeof *coder->entries);
   }
-  struct tly_buffer encoded = {0};
-  tly_key_append(&encoded, value);
+  struct tly_buffer *encoded = &coder->encoded;
+  tly_buffer_clear(encoded);
+  tly_key_append(encoded, value);
   struct entry *entry = &coder->entries[coder->count];
-  entry->encoded = keep(coder, encoded.data, encoded.size);
-  bool is_in_front = bytes.size <= encoded.size && memcmp(encoded.data, bytes.data, bytes.size) == 0;
+  entry->encoded = keep(coder, encoded->data, encoded->size);
+  bool is_in_front = bytes.size <= encoded->size && memcmp(encoded->data, bytes.data, bytes.size) == 0;
   entry->bytes = is_in_front ? (struct tly_text){.data = entry->encoded.data, .size = bytes.size}
                              : keep(coder, bytes.data, bytes.size);
-  if (encoded.size > coder->largest)
-    coder->largest = encoded.size;
-  tly_buffer_free(&encoded);
+  if (encoded->size > coder->largest)
+    coder->largest = encoded->size;
   TLY_ASSERT(coder->count < NONE - 1);
   return coder->count++;
 }
