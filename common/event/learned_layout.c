@@ -13,6 +13,10 @@
  * that takes a subset and gives the same. Whatever is not taken is "no fit", never a rejection: the strict path then
  * says what is wrong.
  *
+ * A line may also lack members that the layout has, if they are whole members of an object behind another one (the
+ * literal is a comma, a key and a colon) and their columns may be NULL. So one layout serves all lines that differ in
+ * optional members, as long as their order is the same.
+ *
  * SPEED. Bytes are compared and searched 16 at a time (SSE2), digits made numbers 8 at a time, which reads past the
  * value: within MARGIN bytes of the input's end nothing fits, and the last lines go the strict way.
  *
@@ -48,7 +52,8 @@ enum {
 
 enum op {
   OP_END,
-  OP_IGNORE, /* no column wants it */
+  OP_NOTHING, /* no value stands here */
+  OP_IGNORE,  /* no column wants it */
   OP_TEXT,
   OP_SCALED, /* a number as a scaled 64-bit integer: integers, numeric(p,s) up to 18 digits, epoch times */
   OP_TIME,   /* a text as timestamp */
@@ -63,6 +68,7 @@ struct step {
   uint32_t column;
   uint8_t op;
   uint8_t scale;     /* OP_SCALED */
+  bool is_optional;  /* a whole member behind another one: a line without it may fit too */
   int64_t low, high; /* OP_SCALED: what is certainly in range */
 };
 
@@ -169,18 +175,41 @@ static void describe_column(struct step *step, const struct tly_stream_column *c
   }
 }
 
-static bool add_step(struct layout *layout, const char *literal, size_t size) {
+static bool add_step(struct layout *layout, enum op op, const char *literal, size_t size) {
   if (layout->step_count == STEPS_MAX || layout->literals.size + size > LITERAL_BYTES_MAX)
     return false;
   struct step *step = &layout->steps[layout->step_count++];
   *step = (struct step){.literal = (uint32_t)layout->literals.size,
                         .literal_size = (uint32_t)size,
                         .first_bytes = (1u << (size < CHUNK ? size : CHUNK)) - 1,
-                        .op = OP_END};
+                        .op = (uint8_t)op};
   tly_buffer_append(&layout->literals, literal, size);
   while (layout->literals.size % CHUNK != 0 || layout->literals.size == step->literal)
     tly_buffer_append_byte(&layout->literals, 0);
   return true;
+}
+
+static const char *skip_blanks(const char *next, const char *end) {
+  while (next < end && (*next == ' ' || *next == '\t'))
+    next++;
+  return next;
+}
+
+/* Whether a literal is a comma, a key and a colon: then the value behind it makes a whole member, and the bytes without
+ * the member would be well-formed too. */
+static bool is_member_start(const char *literal, const char *end) {
+  bool is_escaped;
+  const char *next = literal;
+  if (next == end || *next != ',')
+    return false;
+  next = skip_blanks(next + 1, end);
+  if (next == end || *next != '"')
+    return false;
+  next = tly_json_string_end(next + 1, end, &is_escaped);
+  if (next == NULL)
+    return false;
+  next = skip_blanks(next, end);
+  return next < end && *next == ':' && skip_blanks(next + 1, end) == end;
 }
 
 static bool is_scalar(enum tly_json_kind kind) {
@@ -196,12 +225,40 @@ static bool is_inner(const struct tly_path_tree *tree, uint32_t node) {
 static void find_absent(const struct tly_path_tree *tree, struct layout *layout) {
   bool is_present[TLY_COLUMNS_MAX] = {false};
   for (uint32_t i = 0; i + 1 < layout->step_count; i++)
-    if (layout->steps[i].op != OP_IGNORE)
+    if (layout->steps[i].op > OP_IGNORE)
       is_present[layout->steps[i].column] = true;
   layout->absent_count = 0;
   for (uint32_t i = 0; i < tree->stream->column_count; i++)
     if (!is_present[i])
       layout->absent[layout->absent_count++] = i;
+}
+
+/* Add the step to the scalar `token`, which belongs to `node`; `literal` is what stands before it and behind the value
+ * before. When the member is optional but brackets of the value before are in the way, they become a step of their own.
+ */
+static bool add_value(const struct tly_path_tree *tree, struct layout *layout, const char *literal,
+                      const struct tly_json_token *token, uint32_t node) {
+  uint32_t column = node == TLY_PATH_NONE ? TLY_PATH_NONE : tree->nodes[node].column;
+  const char *value = token->data - (token->kind == TLY_JSON_STRING);
+  const char *comma = literal;
+  while (comma < value && strchr("]} \t", *comma) != NULL)
+    comma++;
+  bool is_optional =
+      (column == TLY_PATH_NONE || !tree->stream->columns[column].not_null) && is_member_start(comma, value);
+  if (is_optional && comma > literal) {
+    if (!add_step(layout, OP_NOTHING, literal, (size_t)(comma - literal)))
+      return false;
+    literal = comma;
+  }
+  if (!add_step(layout, OP_IGNORE, literal, (size_t)(value - literal)))
+    return false;
+  struct step *step = &layout->steps[layout->step_count - 1];
+  step->is_optional = is_optional;
+  if (column != TLY_PATH_NONE) {
+    step->column = column;
+    describe_column(step, &tree->stream->columns[column]);
+  }
+  return true;
 }
 
 /* Make `layout` that of the line; false when it has too many values. A null where the paths of columns go on, which
@@ -222,18 +279,11 @@ static bool describe_line(const struct tly_path_tree *tree, struct layout *layou
     TLY_ASSERT(status == TLY_OK); /* it was accepted a moment ago */
     if (!is_scalar(token.kind) || is_inner(tree, walk.node))
       continue;
-    bool has_quotes = token.kind == TLY_JSON_STRING;
-    if (!add_step(layout, literal, (size_t)(token.data - has_quotes - literal)))
+    if (!add_value(tree, layout, literal, &token, walk.node))
       return false;
-    struct step *step = &layout->steps[layout->step_count - 1];
-    step->op = OP_IGNORE;
-    if (walk.node != TLY_PATH_NONE) {
-      step->column = tree->nodes[walk.node].column;
-      describe_column(step, &tree->stream->columns[step->column]);
-    }
-    literal = token.data + token.size + has_quotes;
+    literal = token.data + token.size + (token.kind == TLY_JSON_STRING);
   } while (token.kind != TLY_JSON_END);
-  if (!add_step(layout, literal, (size_t)(line + size - literal)))
+  if (!add_step(layout, OP_END, literal, (size_t)(line + size - literal)))
     return false;
   find_absent(tree, layout);
   check_invariants(layout);
@@ -475,16 +525,27 @@ static inline const char *take_scaled(const struct reader *reader, struct tly_co
   return behind != NULL ? behind : take_other(reader, target, next);
 }
 
+/* The line does not have this member: its column is NULL. */
+static void skip_member(const struct reader *reader, const struct step *step) {
+  if (step->op != OP_IGNORE)
+    tly_batch_writer_set_null(&reader->writer->targets[step->column], reader->row);
+}
+
 /* The first byte behind the line, or NULL. */
 static const char *fit(const struct layout *layout, const struct reader *reader, const char *next) {
   const uint8_t *literals = layout->literals.data;
   for (const struct step *step = layout->steps;; step++) {
-    if (!literal_fits(reader, literals + step->literal, step, next))
-      return NULL;
+    if (!literal_fits(reader, literals + step->literal, step, next)) {
+      if (!step->is_optional)
+        return NULL;
+      skip_member(reader, step);
+      continue;
+    }
     next += step->literal_size;
     struct tly_column_target *target = &reader->writer->targets[step->column];
     switch ((enum op)step->op) {
     case OP_END: return next;
+    case OP_NOTHING: break;
     case OP_IGNORE: next = take_ignored(reader, next); break;
     case OP_TEXT: next = take_text(reader, target, next); break;
     case OP_SCALED: next = take_scaled(reader, target, step, next); break;

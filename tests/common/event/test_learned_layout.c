@@ -81,6 +81,20 @@ static void unusual_spellings_of_numbers_are_taken_too(void **state) {
   assert_true(is_taken(first, "{\"id\":\"a\",\"amount\":\" +1.50\",\"big\":\"-1.0\",\"sent_at\":1.0005}\n"));
 }
 
+static void lines_may_lack_optional_members(void **state) {
+  (void)state;
+  static const char first[] =
+      "{\"id\":\"a\",\"amount\":1.5, \"x\" : 1,\"data\":{\"y\":1,\"status\":\"s\"},\"ok\":true}\n";
+  assert_true(is_taken(first, "{\"id\":\"a\", \"x\" : 1,\"data\":{\"y\":1,\"status\":\"s\"},\"ok\":true}\n"));
+  assert_true(is_taken(first, "{\"id\":\"a\",\"data\":{\"y\":1,\"status\":\"s\"}}\n"));
+  assert_true(is_taken(first, "{\"id\":\"a\",\"data\":{\"y\":1}}\n"));
+  assert_false(is_taken(first, "{\"id\":\"a\",\"amount\":1.5, \"x\" : 1,\"ok\":true}\n"));
+  assert_false(is_taken(first, "{\"id\":\"a\",\"amount\":1.5, \"x\" : 1,\"data\":{\"status\":\"s\"},\"ok\":true}\n"));
+  assert_false(is_taken(first, "{\"id\":\"a\",\"data\":{\"y\":1},\"ok\":true},\"amount\":1}\n"));
+  assert_false(
+      is_taken("{\"amount\":1,\"id\":\"a\",\"ok\":true}\n", "{\"amount\":1,\"ok\":true}\n")); /* id is NOT NULL */
+}
+
 static void lines_of_another_shape_are_left_to_the_strict_path(void **state) {
   (void)state;
   static const char first[] = "{\"id\":\"a\",\"amount\":1.5}\n";
@@ -500,6 +514,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(lines_of_one_shape_are_taken),
       cmocka_unit_test(unusual_spellings_of_numbers_are_taken_too),
+      cmocka_unit_test(lines_may_lack_optional_members),
       cmocka_unit_test(lines_of_another_shape_are_left_to_the_strict_path),
       cmocka_unit_test(a_line_is_not_taken_when_the_input_ends_close_behind_it),
       cmocka_unit_test(an_odd_value_in_any_place_is_read_the_same_either_way),
