@@ -19,6 +19,10 @@
  * it was due to the first answer that counts it; so a stall of server or client counts against all the events that it
  * delays.
  *
+ *   load bulk --socket PATH --connections N --events FILE --count C --bulk-bytes B --stream NAME
+ *
+ * N clients send C events of FILE in bulks of B bytes, each client waiting for an acknowledgement before its next bulk.
+ *
  * The last line on stdout is a JSON object. Exit code 1, and words on stderr, when a reply is wrong. */
 #include <assert.h>
 #include <errno.h>
@@ -47,13 +51,14 @@ static struct {
   const char *socket, *answers, *sql, *events, *stream;
   int connections, window;
   double seconds;
-  int64_t skip, count, rate, tick_us, poll_us;
+  int64_t skip, count, rate, tick_us, poll_us, bulk_bytes;
 } options = {.connections = 50,
              .window = 1,
              .seconds = 3,
              .rate = 100000,
              .tick_us = 1000,
              .poll_us = 250,
+             .bulk_bytes = 65536,
              .stream = "payments"};
 
 static _Noreturn void die(const char *what) {
@@ -131,6 +136,16 @@ static size_t read_input(int fd, char *input, size_t held) {
     die("recv");
   errno = 0;
   return got < 0 ? 0 : (size_t)got;
+}
+
+/* The number of events in `line`, an acknowledgement without rejections. */
+static int64_t accepted_in(const char *line, size_t size) {
+  const char *accepted = memmem(line, size, "\"accepted\":", 11);
+  if (accepted == NULL || memmem(line, size, "\"rejected\":0", 12) == NULL) {
+    fprintf(stderr, "load: %.*s\n", (int)size, line);
+    exit(1);
+  }
+  return strtoll(accepted + 11, NULL, 10);
 }
 
 static const char *map_file(const char *path, size_t *size) {
@@ -425,12 +440,7 @@ static void take_acknowledgements(void) {
   while ((end = memchr(flow.ingest_input + taken, '\n', flow.ingest_held - taken)) != NULL) {
     const char *line = flow.ingest_input + taken;
     size_t size = (size_t)(end - line);
-    const char *accepted = memmem(line, size, "\"accepted\":", 11);
-    if (accepted == NULL || memmem(line, size, "\"rejected\":0", 12) == NULL) {
-      fprintf(stderr, "load: %.*s\n", (int)size, line);
-      exit(1);
-    }
-    flow.acknowledged += strtoll(accepted + 11, NULL, 10);
+    flow.acknowledged += accepted_in(line, size);
     taken += size + 1;
   }
   flow.ingest_held -= taken;
@@ -515,6 +525,78 @@ static int run_open(void) {
   return 0;
 }
 
+/* ---- bulk: clients that ingest
+ * ---------------------------------------------------------------------------------------- */
+
+static struct {
+  const char *next, *end;
+  int64_t sent, acknowledged;
+} share; /* what is left of the file, for all clients */
+
+static void send_bulk(struct connection *connection, int64_t now) {
+  char head[256];
+  const char *begin = share.next;
+  while (share.sent < options.count && share.next < share.end && share.next - begin < options.bulk_bytes) {
+    share.next = (const char *)must(memchr(share.next, '\n', (size_t)(share.end - share.next))) + 1;
+    share.sent++;
+  }
+  size_t bytes = (size_t)(share.next - begin);
+  if (bytes == 0)
+    return;
+  int size =
+      snprintf(head, sizeof head,
+               "{\"id\":1,\"method\":\"ingest\",\"params\":{\"stream\":\"%s\",\"format\":\"json\",\"bytes\":%zu}}\n",
+               options.stream, bytes);
+  append(&connection->output, head, (size_t)size);
+  append(&connection->output, begin, bytes);
+  connection->sent_at[0] = now;
+  connection->in_flight = 1;
+}
+
+static void take_bulk_reply(struct connection *connection) {
+  connection->held += read_input(connection->fd, connection->input, connection->held);
+  const char *end = memchr(connection->input, '\n', connection->held);
+  int64_t now = now_ns();
+  if (end == NULL)
+    return;
+  share.acknowledged += accepted_in(connection->input, (size_t)(end - connection->input));
+  note_latency(now - connection->sent_at[0]);
+  connection->held = 0;
+  connection->in_flight = 0;
+  send_bulk(connection, now);
+}
+
+static int run_bulk(void) {
+  size_t size;
+  struct epoll_event events[64];
+  struct connection *connections = must(calloc((size_t)options.connections, sizeof *connections));
+  int poller = epoll_create1(EPOLL_CLOEXEC);
+  share.next = map_file(options.events, &size);
+  share.end = share.next + size;
+  open_connections(poller, connections);
+  int64_t start = now_ns();
+  for (int i = 0; i < options.connections; i++) {
+    send_bulk(&connections[i], start);
+    send_requests(poller, &connections[i]);
+  }
+  while (share.acknowledged < options.count) {
+    int count = epoll_wait(poller, events, 64, 60000);
+    if (count == 0)
+      die("no acknowledgement for a minute");
+    for (int i = 0; i < count; i++) {
+      if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+        take_bulk_reply(events[i].data.ptr);
+      send_requests(poller, events[i].data.ptr);
+    }
+  }
+  double seconds = (double)(now_ns() - start) / 1e9;
+  qsort(latencies, latency_count, sizeof *latencies, compare_u32);
+  printf("{\"events\":%" PRId64 ",\"seconds\":%.6f,\"rate\":%.0f,\"p50_us\":%.0f,\"p99_us\":%.0f}\n",
+         share.acknowledged, seconds, (double)share.acknowledged / seconds,
+         percentile_us(latencies, latency_count, 0.5), percentile_us(latencies, latency_count, 0.99));
+  return 0;
+}
+
 /* ---- arguments ------------------------------------------------------------------------------------------------------
  */
 
@@ -530,11 +612,10 @@ static enum protocol protocol_of(const char *name) {
 
 static void read_options(int argc, char **argv) {
   static const struct option names[] = {
-      {"protocol", 1, NULL, 'p'}, {"socket", 1, NULL, 's'},  {"connections", 1, NULL, 'c'},
-      {"window", 1, NULL, 'w'},   {"seconds", 1, NULL, 't'}, {"answers", 1, NULL, 'a'},
-      {"sql", 1, NULL, 'q'},      {"events", 1, NULL, 'e'},  {"skip", 1, NULL, 'k'},
-      {"count", 1, NULL, 'n'},    {"rate", 1, NULL, 'r'},    {"tick-us", 1, NULL, 'i'},
-      {"poll-us", 1, NULL, 'o'},  {"stream", 1, NULL, 'm'},  {NULL, 0, NULL, 0}};
+      {"protocol", 1, NULL, 'p'}, {"socket", 1, NULL, 's'},  {"connections", 1, NULL, 'c'}, {"window", 1, NULL, 'w'},
+      {"seconds", 1, NULL, 't'},  {"answers", 1, NULL, 'a'}, {"sql", 1, NULL, 'q'},         {"events", 1, NULL, 'e'},
+      {"skip", 1, NULL, 'k'},     {"count", 1, NULL, 'n'},   {"rate", 1, NULL, 'r'},        {"tick-us", 1, NULL, 'i'},
+      {"poll-us", 1, NULL, 'o'},  {"stream", 1, NULL, 'm'},  {"bulk-bytes", 1, NULL, 'b'},  {NULL, 0, NULL, 0}};
   int option;
   while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)
     switch (option) {
@@ -551,6 +632,7 @@ static void read_options(int argc, char **argv) {
     case 'r': options.rate = atoll(optarg); break;
     case 'i': options.tick_us = atoll(optarg); break;
     case 'o': options.poll_us = atoll(optarg); break;
+    case 'b': options.bulk_bytes = atoll(optarg); break;
     case 'm': options.stream = optarg; break;
     default: exit(2);
     }
@@ -558,7 +640,7 @@ static void read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   if (argc < 2)
-    die("usage: load point|open --option value ...");
+    die("usage: load point|open|bulk --option value ...");
   read_options(argc - 1, argv + 1);
   if (options.socket == NULL)
     die("--socket is missing");
@@ -567,5 +649,8 @@ int main(int argc, char **argv) {
   if (strcmp(argv[1], "open") == 0 && options.events != NULL && options.sql != NULL && options.count > 0 &&
       options.rate > 0)
     return run_open();
-  die("usage: load point|open --option value ...");
+  if (strcmp(argv[1], "bulk") == 0 && options.events != NULL && options.count > 0 && options.connections > 0 &&
+      options.connections <= CONNECTIONS_MAX && options.bulk_bytes > 0 && options.bulk_bytes <= BULK_BYTES_MAX)
+    return run_bulk();
+  die("usage: load point|open|bulk --option value ...");
 }
