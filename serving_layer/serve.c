@@ -18,7 +18,11 @@
 #include "serving_layer/memory.h"
 #include "serving_layer/server.h"
 
-enum { LISTENERS_MAX = 2, TICK_MS = 1000, REST_TICKS = 5 };
+enum {
+  LISTENERS_MAX = 2,
+  TICK_MS = 1000,
+  RUN_CACHE_BYTES = 64 << 20 /* the loop's decoded blocks of one view: about 400,000 groups */
+};
 
 struct process {
   struct tly_serving server;
@@ -136,6 +140,7 @@ static enum tly_status start(struct process *process, struct tly_error *error) {
   server->project = process->project;
   server->programs = process->programs;
   server->source = tly_store_source_new(settings->directory, process->programs);
+  tly_store_source_set_cache(server->source, RUN_CACHE_BYTES);
   server->points = tly_points_new(process->programs, server->source);
   tly_handoff_start(server);
   TLY_TRY(tly_waiting_start(server, error));

@@ -27,6 +27,7 @@ struct tly_store_source {
   struct open_run *runs;
   uint32_t run_count, run_capacity;
   struct tly_arena arena; /* of the current look: positions */
+  size_t run_cache_bytes; /* 0: the reader's own bound */
 };
 
 tly_store_source *tly_store_source_new(const char *directory, const struct tly_programs *programs) {
@@ -35,6 +36,10 @@ tly_store_source *tly_store_source_new(const char *directory, const struct tly_p
   source->programs = programs;
   tly_arena_init(&source->arena);
   return source;
+}
+
+void tly_store_source_set_cache(tly_store_source *source, size_t run_bytes_max) {
+  source->run_cache_bytes = run_bytes_max;
 }
 
 static void close_run(tly_store_source *source, uint32_t index) {
@@ -157,6 +162,8 @@ static enum tly_status open_run(tly_store_source *source, const struct tly_view_
   }
   struct open_run run = {.program = program, .run = number, .is_asked_for = is_asked_for};
   TLY_TRY(tly_run_reader_open(source->directory, number, program, &run.reader, error));
+  if (source->run_cache_bytes > 0)
+    tly_run_reader_set_cache(run.reader, source->run_cache_bytes);
   enum tly_status status = read_run_facts(source, &run, error);
   if (status != TLY_OK) {
     tly_run_reader_close(run.reader);

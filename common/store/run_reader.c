@@ -8,7 +8,7 @@
  * count and checksum, in order; bodies are covered by their own.
  *
  * The cache. A point lookup decodes 512 groups to get one; so narrow scans (at most SCAN_CACHED_BLOCKS_MAX blocks) keep
- * what they decoded, up to TLY_RUN_CACHE_BYTES, least recently used first out. Wide scans go through a slice of their
+ * what they decoded, up to a bound, least recently used first out. Wide scans go through a slice of their
  * own, so that one report does not throw out what a thousand lookups use.
  *
  * INVARIANTS (check_invariants)
@@ -79,7 +79,7 @@ struct tly_run_reader {
   struct part *parts;
   struct tly_arena arena; /* keys of the directory */
   struct cached_block *newest, *oldest;
-  size_t cached_bytes;
+  size_t cached_bytes, cached_bytes_max;
   struct scan *scans[TLY_RUN_SCANS_MAX];
 };
 
@@ -303,6 +303,7 @@ enum tly_status tly_run_reader_open(const char *directory, int64_t run, const st
   reader->program = program;
   reader->run = run;
   reader->lock = -1;
+  reader->cached_bytes_max = TLY_RUN_CACHE_BYTES;
   reader->parts = tly_calloc(program->part_count, sizeof *reader->parts);
   tly_arena_init(&reader->arena);
   tly_buffer_print(&folder, "%s/runs/%" PRId64, directory, run);
@@ -336,6 +337,10 @@ static void free_part(struct part *part) {
   }
   tly_free(part->pieces);
   tly_free(part->entries);
+}
+
+void tly_run_reader_set_cache(tly_run_reader *reader, size_t bytes_max) {
+  reader->cached_bytes_max = bytes_max;
 }
 
 void tly_run_reader_close(tly_run_reader *reader) {
@@ -439,7 +444,7 @@ static void link_newest(tly_run_reader *reader, struct cached_block *block) {
  * bound is freed instead of used again. */
 static struct cached_block *take_block(tly_run_reader *reader, uint32_t part) {
   struct cached_block *block = reader->oldest, *newer;
-  for (; block != NULL && reader->cached_bytes >= TLY_RUN_CACHE_BYTES; block = newer) {
+  for (; block != NULL && reader->cached_bytes >= reader->cached_bytes_max; block = newer) {
     newer = block->newer;
     if (block->pins > 0)
       continue;
