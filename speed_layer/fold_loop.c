@@ -1,10 +1,11 @@
 /* One step folds blocks in memory and then commits everything at once. How much goes into a commit adapts by itself:
  *
  *   quiet   A block arrives, nothing more is there: it is committed at once. Freshness is one fold and one commit.
- *   loaded  While a commit runs, further blocks arrive; they make up the next one. A step ends when nothing is left, at
- *           STEP_EVENTS or after STEP_US; at most half of the time is spent committing (rest_after_commit), so commits
- * grow with the load instead of following each other without end. behind  More than BEHIND_EVENTS to go (a start, a
- * rebuild): nobody can have a fresh answer, so commits are large and few, bounded by memory and by BEHIND_US.
+ *   loaded  While a commit runs, further blocks arrive; they make up the next one. A step ends when nothing is
+ *           left, at STEP_EVENTS or after STEP_US; at most a third of the time is spent committing
+ *           (rest_after_commit), so commits grow with the load instead of following each other without end.
+ *   behind  More than BEHIND_EVENTS to go (a start, a rebuild): nobody can have a fresh answer, so commits are
+ *           large and few, bounded by memory and by BEHIND_US.
  *
  * The views of a stream fold from the layer's own tail. A view that is being built on a run has a tail of its own,
  * which starts at the run's cut and never passes the layer's; in the very transaction in which the two meet, the view
@@ -12,12 +13,13 @@
  *
  * INVARIANTS
  *   (1) Every block taken begins with the running hash at which the fold stands, or its own events prove it.
- *   (2) Positions in memory are ahead of the store's only between the first fold of a step and its commit. Any failure
- * in between ends the process, so memory is never the only one to know. (3) A view folds a block exactly if the block's
- * stamp is above the view's cut. */
+ *   (2) Positions in memory are ahead of the store's only between the first fold of a step and its commit. Any
+ *       failure in between ends the process, so memory is never the only one to know.
+ *   (3) A view folds a block exactly if the block's stamp is above the view's cut. */
 #include "speed_layer/fold_loop.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/assert.h"
 #include "common/base/crash_point.h"
@@ -32,7 +34,8 @@ enum {
   BEHIND_STEP_EVENTS = 16 << 20,
   BEHIND_US = 250000,
   CATCH_UP_US = 20000,
-  REST_US_MAX = 10000,
+  REST_US_MIN = 2000,
+  REST_US_MAX = 8000,
   FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
 };
 
@@ -54,8 +57,7 @@ static bool is_spent(struct tly_speed *speed, const struct budget *budget) {
   return groups > FOLD_GROUPS_MAX;
 }
 
-/* ---- one block -----------------------------------------------------------------------------------------------------
- */
+/* ---- one block ----------------------------------------------------------------------------------------------- */
 
 /* The cuts below `stamp` are recorded, with a sync, before any block is stamped with it: they can be read now. */
 static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct tly_error *error) {
@@ -179,8 +181,7 @@ static enum tly_status take_blocks(struct tly_speed *speed, const struct tly_liv
   return TLY_OK;
 }
 
-/* ---- the layer's own tail ------------------------------------------------------------------------------------------
- */
+/* ---- the layer's own tail ------------------------------------------------------------------------------------ */
 
 /* The archive's ends, as of now. *behind: how many events stand above the tail. */
 static enum tly_status read_heads(struct tly_speed *speed, struct tly_position **heads, uint32_t *count,
@@ -221,19 +222,22 @@ static enum tly_status follow_heads(struct tly_speed *speed, const struct tly_po
   return TLY_OK;
 }
 
-/* Under load commits would follow each other without a pause, each with little in it: after one, take at least as long
- * for gathering. True: waited, look again. */
+/* Under load commits would follow each other without a pause, each with little in it and each costing pages, merges and
+ * wake-ups of its readers. So after one, gather for a while: twice as long as it took. A lone event comes later than
+ * that and does not wait. True: rested, look again. */
 static bool rest_after_commit(struct tly_speed *speed) {
-  int64_t took = speed->commit_took_us < REST_US_MAX ? speed->commit_took_us : REST_US_MAX;
-  int64_t left_us = speed->commit_ended_us + took - tly_clock_monotonic_us(speed->clock);
-  if (speed->bell == NULL || left_us < 1000)
+  int64_t rest_us = 2 * speed->commit_took_us;
+  if (speed->bell == NULL)
     return false;
-  tly_doorbell_wait(speed->bell, (int)(left_us / 1000));
+  rest_us = rest_us < REST_US_MIN ? REST_US_MIN : rest_us > REST_US_MAX ? REST_US_MAX : rest_us;
+  int64_t left_us = speed->commit_ended_us + rest_us - tly_clock_monotonic_us(speed->clock);
+  if (left_us <= 0)
+    return false;
+  usleep((useconds_t)left_us);
   return true;
 }
 
-/* ---- views that are being built ------------------------------------------------------------------------------------
- */
+/* ---- views that are being built ------------------------------------------------------------------------------ */
 
 /* Bring a building view's own tail towards the layer's. *met: they are at the same place. */
 static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *live, struct budget *budget, bool *met,
@@ -273,8 +277,7 @@ static enum tly_status catch_up_views(struct tly_speed *speed, bool *did_work, s
   return TLY_OK;
 }
 
-/* ---- the commit ----------------------------------------------------------------------------------------------------
- */
+/* ---- the commit ---------------------------------------------------------------------------------------------- */
 
 /* The archive had `target` when this state was opened: whoever has seen an answer before must not see less after. */
 static bool becomes_checked(const struct tly_speed *speed) {
@@ -309,10 +312,9 @@ enum tly_status tly_fold_loop_step(struct tly_speed *speed, bool *did_work, stru
   TLY_ASSERT(!tly_speed_store_is_in_transaction(speed->store) && !speed->disagrees);
   do {
     TLY_TRY(read_heads(speed, &heads, &count, &behind, error));
-    if (!budget.did_fold) {
+    if (!budget.did_fold)
       budget.events_left = behind > BEHIND_EVENTS ? BEHIND_STEP_EVENTS : STEP_EVENTS;
-      budget.until_us = tly_clock_monotonic_us(speed->clock) + (behind > BEHIND_EVENTS ? BEHIND_US : STEP_US);
-    }
+    budget.until_us = tly_clock_monotonic_us(speed->clock) + (behind > BEHIND_EVENTS ? BEHIND_US : STEP_US);
     TLY_TRY(follow_heads(speed, heads, count, &budget, error));
   } while (!speed->disagrees && budget.did_fold && !is_spent(speed, &budget) && rest_after_commit(speed));
   *did_work = budget.did_fold || becomes_checked(speed);

@@ -1,21 +1,24 @@
-/* Publishing run k for a view moves everything up to cut k from the live generations to the run, in one transaction. It
- * is right exactly if both count the same events, so it asks for all of:
+/* Publishing run k for a view moves everything up to cut k from the live generations to the run, in one transaction.
+ * It is right exactly if both count the same events, so it asks for all of:
  *
- *   (1) The run is ready in batch.db, and newer than what the view shows. (Going back is rolling back, another matter.)
+ *   (1) The run is ready in batch.db, and newer than what the view shows. (Going back is rolling back, another
+ *       matter.)
  *   (2) The run's definition hash is the view's: both count by the same rules.
- *   (3) The run's cut is the archive's cut k: the same positions, the same running hashes; and the archive's events up
- * to there still have these hashes. So the run read the events that were folded here. (4) The layer's own tail has
- * reached the cut in every partition. It has checked each block's running hash since its start, so up to its positions,
- * hence up to the cut, it folded the archive's events. (5) The run's files open under that definition.
+ *   (3) The run's cut is the archive's cut k: the same positions and running hashes, for the same views; and the
+ *       archive's events up to there still have these hashes. So the run read the events that were folded here.
+ *   (4) The layer's own tail has reached the cut in every partition. It has checked each block's running hash since
+ *       its start, so up to its positions, hence up to the cut, it folded the archive's events.
+ *   (5) The run's files open under that definition.
  *
- * Blocks are stamped after the cut, so what is folded above it lies in generations above it: hiding the generations at
- * or below the cut hides the run's events and no others.
+ * Blocks are stamped after the cut, so what is folded above it lies in generations above it: hiding the generations
+ * at or below the cut hides the run's events and no others.
  *
  * A view that is new here (or changed) does not fold at all until it has a run to stand on. Its past lies below the
- * layer's offsets, and live never folds below them in place; so it folds from the run's cut in the shadow, with a tail
- * of its own, and becomes visible in the transaction in which that tail meets the layer's (fold_loop.c). Folding at
- * once instead, from where the layer happens to stand, would need a run whose cut is not older than that: a run that
- * was cut a moment too early would leave the view without an answer until the next one. This way any run will do. */
+ * layer's offsets, and live never folds below them in place; so it folds from the run's cut in the shadow, with a
+ * tail of its own, and becomes visible in the transaction in which that tail meets the layer's (fold_loop.c). Folding
+ * at once instead, from where the layer happens to stand, would need a run whose cut is not older than that: a run
+ * that was cut a moment too early would leave the view without an answer until the next one. This way any run will
+ * do. */
 #include "speed_layer/publish.h"
 
 #include <string.h>
@@ -47,8 +50,7 @@ static enum tly_status refuse(struct tly_speed *speed, const struct tly_run *run
   return TLY_OK;
 }
 
-/* ---- (3): the run's cut is the archive's ---------------------------------------------------------------------------
- */
+/* ---- (3): the run's cut is the archive's --------------------------------------------------------------------- */
 
 static const struct tly_position *find_position(const struct tly_position *positions, uint32_t count,
                                                 const struct tly_position *wanted) {
@@ -112,8 +114,7 @@ static enum tly_status archive_agrees(struct tly_speed *speed, const struct tly_
   return TLY_OK;
 }
 
-/* ---- (4) and (5) ----------------------------------------------------------------------------------------------------
- */
+/* ---- (4) and (5) --------------------------------------------------------------------------------------------- */
 
 static bool has_reached(const struct tly_speed *speed, const struct tly_run *run) {
   for (uint32_t p = 0; p < run->position_count; p++) {
@@ -137,8 +138,7 @@ static bool has_files(const struct tly_speed *speed, const struct tly_live_view 
   return true;
 }
 
-/* ---- publishing -----------------------------------------------------------------------------------------------------
- */
+/* ---- publishing ---------------------------------------------------------------------------------------------- */
 
 static bool wants(const struct tly_live_view *live, const struct tly_run *run) {
   if (!covers(run, live))
@@ -281,8 +281,7 @@ enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_
   return TLY_OK;
 }
 
-/* ---- a view that was built ------------------------------------------------------------------------------------------
- */
+/* ---- a view that was built ----------------------------------------------------------------------------------- */
 
 /* The row of a new view takes the place of the old one; what was folded under the old id is nobody's and is trimmed. */
 static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {

@@ -1,15 +1,17 @@
-/* The store is trusted if, for every partition, the archive has all events below the stored offset and their running
- * hash is the stored one, and if the files of every published run open. The archive can have gone back behind the
- * store: a process killed between write and sync leaves a block in the page cache alone; it is folded, the store
- * reaches the disk, the power goes. It can then have gone on with other events. Offsets alone would not show that,
- * hashes do.
+/* The store is trusted if, for every partition, the archive has all events below the stored offset, under the stored
+ * hash and stamp, and if every published run is one that could be published now (publish.c), its files included. The
+ * archive can have gone back behind the store: a process killed between write and sync leaves a block in the page
+ * cache alone; it is folded, the store reaches the disk, the power goes. The archive can then go on with other events
+ * (offsets alone would not show it, hashes do), or with the same ones behind another cut, when a producer repeats
+ * them (then the stamp shows it).
  *
  * A new store is just an ordinary store at an earlier place. Per stream:
- *   - Each view takes the newest ready run under its definition that the archive agrees with (publish.c) as published.
+ *   - Each view takes the newest ready run under its definition that the archive agrees with as published.
  *   - The tail starts at the oldest of these runs' cuts. Folding from there, a view passes over blocks up to its own
- * cut, since they are stamped at or below it.
- *   - If no view has a run, the tail starts at the archive's beginning and all views are live alone. If only some have
- *     none, those are building, as a view that is added later: the others need not wait for a fold of all history.
+ *     cut, since they are stamped at or below it.
+ *   - If no view has a run, the tail starts at the archive's beginning and all views are live alone. If only some
+ *     have none, those are building, as a view that is added later: the others need not wait for a fold of all
+ *     history.
  * Readers are told to wait (meta `checked`) until the tail has come to where the archive ended at the start.
  *
  * The same rule serves the very first start: no runs, an archive without events, all views ready at once.
@@ -26,8 +28,7 @@
 #include "common/base/memory.h"
 #include "speed_layer/publish.h"
 
-/* ---- is the store still true? ---------------------------------------------------------------------------------------
- */
+/* ---- is the store still true? -------------------------------------------------------------------------------- */
 
 static enum tly_status check_positions(struct tly_speed *speed, bool *agrees, struct tly_error *error) {
   *agrees = true;
@@ -84,8 +85,7 @@ static enum tly_status open_trusted(struct tly_speed *speed, int64_t epoch, bool
   return is_untrusted && !speed->is_archive_failure ? TLY_OK : status;
 }
 
-/* ---- a new store ----------------------------------------------------------------------------------------------------
- */
+/* ---- a new store --------------------------------------------------------------------------------------------- */
 
 /* What a new store says of one view. */
 struct base {
@@ -154,8 +154,7 @@ static enum tly_status make_store(struct tly_speed *speed, int64_t epoch, struct
   return tly_speed_store_adopt(speed->store, error);
 }
 
-/* ---- definitions ----------------------------------------------------------------------------------------------------
- */
+/* ---- definitions --------------------------------------------------------------------------------------------- */
 
 static bool is_folded_from(const struct tly_speed *speed, const struct tly_stream *stream) {
   for (uint32_t p = 0; p < speed->tail.count; p++)
@@ -210,8 +209,7 @@ static enum tly_status follow_definitions(struct tly_speed *speed, struct tly_er
   return TLY_OK;
 }
 
-/* ---- all of it ------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it ----------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_target(struct tly_speed *speed, struct tly_error *error) {
   struct tly_position *heads;

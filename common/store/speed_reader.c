@@ -4,10 +4,10 @@
  *
  * INVARIANTS
  *   (1) Everything held under `state_version` was read in a snapshot of that very data_version, of this connection.
- *   (2) Deltas never change and their ids are never reused within a store, so the cache of blocks needs no version; it
- * is cleared when another store (another epoch) is opened. (3) No snapshot is given out unless the store was checked
- * against the archive since this boot: before, a power cut may have taken from the archive what the store has folded.
- */
+ *   (2) Deltas never change and their ids are never reused within a store, so the cache of blocks needs no version;
+ *       it is cleared when another store (another epoch) is opened.
+ *   (3) No snapshot is given out unless the store was checked against the archive since this boot: before, a power
+ *       cut may have taken from the archive what the store has folded. */
 #include "common/store/speed_reader.h"
 
 #include <stdio.h>
@@ -95,8 +95,7 @@ struct tly_speed_reader {
   tly_delta_cache *cache;
 };
 
-/* ---- opening -------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ------------------------------------------------------------------------------------------------- */
 
 static void close_store(tly_speed_reader *reader) {
   TLY_ASSERT(!reader->in_snapshot);
@@ -206,8 +205,7 @@ void tly_speed_reader_close(tly_speed_reader *reader) {
   tly_free(reader);
 }
 
-/* ---- snapshots -----------------------------------------------------------------------------------------------------
- */
+/* ---- snapshots ----------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_version(tly_speed_reader *reader, uint64_t *out, struct tly_error *error) {
   sqlite3_stmt *statement = reader->statements[DATA_VERSION];
@@ -267,8 +265,7 @@ void tly_speed_snapshot_end(tly_speed_reader *reader) {
   (void)ignored;
 }
 
-/* ---- what is published ---------------------------------------------------------------------------------------------
- */
+/* ---- what is published --------------------------------------------------------------------------------------- */
 
 static void read_view_row(sqlite3_stmt *statement, struct tly_arena *arena, struct known_view *view) {
   struct tly_text name = tly_column_text(statement, 1);
@@ -351,8 +348,7 @@ enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const str
   return status;
 }
 
-/* ---- live groups ---------------------------------------------------------------------------------------------------
- */
+/* ---- live groups --------------------------------------------------------------------------------------------- */
 
 static struct delta_list *list_of(tly_speed_reader *reader, int64_t view_id, uint32_t part) {
   for (uint32_t l = 0; l < reader->list_count; l++)
