@@ -116,8 +116,11 @@ static void check_lines_alone(const struct tly_stream *stream, const char *bytes
 }
 
 static void check_json(const struct tly_stream *stream, const char *bytes, size_t size) {
-  static const char teacher[] =
-      "{\"id\":\"a\",\"amount\":1.50,\"data\":{\"status\":\"x\"},\"at\":\"2026-03-02T10:00:00Z\"}\n";
+  static const char teacher[] = "{\"id\":\"a\",\"ok\":true,\"small\":1,\"count\":2,\"big\":3,\"amount\":1.5,\"wide\":1."
+                                "25,\"any\":1e3,\"ratio\":0.1,"
+                                "\"data\":{\"status\":\"x\"},\"day\":\"2026-03-02\",\"at\":\"2026-03-02T10:00:00Z\","
+                                "\"local\":\"2026-03-02 10:00:00\","
+                                "\"s\":1,\"ms\":1,\"us\":1,\"uuid\":\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"}\n";
   struct tly_buffer learned, strict;
   struct tly_buffer taught = {0};
   describe_bytes(stream, TLY_FORMAT_JSON, true, bytes, size, &learned);
