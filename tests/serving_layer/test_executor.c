@@ -168,7 +168,8 @@ static void what_a_query_expands_to_is_bounded(void **state) {
 
 /* Every value of a type goes into SQLite and comes back; the order there is the type's. */
 static void numerics_keep_order_and_scale_in_sqlite(void **state) {
-  static const char *const texts[] = {"-100", "-1.50", "-1.5", "0", "0.00", "0.0001", "1", "1.50", "1.5", "99999999999999999999.9"};
+  static const char *const texts[] = {"-100",   "-1.50", "-1.5", "0",   "0.00",
+                                      "0.0001", "1",     "1.50", "1.5", "99999999999999999999.9"};
   struct tly_type type = TLY_TYPE_OF(TLY_TYPE_NUMERIC);
   struct tly_arena arena;
   sqlite3 *database;
@@ -176,7 +177,10 @@ static void numerics_keep_order_and_scale_in_sqlite(void **state) {
   (void)state;
   tly_arena_init(&arena);
   assert_int_equal(sqlite3_open(":memory:", &database), SQLITE_OK);
-  assert_int_equal(sqlite3_prepare_v2(database, "SELECT ?1, ?2, substr(?1, 1, length(?1) - 2) < substr(?2, 1, length(?2) - 2)", -1, &statement, NULL), SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(database,
+                                      "SELECT ?1, ?2, substr(?1, 1, length(?1) - 2) < substr(?2, 1, length(?2) - 2)",
+                                      -1, &statement, NULL),
+                   SQLITE_OK);
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
     for (size_t j = 0; j < sizeof texts / sizeof *texts; j++) {
       struct tly_value a, b, back;
@@ -215,7 +219,9 @@ static enum tly_status take_part(void *context, struct tly_buffer *line, struct 
 
 static void a_large_answer_comes_in_parts(void **state) {
   struct parts parts = {0};
-  struct tly_answer answer = {.id = "7", .send = take_part, .context = &parts};
+  struct tly_result_column column = {.name = "n", .type = TLY_TYPE_OF(TLY_TYPE_BIGINT)};
+  struct tly_query query = {.columns = &column, .column_count = 1};
+  struct tly_answer answer = {.id = "7", .query = &query, .send = take_part, .context = &parts};
   struct tly_row_sink sink = tly_answer_sink(&answer);
   struct tly_value value = {.type = TLY_TYPE_OF(TLY_TYPE_BIGINT), .i64 = 5};
   (void)state;
@@ -223,7 +229,8 @@ static void a_large_answer_comes_in_parts(void **state) {
     assert_int_equal(sink.row(sink.context, &value, 1, NULL), TLY_OK);
   assert_int_equal(parts.lines, 2);
   assert_int_equal(answer.row_count, 500);
-  assert_int_equal(parts.longest, strlen("{\"id\":7,\"rows\":[") + 1000 * strlen("[5],") - 1 + strlen("]}\n"));
+  assert_int_equal(parts.longest, strlen("{\"id\":7,\"columns\":[{\"name\":\"n\",\"type\":\"bigint\"}],\"rows\":[") +
+                                      1000 * strlen("[5],") - 1 + strlen("]}\n"));
   tly_answer_free(&answer);
 }
 
