@@ -48,6 +48,26 @@ static size_t varint_size(uint64_t value) {
   return ((size_t)(64 - __builtin_clzll(value | 1)) + 6) / 7;
 }
 
+/* tly_cursor_varint without a call for the one and two bytes that almost all are. */
+static inline uint64_t read_varint(struct tly_cursor *cursor) {
+  const uint8_t *next = cursor->next;
+  if (cursor->failed || cursor->end - next < 2)
+    return tly_cursor_varint(cursor);
+  if (next[0] < 0x80) {
+    cursor->next = next + 1;
+    return next[0];
+  }
+  if (next[1] == 0 || next[1] >= 0x80)
+    return tly_cursor_varint(cursor);
+  cursor->next = next + 2;
+  return (uint64_t)next[1] << 7 | (next[0] & 0x7F);
+}
+
+static inline int64_t read_zigzag(struct tly_cursor *cursor) {
+  uint64_t value = read_varint(cursor);
+  return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+}
+
 /* Modulo 2^64, so that any two values have a difference. */
 static int64_t difference(int64_t value, int64_t before) {
   return (int64_t)((uint64_t)value - (uint64_t)before);
@@ -92,7 +112,7 @@ static enum tly_status read_i64s(struct tly_cursor *cursor, uint32_t count, stru
   for (uint32_t row = 0; row < count; row++) {
     if (skips(column, row))
       continue;
-    int64_t read = tly_cursor_zigzag(cursor);
+    int64_t read = read_zigzag(cursor);
     before = mode == DIFFERENCES ? (int64_t)((uint64_t)read + (uint64_t)before) : read;
     column->i64[row] = before;
   }
@@ -108,7 +128,7 @@ static void append_i128(tly_i128 value, struct tly_buffer *out) {
   tly_buffer_append_byte(out, (uint8_t)left);
 }
 
-static tly_i128 read_i128(struct tly_cursor *cursor) {
+static tly_i128 read_long_i128(struct tly_cursor *cursor) {
   enum { LAST_SHIFT = 126, LAST_BYTE_MAX = 3 };
   tly_u128 value = 0;
   for (unsigned shift = 0; shift <= LAST_SHIFT; shift += 7) {
@@ -121,6 +141,25 @@ static tly_i128 read_i128(struct tly_cursor *cursor) {
   }
   cursor->failed = 1;
   return 0;
+}
+
+/* Sums of money are short: up to 9 bytes are read in 64 bits. */
+static inline tly_i128 read_i128(struct tly_cursor *cursor) {
+  enum { SHORT_BYTES = 9 };
+  if (cursor->failed || cursor->end - cursor->next < SHORT_BYTES)
+    return read_long_i128(cursor);
+  uint64_t value = 0;
+  for (unsigned i = 0; i < SHORT_BYTES; i++) {
+    uint8_t byte = cursor->next[i];
+    value |= (uint64_t)(byte & 0x7F) << (7 * i);
+    if (byte >= 0x80)
+      continue;
+    if (byte == 0 && i > 0)
+      break;
+    cursor->next += i + 1;
+    return (int64_t)(value >> 1) ^ -(int64_t)(value & 1);
+  }
+  return read_long_i128(cursor);
 }
 
 /* --- keys --------------------------------------------------------------------------------------------------------- */
@@ -147,22 +186,24 @@ static void append_keys(const struct tly_group_slice *slice, struct tly_buffer *
 
 /* Sizes first: then all keys stand in one piece of memory, and none is longer than what has been checked. */
 static enum tly_status read_key_sizes(struct tly_cursor *cursor, uint32_t count, uint32_t *shared,
-                                      struct tly_text *keys, uint64_t *total, struct tly_error *error) {
+                                      struct tly_text *keys, uint64_t *total, uint64_t *rest_total,
+                                      struct tly_error *error) {
   for (uint32_t row = 0; row < count; row++) {
-    uint64_t bytes = tly_cursor_varint(cursor);
+    uint64_t bytes = read_varint(cursor);
     if (cursor->failed || bytes > UINT32_MAX)
       return corrupt(error, "shared bytes of a key");
     shared[row] = (uint32_t)bytes;
   }
-  *total = 0;
+  *total = *rest_total = 0;
   for (uint32_t row = 0; row < count; row++) {
-    uint64_t rest = tly_cursor_varint(cursor);
+    uint64_t rest = read_varint(cursor);
     uint64_t size = shared[row] + rest;
     bool has_source = shared[row] <= (row == 0 ? 0 : keys[row - 1].size);
     if (cursor->failed || rest > PAYLOAD_BYTES_MAX || size > UINT32_MAX || !has_source)
       return corrupt(error, "size of a key");
     keys[row].size = (uint32_t)size;
     *total += size;
+    *rest_total += rest;
   }
   return *total > PAYLOAD_BYTES_MAX ? corrupt(error, "keys are too long") : TLY_OK;
 }
@@ -179,19 +220,21 @@ static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, stru
                                  struct tly_error *error) {
   uint32_t *shared = TLY_ARENA_ARRAY(&slice->arena, uint32_t, count);
   slice->keys = TLY_ARENA_ARRAY(&slice->arena, struct tly_text, count);
-  uint64_t total = 0;
-  TLY_TRY(read_key_sizes(cursor, count, shared, slice->keys, &total, error));
+  uint64_t total = 0, rest_total = 0;
+  TLY_TRY(read_key_sizes(cursor, count, shared, slice->keys, &total, &rest_total, error));
+  const uint8_t *rest = tly_cursor_bytes(cursor, rest_total);
+  if (rest == NULL)
+    return corrupt(error, "keys end early");
   char *place = tly_arena_alloc(&slice->arena, total);
   for (uint32_t row = 0; row < count; row++) {
     struct tly_text *key = &slice->keys[row];
-    const uint8_t *rest = tly_cursor_bytes(cursor, key->size - shared[row]);
-    if (rest == NULL)
-      return corrupt(error, "keys end early");
+    uint32_t rest_size = key->size - shared[row];
     key->data = place;
     if (shared[row] > 0)
       memcpy(place, slice->keys[row - 1].data, shared[row]);
-    memcpy(place + shared[row], rest, key->size - shared[row]);
+    memcpy(place + shared[row], rest, rest_size);
     place += key->size;
+    rest += rest_size;
     if (row > 0 && !key_follows(slice->keys[row - 1], *key, shared[row]))
       return corrupt(error, "keys do not ascend");
   }
@@ -351,10 +394,15 @@ static enum tly_status decode(struct tly_cursor *cursor, uint32_t group_count, s
                               struct tly_error *error) {
   TLY_TRY(read_keys(cursor, group_count, slice, error));
   tly_states_reserve(slice->program, slice->part, slice->states, group_count, &slice->arena);
-  for (uint32_t row = 0; row < group_count; row++)
-    tly_states_init(slice->program, slice->part, slice->states, row);
+  const struct tly_component *components = slice->program->components;
+  uint32_t component_count = slice->program->parts[slice->part].component_count;
+  for (uint32_t c = 0; c < component_count; c++) {
+    bool needs_init = components[c].nullable || components[c].form == TLY_STATE_EXACT_SUM;
+    for (uint32_t row = 0; needs_init && row < group_count; row++)
+      tly_state_init(&components[c], &slice->states[c], row);
+  }
   slice->count = group_count; /* from here on a reset gives exact sums back */
-  for (uint32_t c = 0; c < slice->program->parts[slice->part].component_count; c++)
+  for (uint32_t c = 0; c < component_count; c++)
     TLY_TRY(read_column(cursor, group_count, &slice->arena, &slice->states[c], error));
   if (cursor->failed || tly_cursor_left(cursor) != 0)
     return corrupt(error, "bytes do not end with the last state");

@@ -59,17 +59,20 @@ static void init_sum(struct tly_state_column *column, uint32_t row) {
   TLY_UNREACHABLE();
 }
 
+void tly_state_init(const struct tly_component *component, struct tly_state_column *column, uint32_t row) {
+  enum tly_component_kind kind = component->kind;
+  if (column->empty != NULL)
+    column->empty[row] = 1;
+  if (kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX)
+    init_extreme(column, row, kind == TLY_COMPONENT_MIN);
+  else
+    init_sum(column, row);
+}
+
 void tly_states_init(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
                      uint32_t row) {
-  for (uint32_t c = 0; c < program->parts[part].component_count; c++) {
-    enum tly_component_kind kind = program->components[c].kind;
-    if (states[c].empty != NULL)
-      states[c].empty[row] = 1;
-    if (kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX)
-      init_extreme(&states[c], row, kind == TLY_COMPONENT_MIN);
-    else
-      init_sum(&states[c], row);
-  }
+  for (uint32_t c = 0; c < program->parts[part].component_count; c++)
+    tly_state_init(&program->components[c], &states[c], row);
 }
 
 void tly_states_release(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,

@@ -24,6 +24,8 @@ struct tly_state_column *tly_states_new(const struct tly_view_program *program, 
 /* Room for `count` rows in the arena, not initialised. */
 void tly_states_reserve(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
                         uint32_t count, struct tly_arena *arena);
+/* Row `row` becomes initial: of one component, of all. */
+void tly_state_init(const struct tly_component *component, struct tly_state_column *column, uint32_t row);
 void tly_states_init(const struct tly_view_program *program, uint32_t part, struct tly_state_column *states,
                      uint32_t row);
 /* Give back what exact sums of rows [0, count) hold. */

@@ -45,7 +45,7 @@ struct tly_key_coder {
   uint32_t code_capacity;
   uint32_t code_stamp;
   uint64_t dictionary_id;
-  const struct tly_dictionary *dictionary; /* of this batch; compared, never read */
+  const struct tly_dictionary *dictionary; /* the one met last in this batch; valid while its column is coded */
 };
 
 tly_key_coder *tly_key_coder_new(const struct tly_expr *expression) {
