@@ -67,7 +67,7 @@ struct tly_catalog_operator {
 
 struct tly_catalog_cast {
   enum tly_type_id source, target;
-  char context; /* 'i' implicit, 'a' assignment, 'e' explicit */
+  char context;           /* 'i' implicit, 'a' assignment, 'e' explicit */
   enum tly_kernel kernel; /* TLY_KERNEL_NONE: relabel */
 };
 
@@ -85,7 +85,8 @@ extern const size_t tly_catalog_cast_count;
 extern const struct tly_catalog_aggregate tly_catalog_aggregates[];
 extern const size_t tly_catalog_aggregate_count;
 
-/* Functions and operators of PostgreSQL that are not here: refused by name instead of called unknown. Sorted bytewise. */
+/* Functions and operators of PostgreSQL that are not here: refused by name instead of called unknown. Sorted bytewise.
+ */
 extern const char *const tly_catalog_refused_functions[];
 extern const size_t tly_catalog_refused_function_count;
 extern const char *const tly_catalog_refused_operators[];

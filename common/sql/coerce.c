@@ -61,8 +61,7 @@ bool tly_coerce_can(enum tly_type_id source, enum tly_type_id target, enum tly_c
   return cast != NULL ? is_allowed(cast, context) : by_text(source, target, context);
 }
 
-/* ---- literals and parameters ---------------------------------------------------------------------------------------
- */
+/* ---- literals and parameters ------------------------------------------------------------------------------------- */
 
 static enum tly_status read_literal(struct tly_resolver *resolver, enum tly_type_id target,
                                     struct tly_expr **expression) {

@@ -10,7 +10,7 @@
 struct tly_diagnostic {
   enum tly_status status;
   const char *file;
-  uint32_t line, column; /* from 1; column counts characters; line 0: the whole file */
+  uint32_t line, column;      /* from 1; column counts characters; line 0: the whole file */
   const char *message, *hint; /* hint may be NULL */
   const char *source_line;    /* NULL when line is 0 */
 };

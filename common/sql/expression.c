@@ -25,7 +25,8 @@ void tly_expr_set_arguments(struct tly_expr *expression, struct tly_expr **argum
 void tly_expr_copy_arguments(struct tly_resolver *resolver, struct tly_expr *expression,
                              struct tly_expr *const *arguments, uint32_t count) {
   struct tly_expr **copy = TLY_ARENA_ARRAY(resolver->arena, struct tly_expr *, count);
-  memcpy(copy, arguments, count * sizeof copy[0]);
+  for (uint32_t i = 0; i < count; i++)
+    copy[i] = arguments[i];
   tly_expr_set_arguments(expression, copy, count);
 }
 

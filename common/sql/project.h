@@ -32,10 +32,9 @@ const struct tly_view *tly_project_view(const struct tly_project *project, const
 /* Check a cron text (5 fields or @hourly and the like) at definition time; the scheduler has the same code behind
  * common/sql/cron.h. */
 
-/* A query, typed against the project's views. `sql` need not be terminated; at most TLY_SQL_BYTES_MAX. Everything of the
- * result lives in `arena`. error->position counts characters from 1. */
+/* A query, typed against the project's views. `sql` need not be terminated; at most TLY_SQL_BYTES_MAX. Everything of
+ * the result lives in `arena`. error->position counts characters from 1. */
 TLY_CHECK enum tly_status tly_query_parse(const struct tly_project *project, const char *sql, size_t size,
-                                          struct tly_arena *arena, struct tly_statement **out,
-                                          struct tly_error *error);
+                                          struct tly_arena *arena, struct tly_statement **out, struct tly_error *error);
 
 #endif

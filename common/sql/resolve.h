@@ -9,6 +9,7 @@
 #define TLY_SQL_RESOLVE_H
 
 #include "common/base/arena.h"
+#include "common/base/assert.h"
 #include "common/base/error.h"
 #include "common/base/limits.h"
 #include "common/sql/node.h"
@@ -81,7 +82,13 @@ struct tly_resolver {
 };
 
 /* Note where an error stands; returns `status`. An error that has a place already keeps it. */
-enum tly_status tly_resolver_place(struct tly_resolver *resolver, uint32_t location, enum tly_status status);
+static inline enum tly_status tly_resolver_place(struct tly_resolver *resolver, uint32_t location,
+                                                 enum tly_status status) {
+  TLY_ASSERT(status != TLY_OK);
+  if (resolver->error_location == TLY_LOCATION_NONE)
+    resolver->error_location = location;
+  return status;
+}
 #define TLY_FAIL_AT(resolver, location, status, ...)                                                                   \
   tly_resolver_place((resolver), (location), TLY_FAIL((resolver)->error, (status), __VA_ARGS__))
 
@@ -106,8 +113,6 @@ struct tly_expr *tly_expr_call(struct tly_resolver *resolver, enum tly_kernel ke
 struct tly_expr *tly_expr_constant(struct tly_resolver *resolver, struct tly_value value, uint32_t location);
 struct tly_expr *tly_expr_and(struct tly_resolver *resolver, enum tly_expr_kind and_or, struct tly_expr *left,
                               struct tly_expr *right, uint32_t location);
-/* Structural equality, as PostgreSQL's equal(): locations do not count. */
-bool tly_expr_equal(const struct tly_expr *a, const struct tly_expr *b);
 /* As exprLocation: the leftmost place of a call, its own place for anything else. */
 uint32_t tly_expr_location(const struct tly_expr *expression);
 /* A literal or parameter without a type yet? */
@@ -262,8 +267,7 @@ void tly_scope_add_relation(struct tly_resolver *resolver, const char *alias, co
 TLY_CHECK enum tly_status tly_resolve_order_by(struct tly_resolver *resolver, struct tly_node node, const char *member,
                                                struct tly_order_item **out, uint32_t *count);
 
-/* ---- query_walk.c ---------------------------------------------------------------------------------------------------
- */
+/* ---- query_walk.c ------------------------------------------------------------------------------------------------ */
 
 typedef void tly_query_visit(struct tly_expr **expression, uint32_t levels, void *argument);
 /* Every expression that stands directly in a query (not what is below it), with `levels` handed through. */

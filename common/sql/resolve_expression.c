@@ -4,12 +4,6 @@
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-enum tly_status tly_resolver_place(struct tly_resolver *resolver, uint32_t location, enum tly_status status) {
-  if (resolver->error_location == TLY_LOCATION_NONE)
-    resolver->error_location = location;
-  return status;
-}
-
 /* What a member of a node is called by people. */
 static const struct {
   const char *member, *words;

@@ -170,6 +170,7 @@ static enum tly_status add_item(struct tly_resolver *resolver, struct tly_node n
     TLY_TRY(resolve_range_subselect(resolver, node, &item));
   else
     return refuse_item(resolver, node);
+  TLY_ASSERT(item.alias != NULL);
   TLY_TRY(check_alias(resolver, item.alias, location));
   TLY_TRY(rename_columns(resolver, tly_node_struct(node, "alias", "Alias"), "colnames", item.alias, location,
                          item.columns, item.column_count));
@@ -223,6 +224,7 @@ static enum tly_status resolve_using(struct tly_resolver *resolver, struct tly_n
     struct tly_expr *left_column, *right_column, *equal;
     TLY_TRY(find_using(resolver, name, first, right, "left", location, &left_column));
     TLY_TRY(find_using(resolver, name, right, right + 1, "right", location, &right_column));
+    TLY_ASSERT(left_column != NULL && right_column != NULL);
     if (left_column->type.id != right_column->type.id)
       return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED,
                          "USING over columns of different types is not supported: %s is %s and %s", name,

@@ -74,6 +74,7 @@ enum tly_status tly_resolve_operator(struct tly_resolver *resolver, const char *
   if (left != NULL)
     swap_date_addition(name, &left, &right);
   TLY_TRY(find_operator(resolver, name, left, right, location, &operator_row));
+  TLY_ASSERT(operator_row != NULL);
   if (left != NULL)
     TLY_TRY(tly_coerce_implicit(resolver, operator_row->left, &left));
   TLY_TRY(tly_coerce_implicit(resolver, operator_row->right, &right));
@@ -244,6 +245,7 @@ static enum tly_status in_constants(struct tly_resolver *resolver, struct in_lis
   const struct tly_catalog_operator *equality = NULL;
   struct tly_expr *element = tly_expr_new(resolver, TLY_EXPR_PARAMETER, TLY_TYPE_OF(type), location);
   TLY_TRY(find_operator(resolver, "=", list->subject, element, location, &equality));
+  TLY_ASSERT(equality != NULL);
   arguments[0] = list->subject;
   TLY_TRY(tly_coerce_implicit(resolver, equality->left, &arguments[0]));
   for (uint32_t i = 1; i <= count; i++) {

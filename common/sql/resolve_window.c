@@ -285,7 +285,7 @@ enum tly_status tly_resolve_window(struct tly_resolver *resolver, struct tly_nod
                                    struct tly_expr **out) {
   struct tly_scope *scope = resolver->scope;
   struct tly_window *window = TLY_ARENA_NEW(resolver->arena, struct tly_window);
-  struct tly_type type;
+  struct tly_type type = TLY_TYPE_OF(TLY_TYPE_UNKNOWN);
   enum tly_clause clause = scope->clause;
   TLY_TRY(check_place(resolver, node, name));
   scope->in_window = true;

@@ -18,21 +18,21 @@ struct tly_hash {
   uint8_t bytes[TLY_HASH_BYTES]; /* XXH3-128, canonical form */
 };
 
-/* ---- expressions -------------------------------------------------------------------------------------------------- */
+/* ---- expressions ------------------------------------------------------------------------------------------------- */
 
 enum tly_expr_kind {
-  TLY_EXPR_COLUMN,      /* relation, column, levels_up */
-  TLY_EXPR_KEY,         /* in a view's outputs and HAVING: group key number `column` */
-  TLY_EXPR_CONSTANT,    /* constant */
-  TLY_EXPR_PARAMETER,   /* `column` is n - 1 of $n; queries only */
-  TLY_EXPR_NOW,         /* now(), current_timestamp; queries only, fixed per statement */
-  TLY_EXPR_CALL,        /* kernel over arguments: operators, functions and casts of the catalogue. A NULL argument gives
-                           NULL (all kernels are strict). Kernels `numeric` and `varchar` coerce to `type`'s typmod */
-  TLY_EXPR_FROM_TEXT,   /* argument 0 is text: the input function of `type` */
-  TLY_EXPR_TO_TEXT,     /* the output function: text or varchar */
-  TLY_EXPR_RELABEL,     /* the same value under another type (text <-> varchar; a numeric whose proof is dropped, or
-                           widened to more digits at the same scale) */
-  TLY_EXPR_AND,         /* 2 or more arguments, evaluated left to right for the rows that need them */
+  TLY_EXPR_COLUMN,    /* relation, column, levels_up */
+  TLY_EXPR_KEY,       /* in a view's outputs and HAVING: group key number `column` */
+  TLY_EXPR_CONSTANT,  /* constant */
+  TLY_EXPR_PARAMETER, /* `column` is n - 1 of $n; queries only */
+  TLY_EXPR_NOW,       /* now(), current_timestamp; queries only, fixed per statement */
+  TLY_EXPR_CALL,      /* kernel over arguments: operators, functions and casts of the catalogue. A NULL argument gives
+                         NULL (all kernels are strict). Kernels `numeric` and `varchar` coerce to `type`'s typmod */
+  TLY_EXPR_FROM_TEXT, /* argument 0 is text: the input function of `type` */
+  TLY_EXPR_TO_TEXT,   /* the output function: text or varchar */
+  TLY_EXPR_RELABEL,   /* the same value under another type (text <-> varchar; a numeric whose proof is dropped, or
+                         widened to more digits at the same scale) */
+  TLY_EXPR_AND,       /* 2 or more arguments, evaluated left to right for the rows that need them */
   TLY_EXPR_OR,
   TLY_EXPR_NOT,
   TLY_EXPR_IS_NULL,
@@ -86,9 +86,9 @@ struct tly_order_item {
 
 struct tly_window {
   bool is_aggregate;
-  struct tly_aggregate aggregate;         /* when is_aggregate */
-  enum tly_window_function function;      /* else */
-  struct tly_expr **arguments;            /* of the window function */
+  struct tly_aggregate aggregate;    /* when is_aggregate */
+  enum tly_window_function function; /* else */
+  struct tly_expr **arguments;       /* of the window function */
   uint32_t argument_count;
   struct tly_expr **partition;
   uint32_t partition_count;
@@ -108,7 +108,7 @@ struct tly_expr {
   uint32_t location; /* byte offset in the statement's text, for carets */
   enum tly_kernel kernel;
   uint32_t column;
-  uint16_t relation;  /* which FROM item of the query `levels_up` levels above */
+  uint16_t relation; /* which FROM item of the query `levels_up` levels above */
   uint16_t levels_up;
   struct tly_expr **arguments;
   uint32_t argument_count;
@@ -118,10 +118,11 @@ struct tly_expr {
   struct tly_query *query;
 };
 
-/* Structural equality, as PostgreSQL's equal(): locations do not count, two sub-selects are never one. Either may be NULL. */
+/* Structural equality, as PostgreSQL's equal(): locations do not count, two sub-selects are never one. Either may be
+ * NULL. */
 bool tly_expr_equal(const struct tly_expr *a, const struct tly_expr *b);
 
-/* ---- definitions --------------------------------------------------------------------------------------------------- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 struct tly_option {
   const char *name, *value;
@@ -157,11 +158,11 @@ struct tly_stream {
   struct tly_stream_column *columns;
   uint32_t column_count;
   enum tly_format format;
-  int32_t event_time;     /* column number, or -1 */
+  int32_t event_time;         /* column number, or -1 */
   struct tly_option *options; /* as written: `topic` of a Kafka stream */
   uint32_t option_count;
-  const char *canonical;  /* one text for equal definitions: name, columns, types, paths, format */
-  struct tly_hash hash;   /* of it */
+  const char *canonical; /* one text for equal definitions: name, columns, types, paths, format */
+  struct tly_hash hash;  /* of it */
   const char *file;
   uint32_t location;
 };
@@ -174,22 +175,22 @@ struct tly_view_output {
 struct tly_view {
   const char *name;
   const struct tly_stream *stream;
-  const char *recompute;    /* the cron text, or NULL: only by hand */
-  struct tly_expr *where;   /* over COLUMN nodes of the stream, or NULL */
-  struct tly_expr **keys;   /* GROUP BY, over COLUMN nodes, in the order of GROUP BY */
-  uint32_t key_count;       /* 0: one row always */
+  const char *recompute;            /* the cron text, or NULL: only by hand */
+  struct tly_expr *where;           /* over COLUMN nodes of the stream, or NULL */
+  struct tly_expr **keys;           /* GROUP BY, over COLUMN nodes, in the order of GROUP BY */
+  uint32_t key_count;               /* 0: one row always */
   struct tly_aggregate *aggregates; /* each distinct call once, over COLUMN nodes */
   uint32_t aggregate_count;
-  struct tly_expr *having;  /* over KEY and AGGREGATE nodes, or NULL */
+  struct tly_expr *having; /* over KEY and AGGREGATE nodes, or NULL */
   struct tly_view_output *outputs;
   uint32_t output_count;
-  const char *canonical;    /* one text for equal definitions, whatever the spelling */
-  struct tly_hash hash;     /* of canonical, the stream's canonical text and the decoder version; cron is not in it */
+  const char *canonical; /* one text for equal definitions, whatever the spelling */
+  struct tly_hash hash;  /* of canonical, the stream's canonical text and the decoder version; cron is not in it */
   const char *file;
   uint32_t location;
 };
 
-/* ---- queries ------------------------------------------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------------------------------------- */
 
 enum tly_from_kind { TLY_FROM_VIEW, TLY_FROM_QUERY, TLY_FROM_CTE };
 enum tly_join_kind { TLY_JOIN_NONE, TLY_JOIN_CROSS, TLY_JOIN_INNER, TLY_JOIN_LEFT };

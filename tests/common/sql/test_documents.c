@@ -1,5 +1,6 @@
-/* Every SQL text that people copy is SQL that works: the examples, and the ```sql blocks of README.md and docs. The CREATE
- * statements of a document are one project (the payments example when it has none), its SELECTs are queries against it. */
+/* Every SQL text that people copy is SQL that works: the examples, and the ```sql blocks of README.md and docs. The
+ * CREATE statements of a document are one project (the payments example when it has none), its SELECTs are queries
+ * against it. */
 #include <stdlib.h>
 
 #include "common/base/file.h"
@@ -93,7 +94,8 @@ static unsigned check_document(const char *path) {
 }
 
 static void every_example_is_a_project(void **state) {
-  static const char *const folders[] = {"schemas/examples/payments", "schemas/examples/orders", "schemas/examples/flights"};
+  static const char *const folders[] = {"schemas/examples/payments", "schemas/examples/orders",
+                                        "schemas/examples/flights"};
   (void)state;
   for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
     struct tly_diagnostics diagnostics;

@@ -1,5 +1,6 @@
-/* Whatever words stand in whatever order: a tree that holds together, or an error with words and a place inside the text.
- * Statements are made by shuffling the words of queries.sql and of a view's definition. TLY_LONG=1 tries many more. */
+/* Whatever words stand in whatever order: a tree that holds together, or an error with words and a place inside the
+ * text. Statements are made by shuffling the words of queries.sql and of a view's definition. TLY_LONG=1 tries many
+ * more. */
 #include <stdlib.h>
 
 #include "common/base/file.h"
@@ -29,7 +30,7 @@ static const char definitions[] =
     "CREATE MATERIALIZED VIEW hourly AS SELECT account, day AS hour, sum(5) AS n, sum(total) AS total FROM s"
     " GROUP BY 1, 2;";
 
-/* ---- a finished tree holds together ------------------------------------------------------------------------------------ */
+/* ---- a finished tree holds together ------------------------------------------------------------------------------ */
 
 static void check_node(struct tly_expr **node, void *argument) {
   const struct tly_expr *expression = *node;
@@ -60,7 +61,7 @@ static void check_query(struct tly_query *query) {
   tly_query_each(query, check_expression, 0, NULL);
 }
 
-/* ---- statements -------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static void read_words(struct tly_buffer *file, struct words *words) {
   assert_int_equal(tly_file_read("tests/common/sql/queries.sql", 1 << 20, file, NULL), TLY_OK);
@@ -122,11 +123,44 @@ static void shuffled_queries_end_in_a_tree_or_an_error(void **state) {
 }
 
 static void shuffled_definitions_end_in_a_project_or_in_problems(void **state) {
-  static const char *const words[] = {"CREATE", "FOREIGN TABLE", "MATERIALIZED VIEW", "SERVER", "embedded", "t", "v", "(",
-                                      ")", ",", "a", "text", "integer", "numeric(18,2)", "NOT NULL", "OPTIONS", "(path 'a.b')",
-                                      "(format 'csv')", "(event_time 'a')", "AS", "SELECT", "count(*)", "sum(a)", "FROM", "s",
-                                      "GROUP BY", "account", "day", "1", "WHERE", "total > 5", ";", "WITH",
-                                      "(recompute = '@daily')", "HAVING", "'x'", "$1", "FOREIGN DATA WRAPPER kafka"};
+  static const char *const words[] = {"CREATE",
+                                      "FOREIGN TABLE",
+                                      "MATERIALIZED VIEW",
+                                      "SERVER",
+                                      "embedded",
+                                      "t",
+                                      "v",
+                                      "(",
+                                      ")",
+                                      ",",
+                                      "a",
+                                      "text",
+                                      "integer",
+                                      "numeric(18,2)",
+                                      "NOT NULL",
+                                      "OPTIONS",
+                                      "(path 'a.b')",
+                                      "(format 'csv')",
+                                      "(event_time 'a')",
+                                      "AS",
+                                      "SELECT",
+                                      "count(*)",
+                                      "sum(a)",
+                                      "FROM",
+                                      "s",
+                                      "GROUP BY",
+                                      "account",
+                                      "day",
+                                      "1",
+                                      "WHERE",
+                                      "total > 5",
+                                      ";",
+                                      "WITH",
+                                      "(recompute = '@daily')",
+                                      "HAVING",
+                                      "'x'",
+                                      "$1",
+                                      "FOREIGN DATA WRAPPER kafka"};
   unsigned rounds = getenv("TLY_LONG") != NULL ? 100000 : 1000;
   (void)state;
   random_state = 7;
@@ -134,7 +168,8 @@ static void shuffled_definitions_end_in_a_project_or_in_problems(void **state) {
     struct tly_buffer text = {.data = NULL};
     struct fixture fixture;
     tly_buffer_append_text(&text, definitions);
-    tly_buffer_append_text(&text, round % 2 == 0 ? "CREATE FOREIGN TABLE t (a text" : "CREATE MATERIALIZED VIEW v AS SELECT");
+    tly_buffer_append_text(&text,
+                           round % 2 == 0 ? "CREATE FOREIGN TABLE t (a text" : "CREATE MATERIALIZED VIEW v AS SELECT");
     for (uint32_t i = random_below(12); i > 0; i--)
       tly_buffer_print(&text, " %s", words[random_below(sizeof words / sizeof words[0])]);
     enum tly_status status = fixture_open(&fixture, tly_buffer_text(&text));
