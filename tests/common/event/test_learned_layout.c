@@ -95,6 +95,21 @@ static void lines_may_lack_optional_members(void **state) {
       is_taken("{\"amount\":1,\"id\":\"a\",\"ok\":true}\n", "{\"amount\":1,\"ok\":true}\n")); /* id is NOT NULL */
 }
 
+static void what_is_left_without_a_member_must_be_json(void **state) {
+  (void)state;
+  static const char list[] = "{\"id\":\"a\",\"x\":[1],\"ok\":true}\n";
+  static const char object[] = "{\"id\":\"a\",\"x\":{\"y\":1},\"ok\":true}\n";
+  static const char first[] = "{\"amount\":1,\"id\":\"a\"}\n";
+  assert_true(is_taken(list, "{\"id\":\"a\",\"x\":[1]}\n"));
+  assert_false(is_taken(list, "{\"id\":\"a\"],\"ok\":true}\n"));
+  assert_false(is_taken(list, "{\"id\":\"a\",\"x\":[],\"ok\":true}\n"));
+  assert_true(is_taken(object, "{\"id\":\"a\",\"x\":{\"y\":1}}\n"));
+  assert_false(is_taken(object, "{\"id\":\"a\"},\"ok\":true}\n"));
+  assert_false(is_taken(object, "{\"id\":\"a\"}}\n"));
+  assert_false(is_taken(first, ",\"id\":\"a\"}\n"));
+  assert_false(is_taken(first, "{\"id\":\"a\"}\n"));
+}
+
 static void lines_of_another_shape_are_left_to_the_strict_path(void **state) {
   (void)state;
   static const char first[] = "{\"id\":\"a\",\"amount\":1.5}\n";
@@ -515,6 +530,7 @@ int main(void) {
       cmocka_unit_test(lines_of_one_shape_are_taken),
       cmocka_unit_test(unusual_spellings_of_numbers_are_taken_too),
       cmocka_unit_test(lines_may_lack_optional_members),
+      cmocka_unit_test(what_is_left_without_a_member_must_be_json),
       cmocka_unit_test(lines_of_another_shape_are_left_to_the_strict_path),
       cmocka_unit_test(a_line_is_not_taken_when_the_input_ends_close_behind_it),
       cmocka_unit_test(an_odd_value_in_any_place_is_read_the_same_either_way),
