@@ -5,8 +5,8 @@
  *
  * INVARIANTS
  *   (1) sum, squares and count are those of exactly the rows in the frame.
- *   (2) A numeric's display scale in the result is the largest of the rows in the frame, as PostgreSQL shows it: where the
- *       scale is not proven by the type, rows are counted by scale. */
+ *   (2) A numeric's display scale in the result is the largest of the rows in the frame, as PostgreSQL shows it: where
+ * the scale is not proven by the type, rows are counted by scale. */
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -69,8 +69,7 @@ static enum tly_status add_to(struct running_sum *sum, struct tly_decimal value,
   int other = 1 - sum->current;
   int32_t limbs = sum->value.limb_count < 0 ? -sum->value.limb_count : sum->value.limb_count;
   if (limbs > 2)
-    sum->value.limbs =
-        (void *)tly_arena_copy(&sum->arenas[other], sum->value.limbs, (size_t)limbs * sizeof(uint64_t));
+    sum->value.limbs = (void *)tly_arena_copy(&sum->arenas[other], sum->value.limbs, (size_t)limbs * sizeof(uint64_t));
   tly_arena_free(&sum->arenas[sum->current]);
   tly_arena_init(&sum->arenas[sum->current]);
   sum->current = other;
@@ -98,7 +97,7 @@ static enum tly_status accumulate(struct accumulator *accumulator, const struct 
   return add_to(&accumulator->squares, sign > 0 ? square : tly_decimal_negate(square), error);
 }
 
-/* ---- results -------------------------------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------------------------------- */
 
 /* The sums at the display scale of the rows that are in the frame now. */
 static enum tly_status shown_sums(const struct accumulator *accumulator, struct tly_arena *arena,
@@ -171,7 +170,7 @@ static enum tly_status result_of(const struct accumulator *accumulator, struct t
   return statistic_result(accumulator, sum, squares, arena, out, error);
 }
 
-/* ---- SQLite's callbacks --------------------------------------------------------------------------------------------- */
+/* ---- SQLite's callbacks ------------------------------------------------------------------------------------------ */
 
 static void step(sqlite3_context *context, sqlite3_value **values, int sign) {
   struct tly_runtime *runtime = sqlite3_user_data(context);

@@ -93,8 +93,7 @@ void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out) {
   tly_buffer_append_text(out, different > 1 ? "}}" : "");
 }
 
-/* ---- answers in parts -----------------------------------------------------------------------------------------------
- */
+/* ---- answers in parts -------------------------------------------------------------------------------------------- */
 
 static enum tly_status send_part(struct tly_answer *answer, struct tly_error *error) {
   struct tly_buffer line = {0};

@@ -3,8 +3,8 @@
  * functions and tables there are, with everything else of SQLite switched off (docs/SECURITY: the second wall).
  *
  * A statement's life: take the state of all its views in one look (the snapshot ends before the first row is read),
- * prepare, bind, step, and give each row away as values. The deadline is asked by SQLite's progress handler and by every
- * loop of the merged tables; the memory bound is SQLite's allocator (memory.h) and the control's own count. */
+ * prepare, bind, step, and give each row away as values. The deadline is asked by SQLite's progress handler and by
+ * every loop of the merged tables; the memory bound is SQLite's allocator (memory.h) and the control's own count. */
 #include "serving_layer/executor.h"
 
 #include <string.h>
@@ -23,13 +23,13 @@ struct tly_executor {
   struct tly_runtime runtime;
 };
 
-/* ---- the connection ------------------------------------------------------------------------------------------------- */
+/* ---- the connection ---------------------------------------------------------------------------------------------- */
 
 static bool is_known_function(const char *name) {
   static const char *const names[] = {
-      "tly",        "tly_key",      "tly_limit", "tly_offset", "tly_one",     "tly_aggregate", "count",
-      "min",        "max",          "coalesce",  "row_number", "rank",        "dense_rank",    "percent_rank",
-      "cume_dist",  "ntile",        "lead",      "lag",        "first_value", "last_value",    "nth_value",
+      "tly",       "tly_key", "tly_limit", "tly_offset", "tly_one",     "tly_aggregate", "count",
+      "min",       "max",     "coalesce",  "row_number", "rank",        "dense_rank",    "percent_rank",
+      "cume_dist", "ntile",   "lead",      "lag",        "first_value", "last_value",    "nth_value",
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0)
@@ -61,10 +61,14 @@ static int on_progress(void *context) {
 }
 
 static enum tly_status harden(struct tly_runtime *runtime, struct tly_error *error) {
-  static const int switched_off[] = {SQLITE_DBCONFIG_TRUSTED_SCHEMA,   SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
-                                     SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, SQLITE_DBCONFIG_WRITABLE_SCHEMA,
-                                     SQLITE_DBCONFIG_ENABLE_TRIGGER,   SQLITE_DBCONFIG_ENABLE_VIEW,
-                                     SQLITE_DBCONFIG_DQS_DML,          SQLITE_DBCONFIG_DQS_DDL};
+  static const int switched_off[] = {SQLITE_DBCONFIG_TRUSTED_SCHEMA,
+                                     SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION,
+                                     SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER,
+                                     SQLITE_DBCONFIG_WRITABLE_SCHEMA,
+                                     SQLITE_DBCONFIG_ENABLE_TRIGGER,
+                                     SQLITE_DBCONFIG_ENABLE_VIEW,
+                                     SQLITE_DBCONFIG_DQS_DML,
+                                     SQLITE_DBCONFIG_DQS_DDL};
   static const struct {
     int what, value;
   } limits[] = {{SQLITE_LIMIT_LENGTH, 256 << 20},      {SQLITE_LIMIT_SQL_LENGTH, SQL_BYTES_MAX},
@@ -123,7 +127,7 @@ void tly_executor_free(tly_executor *executor) {
   tly_free(executor);
 }
 
-/* ---- a statement ---------------------------------------------------------------------------------------------------- */
+/* ---- a statement ------------------------------------------------------------------------------------------------- */
 
 static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_error *error) {
   const struct tly_source *source = runtime->source;
@@ -136,8 +140,8 @@ static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_er
   return status;
 }
 
-/* All views in one state (invariant 4). Between the look and the opening of a run's files the run may have been deleted:
- * then a new look shows the one that took its place. */
+/* All views in one state (invariant 4). Between the look and the opening of a run's files the run may have been
+ * deleted: then a new look shows the one that took its place. */
 static enum tly_status open_uses(struct tly_runtime *runtime, struct tly_error *error) {
   enum tly_status status = TLY_OK;
   if (runtime->plan->use_count == 0)
@@ -204,8 +208,8 @@ static enum tly_status give_rows(struct tly_runtime *runtime, sqlite3_stmt *stat
   while (status == TLY_OK && (code = sqlite3_step(statement)) == SQLITE_ROW) {
     tly_arena_reset(&row_arena);
     for (uint32_t i = 0; status == TLY_OK && i < query->column_count; i++)
-      status = tly_form_read(sqlite3_column_value(statement, (int)i), query->columns[i].type, &row_arena, &values[i],
-                             error);
+      status =
+          tly_form_read(sqlite3_column_value(statement, (int)i), query->columns[i].type, &row_arena, &values[i], error);
     if (status == TLY_OK)
       status = sink->row(sink->context, values, query->column_count, error);
   }

@@ -20,8 +20,8 @@ TLY_CHECK enum tly_status tly_executor_new(const struct tly_programs *programs, 
                                            tly_executor **out, struct tly_error *error);
 void tly_executor_free(tly_executor *executor);
 
-/* Execute `plan`: take the state of all its views in one look, then give every row. On return plan->uses have the states
- * the answer rests on. Errors have PostgreSQL's SQLSTATE. */
+/* Execute `plan`: take the state of all its views in one look, then give every row. On return plan->uses have the
+ * states the answer rests on. Errors have PostgreSQL's SQLSTATE. */
 TLY_CHECK enum tly_status tly_executor_run(tly_executor *executor, struct tly_plan *plan, struct tly_control *control,
                                            const struct tly_row_sink *sink, struct tly_error *error);
 

@@ -31,8 +31,8 @@ static enum tly_status read_text(sqlite3_value *from, struct tly_type type, stru
   return TLY_OK;
 }
 
-enum tly_status tly_form_read(sqlite3_value *from, struct tly_type type, struct tly_arena *arena,
-                              struct tly_value *out, struct tly_error *error) {
+enum tly_status tly_form_read(sqlite3_value *from, struct tly_type type, struct tly_arena *arena, struct tly_value *out,
+                              struct tly_error *error) {
   *out = tly_value_null(type);
   if (sqlite3_value_type(from) == SQLITE_NULL)
     return TLY_OK;
@@ -80,9 +80,7 @@ void tly_form_result(sqlite3_context *context, const struct tly_value *value) {
     sqlite3_result_text64(context, value->text.size > 0 ? value->text.data : "", value->text.size, SQLITE_TRANSIENT,
                           SQLITE_UTF8);
     return;
-  case TLY_TYPE_UUID:
-    sqlite3_result_blob64(context, value->text.data, value->text.size, SQLITE_TRANSIENT);
-    return;
+  case TLY_TYPE_UUID: sqlite3_result_blob64(context, value->text.data, value->text.size, SQLITE_TRANSIENT); return;
   case TLY_TYPE_DOUBLE: sqlite3_result_double(context, value->f64); return;
   case TLY_TYPE_INTERVAL: TLY_UNREACHABLE();
   default: sqlite3_result_int64(context, value->i64); return;

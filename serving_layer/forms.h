@@ -1,14 +1,11 @@
 /* serving_layer/forms.h -- values as SQLite holds them while it joins, groups and sorts.
  *
- * Path of an answer: merge -> finish -> [forms] -> SQLite -> [forms] -> encode. Each type has one form whose native order
- * is PostgreSQL's, so SQLite may compare what the plan lets it compare:
- *   boolean, integers, date, timestamps   INTEGER
- *   double precision                      REAL, finite, never -0
- *   text, varchar                         TEXT, bytes (C.UTF-8 order)
- *   uuid                                  BLOB(16)
- *   numeric                               BLOB: ordered decimal (decimal.h), then two bytes of display scale, big endian
- * Two numerics that are equal differ at most in those last two bytes: tly_key() takes them off for every comparison of
- * numerics whose scales are not proven equal.
+ * Path of an answer: merge -> finish -> [forms] -> SQLite -> [forms] -> encode. Each type has one form whose native
+ * order is PostgreSQL's, so SQLite may compare what the plan lets it compare: boolean, integers, date, timestamps
+ * INTEGER double precision                      REAL, finite, never -0 text, varchar                         TEXT,
+ * bytes (C.UTF-8 order) uuid                                  BLOB(16) numeric                               BLOB:
+ * ordered decimal (decimal.h), then two bytes of display scale, big endian Two numerics that are equal differ at most
+ * in those last two bytes: tly_key() takes them off for every comparison of numerics whose scales are not proven equal.
  * Thread: pure. */
 #ifndef TLY_SERVING_FORMS_H
 #define TLY_SERVING_FORMS_H

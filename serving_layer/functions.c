@@ -1,6 +1,6 @@
 /* The scalar functions of the plan's SQL: tly (the evaluator), tly_key (a numeric without its display scale), tly_limit
- * and tly_offset (PostgreSQL's rules for LIMIT and OFFSET), and tly_one (the aggregate behind a scalar sub-select). None
- * is marked deterministic: SQLite would compute calls of constants before it knows that a row needs them. */
+ * and tly_offset (PostgreSQL's rules for LIMIT and OFFSET), and tly_one (the aggregate behind a scalar sub-select).
+ * None is marked deterministic: SQLite would compute calls of constants before it knows that a row needs them. */
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -15,7 +15,7 @@ void tly_runtime_fail(struct tly_runtime *runtime, sqlite3_context *context, con
   sqlite3_result_error(context, "tally", -1);
 }
 
-/* ---- tly ------------------------------------------------------------------------------------------------------------ */
+/* ---- tly --------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_arguments(struct tly_runtime *runtime, const struct tly_call *call, sqlite3_value **values,
                                       struct tly_vector **out, struct tly_error *error) {
@@ -49,7 +49,7 @@ static void call_evaluator(sqlite3_context *context, int count, sqlite3_value **
     tly_runtime_fail(runtime, context, &error);
 }
 
-/* ---- tly_key, tly_limit, tly_offset --------------------------------------------------------------------------------- */
+/* ---- tly_key, tly_limit, tly_offset ------------------------------------------------------------------------------ */
 
 static void numeric_key(sqlite3_context *context, int count, sqlite3_value **values) {
   (void)count;
@@ -82,7 +82,7 @@ static void offset_value(sqlite3_context *context, int count, sqlite3_value **va
   count_of_rows(context, values[0], 0, TLY_E_OFFSET_NEGATIVE, "OFFSET");
 }
 
-/* ---- tly_one -------------------------------------------------------------------------------------------------------- */
+/* ---- tly_one ----------------------------------------------------------------------------------------------------- */
 
 struct one_state {
   bool has_row;

@@ -42,15 +42,15 @@ static int compare(const struct tly_value *a, const struct tly_value *b) {
   return tly_value_compare(a, b);
 }
 
-static void add_bound(struct column_range *range, const char *operator, const struct tly_value *value) {
+static void add_bound(struct column_range *range, const char *operator, const struct tly_value * value) {
   if (strcmp(operator, "=") == 0) {
     range->has_equal = true;
     range->equal = *value;
-  } else if (operator[0] == '>' && (!range->has_low || compare(value, &range->low) > 0)) {
+  } else if (operator[0] == '>' &&(!range->has_low || compare(value, &range->low) > 0)) {
     range->has_low = true;
     range->low = *value;
     range->low_is_open = operator[1] == 0;
-  } else if (operator[0] == '<' && operator[1] != '>' && (!range->has_high || compare(value, &range->high) < 0)) {
+  } else if (operator[0] == '<' && operator[1] != '>' &&(!range->has_high || compare(value, &range->high) < 0)) {
     range->has_high = true;
     range->high = *value;
     range->high_is_open = operator[1] == 0;
@@ -119,8 +119,8 @@ static void add_terms(struct range_builder *builder, const struct tly_expr *cond
     for (uint32_t i = 0; i < condition->argument_count; i++)
       add_terms(builder, condition->arguments[i]);
   } else if (condition->kind == TLY_EXPR_CALL) {
-    const char *operator = tly_plan_comparison(condition->kernel);
-    if (operator != NULL)
+    const char *operator= tly_plan_comparison(condition->kernel);
+    if (operator!= NULL)
       add_comparison(builder, condition, operator);
   } else if (condition->kind == TLY_EXPR_IN && tly_plan_comparison(condition->kernel) != NULL)
     add_in(builder, condition);

@@ -1,10 +1,10 @@
 /* A merged view as a SQLite table: v<view>(<use>).
  *
- * One eponymous module a view of the project; columns c0, c1, ... are the view's outputs, and the hidden column `use` says
- * which use of the running plan is meant (so a self-join's two sides are two uses with a key range each). SQLite pushes
- * equalities on leading key columns and an interval on the next down to xFilter, which narrows the use's range by them;
- * they are checked again by SQLite, so a range may only be too wide. Rows come in key order: where ORDER BY asks for just
- * that, on keys that are never NULL, SQLite is told so and does not sort.
+ * One eponymous module a view of the project; columns c0, c1, ... are the view's outputs, and the hidden column `use`
+ * says which use of the running plan is meant (so a self-join's two sides are two uses with a key range each). SQLite
+ * pushes equalities on leading key columns and an interval on the next down to xFilter, which narrows the use's range
+ * by them; they are checked again by SQLite, so a range may only be too wide. Rows come in key order: where ORDER BY
+ * asks for just that, on keys that are never NULL, SQLite is told so and does not sort.
  *
  * idxStr: "<columns used, hex>:" and then a letter and a key number for each pushed constraint, in the order of the
  * arguments of xFilter: e = equal, g >, G >=, l <, L <=. */
@@ -81,7 +81,7 @@ static int disconnect_table(sqlite3_vtab *base) {
   return SQLITE_OK;
 }
 
-/* ---- xBestIndex ----------------------------------------------------------------------------------------------------- */
+/* ---- xBestIndex -------------------------------------------------------------------------------------------------- */
 
 /* The key that output `column` is, or -1. */
 static int key_of_column(const struct merged_table *table, int column) {
@@ -182,7 +182,7 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   return info->idxStr != NULL ? SQLITE_OK : SQLITE_NOMEM;
 }
 
-/* ---- cursors -------------------------------------------------------------------------------------------------------- */
+/* ---- cursors ----------------------------------------------------------------------------------------------------- */
 
 static int open_cursor(sqlite3_vtab *base, sqlite3_vtab_cursor **out) {
   (void)base;
@@ -238,8 +238,8 @@ static enum tly_status read_filter(const struct merged_table *table, const char 
     unsigned long key = strtoul(text, &end, 10);
     text = end;
     TLY_ASSERT(key < table->program->view->key_count);
-    TLY_TRY(add_constraint(filter, letter, table->program->parts[0].key_types[key], arguments[i], &runtime->arena,
-                           error));
+    TLY_TRY(
+        add_constraint(filter, letter, table->program->parts[0].key_types[key], arguments[i], &runtime->arena, error));
   }
   if (filter->low.size == 0)
     tly_buffer_append(&filter->low, filter->prefix.data, filter->prefix.size);
@@ -265,7 +265,8 @@ static int next_rows(struct merged_table *table, struct merged_cursor *cursor) {
   return SQLITE_OK;
 }
 
-static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text, int count, sqlite3_value **arguments) {
+static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text, int count,
+                         sqlite3_value **arguments) {
   struct merged_cursor *cursor = (struct merged_cursor *)base;
   struct merged_table *table = (struct merged_table *)base->pVtab;
   struct tly_runtime *runtime = table->runtime;

@@ -1,7 +1,7 @@
 /* From a typed statement to the SQL that SQLite executes.
  *
- * SQLite is the relational executor and nothing else: it scans merged tables, joins, groups, sorts, runs windows. Client
- * text never reaches it: names are ours (v<view>(<use>), f<scope>_<item>, r<scope>_<column>, ...), literals and
+ * SQLite is the relational executor and nothing else: it scans merged tables, joins, groups, sorts, runs windows.
+ * Client text never reaches it: names are ours (v<view>(<use>), f<scope>_<item>, r<scope>_<column>, ...), literals and
  * parameters are bound, and every expression that is more than a column, a connective or a comparison of two operands
  * of one form is one call tly(?k, column, ...): the evaluator that also folds events.
  *

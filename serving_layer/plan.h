@@ -1,7 +1,8 @@
 /* serving_layer/plan.h -- a typed statement as the SQLite statement that executes its relational part.
  *
  * Path of an answer: typed tree -> [plan] -> executor (SQLite over merged tables) -> encode.
- * Thread: a plan belongs to one thread; it is made for one execution (parameters and now() are known when it is made). */
+ * Thread: a plan belongs to one thread; it is made for one execution (parameters and now() are known when it is made).
+ */
 #ifndef TLY_SERVING_PLAN_H
 #define TLY_SERVING_PLAN_H
 
@@ -25,7 +26,8 @@ struct tly_arguments {
   int64_t now_us;
 };
 
-/* An expression that SQLite evaluates by tly(?k, a, b, ...): COLUMN node n of it is the n-th argument after the first. */
+/* An expression that SQLite evaluates by tly(?k, a, b, ...): COLUMN node n of it is the n-th argument after the first.
+ */
 struct tly_call {
   const struct tly_expr *expression;
   const struct tly_type *types;

@@ -55,7 +55,7 @@ enum tly_status tly_plan_aggregate(struct tly_planner *planner, const struct tly
   return TLY_OK;
 }
 
-/* ---- windows -------------------------------------------------------------------------------------------------------- */
+/* ---- windows ----------------------------------------------------------------------------------------------------- */
 
 /* lag(x, n, d) is lead(x, -n, d): SQLite's lag sees only rows before, PostgreSQL's n may be negative. */
 static enum tly_status plan_lag(struct tly_planner *planner, const struct tly_window *window, struct tly_buffer *out) {
@@ -77,11 +77,16 @@ static enum tly_status plan_lag(struct tly_planner *planner, const struct tly_wi
 static enum tly_status plan_window_function(struct tly_planner *planner, const struct tly_window *window,
                                             struct tly_buffer *out) {
   static const char *const names[] = {
-      [TLY_WINDOW_ROW_NUMBER] = "row_number",     [TLY_WINDOW_RANK] = "rank",
-      [TLY_WINDOW_DENSE_RANK] = "dense_rank",     [TLY_WINDOW_PERCENT_RANK] = "percent_rank",
-      [TLY_WINDOW_CUME_DIST] = "cume_dist",       [TLY_WINDOW_NTILE] = "ntile",
-      [TLY_WINDOW_LAG] = "lag",                   [TLY_WINDOW_LEAD] = "lead",
-      [TLY_WINDOW_FIRST_VALUE] = "first_value",   [TLY_WINDOW_LAST_VALUE] = "last_value",
+      [TLY_WINDOW_ROW_NUMBER] = "row_number",
+      [TLY_WINDOW_RANK] = "rank",
+      [TLY_WINDOW_DENSE_RANK] = "dense_rank",
+      [TLY_WINDOW_PERCENT_RANK] = "percent_rank",
+      [TLY_WINDOW_CUME_DIST] = "cume_dist",
+      [TLY_WINDOW_NTILE] = "ntile",
+      [TLY_WINDOW_LAG] = "lag",
+      [TLY_WINDOW_LEAD] = "lead",
+      [TLY_WINDOW_FIRST_VALUE] = "first_value",
+      [TLY_WINDOW_LAST_VALUE] = "last_value",
       [TLY_WINDOW_NTH_VALUE] = "nth_value",
   };
   if (window->is_aggregate)
@@ -147,7 +152,7 @@ enum tly_status tly_plan_window(struct tly_planner *planner, const struct tly_wi
   return TLY_OK;
 }
 
-/* ---- ORDER BY ------------------------------------------------------------------------------------------------------- */
+/* ---- ORDER BY ---------------------------------------------------------------------------------------------------- */
 
 /* A result column by number, under its own name in tly_key(). */
 static void plan_result_column(struct tly_planner *planner, uint32_t column, struct tly_buffer *out) {

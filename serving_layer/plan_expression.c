@@ -1,6 +1,6 @@
-/* Expressions. SQLite gets columns, bound values, AND, OR, NOT, IS NULL, comparisons of operands of one form, sub-selects
- * and aggregates; everything else is one call of the evaluator. Constants are computed here and bound; one that raises
- * stays a call, so that it raises only if a row reaches it. */
+/* Expressions. SQLite gets columns, bound values, AND, OR, NOT, IS NULL, comparisons of operands of one form,
+ * sub-selects and aggregates; everything else is one call of the evaluator. Constants are computed here and bound; one
+ * that raises stays a call, so that it raises only if a row reaches it. */
 #include "serving_layer/plan_internal.h"
 
 #include <string.h>
@@ -12,7 +12,7 @@
 
 enum { CALL_ARGUMENTS_MAX = 100 };
 
-/* ---- what an expression is made of ---------------------------------------------------------------------------------- */
+/* ---- what an expression is made of ------------------------------------------------------------------------------- */
 
 bool tly_plan_is_constant(const struct tly_expr *expression) {
   switch (expression->kind) {
@@ -44,7 +44,7 @@ static bool has_query(const struct tly_expr *expression) {
 const char *tly_plan_comparison(enum tly_kernel kernel) {
   static const char *const names[] = {"=", "<>", "<", ">", "<=", ">="};
   for (size_t i = 0; i < tly_catalog_operator_count; i++) {
-    const struct tly_catalog_operator *operator = &tly_catalog_operators[i];
+    const struct tly_catalog_operator *operator= & tly_catalog_operators[i];
     struct tly_type left = TLY_TYPE_OF(operator->left), right = TLY_TYPE_OF(operator->right);
     if (operator->kernel != kernel || operator->result != TLY_TYPE_BOOLEAN)
       continue;
@@ -56,8 +56,8 @@ const char *tly_plan_comparison(enum tly_kernel kernel) {
   return NULL;
 }
 
-enum tly_status tly_plan_constant(struct tly_planner *planner, const struct tly_expr *expression,
-                                  struct tly_value *out, struct tly_error *error) {
+enum tly_status tly_plan_constant(struct tly_planner *planner, const struct tly_expr *expression, struct tly_value *out,
+                                  struct tly_error *error) {
   const struct tly_arguments *arguments = planner->arguments;
   struct tly_evaluate_input input = {.row_count = 1, .parameters = arguments->parameters, .now_us = arguments->now_us};
   tly_evaluator *evaluator = tly_evaluator_new();
@@ -76,7 +76,7 @@ enum tly_status tly_plan_constant(struct tly_planner *planner, const struct tly_
   return status;
 }
 
-/* ---- leaves --------------------------------------------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 static struct tly_binding *add_binding(struct tly_plan *plan) {
   if (plan->binding_count == plan->binding_capacity) {
@@ -137,7 +137,7 @@ static void plan_aggregate_column(struct tly_planner *planner, const struct tly_
   TLY_UNREACHABLE(); /* collected before anything above GROUP BY is spelled */
 }
 
-/* ---- calls of the evaluator ----------------------------------------------------------------------------------------- */
+/* ---- calls of the evaluator -------------------------------------------------------------------------------------- */
 
 struct call_builder {
   struct tly_planner *planner;
@@ -227,7 +227,7 @@ static enum tly_status plan_call(struct tly_planner *planner, const struct tly_e
   return status;
 }
 
-/* ---- native forms --------------------------------------------------------------------------------------------------- */
+/* ---- native forms ------------------------------------------------------------------------------------------------ */
 
 static enum tly_status plan_list(struct tly_planner *planner, const struct tly_expr *expression, const char *between,
                                  struct tly_buffer *out) {
@@ -256,7 +256,7 @@ enum tly_status tly_plan_comparable(struct tly_planner *planner, const struct tl
 }
 
 static enum tly_status plan_comparison(struct tly_planner *planner, const struct tly_expr *expression,
-                                       const char *operator, struct tly_buffer *out) {
+                                       const char *operator, struct tly_buffer * out) {
   const struct tly_expr *left = expression->arguments[0], *right = expression->arguments[1];
   bool is_direct = tly_form_is_comparable(left->type, right->type);
   tly_buffer_append_text(out, is_direct ? "(" : "(tly_key(");
@@ -278,7 +278,7 @@ static enum tly_status plan_case(struct tly_planner *planner, const struct tly_e
   return plan_wrapped(planner, " ELSE ", expression->arguments[expression->argument_count - 1], " END", out);
 }
 
-/* ---- sub-selects ---------------------------------------------------------------------------------------------------- */
+/* ---- sub-selects ------------------------------------------------------------------------------------------------- */
 
 static enum tly_status plan_sub_select(struct tly_planner *planner, const struct tly_query *query, uint32_t *number,
                                        struct tly_buffer *out) {
@@ -323,7 +323,7 @@ static enum tly_status plan_in_query(struct tly_planner *planner, const struct t
   return status;
 }
 
-/* ---- the switch ----------------------------------------------------------------------------------------------------- */
+/* ---- the switch -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status plan_operator(struct tly_planner *planner, const struct tly_expr *expression,
                                      struct tly_buffer *out) {
@@ -353,8 +353,8 @@ static enum tly_status plan_operator(struct tly_planner *planner, const struct t
     }
     break;
   case TLY_EXPR_CALL:
-    operator = tly_plan_comparison(expression->kernel);
-    if (operator != NULL)
+    operator= tly_plan_comparison(expression->kernel);
+    if (operator!= NULL)
       return plan_comparison(planner, expression, operator, out);
     break;
   default: break;
@@ -392,7 +392,7 @@ enum tly_status tly_plan_expression(struct tly_planner *planner, const struct tl
   }
 }
 
-/* ---- conditions ----------------------------------------------------------------------------------------------------- */
+/* ---- conditions -------------------------------------------------------------------------------------------------- */
 
 /* The terms numbered by list, as one evaluator call in written order. Sub-selects among them keep them apart. */
 static enum tly_status plan_raising_terms(struct tly_planner *planner, const struct tly_expr *condition,
@@ -409,8 +409,7 @@ enum tly_status tly_plan_condition(struct tly_planner *planner, const struct tly
                                    struct tly_buffer *out) {
   if (condition->kind != TLY_EXPR_AND || !condition->can_raise)
     return tly_plan_expression(planner, condition, out);
-  struct tly_expr **raising =
-      TLY_ARENA_ARRAY(&planner->plan->arena, struct tly_expr *, condition->argument_count);
+  struct tly_expr **raising = TLY_ARENA_ARRAY(&planner->plan->arena, struct tly_expr *, condition->argument_count);
   uint32_t count = 0;
   bool is_first = true;
   for (uint32_t i = 0; i < condition->argument_count; i++) {

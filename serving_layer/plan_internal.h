@@ -12,9 +12,9 @@ struct tly_scope_plan {
   struct tly_scope_plan *outer;
   const struct tly_query *query;
   uint32_t number;
-  uint32_t *item_numbers;      /* the scope number of a FROM item that is a query */
-  uint32_t *cte_numbers;       /* the scope number of each WITH query */
-  bool is_grouped;             /* expressions now stand above GROUP BY */
+  uint32_t *item_numbers;       /* the scope number of a FROM item that is a query */
+  uint32_t *cte_numbers;        /* the scope number of each WITH query */
+  bool is_grouped;              /* expressions now stand above GROUP BY */
   struct tly_expr **aggregates; /* distinct aggregate calls of this level */
   uint32_t aggregate_count, aggregate_capacity;
 };

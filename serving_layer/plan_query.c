@@ -23,7 +23,7 @@ static void pop_scope(struct tly_planner *planner) {
   planner->scope = planner->scope->outer;
 }
 
-/* ---- FROM --------------------------------------------------------------------------------------------------------- */
+/* ---- FROM -------------------------------------------------------------------------------------------------------- */
 
 static struct tly_view_use *add_use(struct tly_plan *plan) {
   if (plan->use_count == plan->use_capacity) {
@@ -50,8 +50,8 @@ static bool has_equality(const struct tly_expr *condition, const struct tly_from
       found |= has_equality(condition->arguments[i], from, item, on_leading_key);
     return found;
   }
-  const char *operator = condition->kind == TLY_EXPR_CALL ? tly_plan_comparison(condition->kernel) : NULL;
-  if (operator == NULL || strcmp(operator, "=") != 0)
+  const char *operator= condition->kind == TLY_EXPR_CALL ? tly_plan_comparison(condition->kernel) : NULL;
+  if (operator== NULL || strcmp(operator, "=") != 0)
     return false;
   for (int side = 0; side < 2; side++) {
     const struct tly_expr *own = condition->arguments[side], *other = condition->arguments[1 - side];
@@ -142,7 +142,7 @@ static enum tly_status plan_from_where(struct tly_planner *planner, const struct
   return tly_plan_condition(planner, query->where, query->from_count > 1, out);
 }
 
-/* ---- GROUP BY ------------------------------------------------------------------------------------------------------ */
+/* ---- GROUP BY ---------------------------------------------------------------------------------------------------- */
 
 static void collect_aggregates(struct tly_planner *planner, struct tly_expr *expression);
 
@@ -252,11 +252,10 @@ static enum tly_status plan_groups(struct tly_planner *planner, const struct tly
   return tly_plan_condition(planner, query->having, false, out);
 }
 
-/* ---- result -------------------------------------------------------------------------------------------------------- */
+/* ---- result ------------------------------------------------------------------------------------------------------ */
 
 /* FROM comes before the targets here: its items must have their numbers when columns are spelled. */
-static enum tly_status plan_select(struct tly_planner *planner, const struct tly_query *query,
-                                   struct tly_buffer *out) {
+static enum tly_status plan_select(struct tly_planner *planner, const struct tly_query *query, struct tly_buffer *out) {
   struct tly_buffer below = {0};
   enum tly_status status =
       query->is_grouped ? plan_groups(planner, query, &below) : plan_from_where(planner, query, &below);
@@ -319,8 +318,7 @@ static enum tly_status plan_union(struct tly_planner *planner, const struct tly_
   return status;
 }
 
-static enum tly_status plan_limits(struct tly_planner *planner, const struct tly_query *query,
-                                   struct tly_buffer *out) {
+static enum tly_status plan_limits(struct tly_planner *planner, const struct tly_query *query, struct tly_buffer *out) {
   if (query->limit == NULL && query->offset == NULL)
     return TLY_OK;
   if (query->limit != NULL) {

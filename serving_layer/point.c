@@ -1,16 +1,17 @@
 /* Point queries.
  *
- * A statement is looked at once: its text is the key of a table whose entry says how it is answered, or that it is none of
- * ours. What is left to do for each request is to read the arguments, encode the key, merge two states, finish and print.
+ * A statement is looked at once: its text is the key of a table whose entry says how it is answered, or that it is none
+ * of ours. What is left to do for each request is to read the arguments, encode the key, merge two states, finish and
+ * print.
  *
- * One read transaction of speed.db (a look) serves all requests of one turn of the loop: it begins with the first and ends
- * before the loop sleeps, so it is as short as the turn. What a view's state says is kept until the store's version
- * changes.
+ * One read transaction of speed.db (a look) serves all requests of one turn of the loop: it begins with the first and
+ * ends before the loop sleeps, so it is as short as the turn. What a view's state says is kept until the store's
+ * version changes.
  *
  * INVARIANTS
  *   (1) Nothing is appended to the output before the whole reply is known.
- *   (2) Whatever is not quite right (unknown statement, odd request, a value that does not parse, a result that raises) is
- *       left to the pool, which answers every query: so there is one wording of each error. */
+ *   (2) Whatever is not quite right (unknown statement, odd request, a value that does not parse, a result that raises)
+ * is left to the pool, which answers every query: so there is one wording of each error. */
 #include "serving_layer/point.h"
 
 #include <string.h>
@@ -34,9 +35,9 @@ struct point {
   bool is_point; /* false: for the pool */
   struct tly_arena arena;
   struct tly_statement *statement;
-  uint32_t view;                 /* number in the project */
-  const struct tly_expr **keys;  /* constant or parameter, one a key */
-  struct tly_buffer head;        /* ,"result":{"columns":[..],"rows":[ */
+  uint32_t view;                /* number in the project */
+  const struct tly_expr **keys; /* constant or parameter, one a key */
+  struct tly_buffer head;       /* ,"result":{"columns":[..],"rows":[ */
   bool *wanted;
 };
 
@@ -113,7 +114,7 @@ void tly_points_free(tly_points *points) {
   tly_free(points);
 }
 
-/* ---- one look a turn ------------------------------------------------------------------------------------------------ */
+/* ---- one look a turn --------------------------------------------------------------------------------------------- */
 
 static enum tly_status look(tly_points *points) {
   if (points->is_looking)
@@ -148,7 +149,7 @@ static enum tly_status look_at_view(tly_points *points, struct point_view *view)
   return TLY_OK;
 }
 
-/* ---- which statements are points ------------------------------------------------------------------------------------ */
+/* ---- which statements are points --------------------------------------------------------------------------------- */
 
 static const struct tly_expr *without_relabel(const struct tly_expr *expression) {
   while (expression->kind == TLY_EXPR_RELABEL)
@@ -162,8 +163,8 @@ static bool is_given(const struct tly_expr *expression) {
 
 /* `key column = given`: note it. False: something else. */
 static bool take_term(struct point *point, const struct tly_view *view, const struct tly_expr *term) {
-  const char *operator = term->kind == TLY_EXPR_CALL ? tly_plan_comparison(term->kernel) : NULL;
-  if (operator == NULL || strcmp(operator, "=") != 0)
+  const char *operator= term->kind == TLY_EXPR_CALL ? tly_plan_comparison(term->kernel) : NULL;
+  if (operator== NULL || strcmp(operator, "=") != 0)
     return false;
   const struct tly_expr *left = without_relabel(term->arguments[0]), *right = without_relabel(term->arguments[1]);
   if (is_given(left)) {
@@ -222,8 +223,7 @@ static uint64_t hash_of(const char *text, size_t size) {
 static struct point **slot_of(tly_points *points, const char *sql, size_t size, uint64_t hash) {
   for (uint64_t i = hash;; i++) {
     struct point **slot = &points->slots[i % SLOTS];
-    if (*slot == NULL ||
-        ((*slot)->hash == hash && (*slot)->sql_size == size && memcmp((*slot)->sql, sql, size) == 0))
+    if (*slot == NULL || ((*slot)->hash == hash && (*slot)->sql_size == size && memcmp((*slot)->sql, sql, size) == 0))
       return slot;
   }
 }
@@ -259,7 +259,7 @@ static struct point *learn(tly_points *points, const char *sql, size_t size) {
   return point;
 }
 
-/* ---- one answer ----------------------------------------------------------------------------------------------------- */
+/* ---- one answer -------------------------------------------------------------------------------------------------- */
 
 /* The key of the request in points->key. *is_null: a key is compared with NULL. False: leave it to the pool. */
 static bool encode_key(tly_points *points, const struct point *point, const struct tly_request_argument *arguments,
@@ -291,7 +291,8 @@ static bool encode_key(tly_points *points, const struct point *point, const stru
 }
 
 static struct tly_text bound_of(const struct tly_buffer *buffer) {
-  return (struct tly_text){.data = buffer->size > 0 ? (const char *)buffer->data : NULL, .size = (uint32_t)buffer->size};
+  return (struct tly_text){.data = buffer->size > 0 ? (const char *)buffer->data : NULL,
+                           .size = (uint32_t)buffer->size};
 }
 
 static enum tly_status take_run_group(tly_points *points, struct point_view *view) {
@@ -302,8 +303,8 @@ static enum tly_status take_run_group(tly_points *points, struct point_view *vie
   int64_t run = view->use.state.run;
   if (run == 0)
     return TLY_OK;
-  TLY_TRY(source->scan(source->context, program, run, 0, bound_of(&points->key), bound_of(&points->high), &groups,
-                       NULL));
+  TLY_TRY(
+      source->scan(source->context, program, run, 0, bound_of(&points->key), bound_of(&points->high), &groups, NULL));
   enum tly_status status = groups.next(groups.context, &slice, NULL);
   if (status == TLY_OK && slice != NULL && slice->count > 0)
     tly_slice_copy_append(&view->merged, slice, 0, 1);
@@ -405,7 +406,7 @@ static bool answer(tly_points *points, const struct point *point, struct tly_tex
   return true;
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 bool tly_points_answer_line(tly_points *points, const char *line, size_t size, struct tly_buffer *out) {
   struct tly_request_line request;

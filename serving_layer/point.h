@@ -1,8 +1,7 @@
 /* serving_layer/point.h -- SELECT outputs FROM view WHERE every key = a value: answered at once, on the loop.
  *
- * Path of a request: session -> [point] -> socket, without SQLite's executor, a thread or a JSON tree: the run's block and
- * the live groups of one key are merged, finished and encoded into the output buffer.
- * Thread: the loop's. */
+ * Path of a request: session -> [point] -> socket, without SQLite's executor, a thread or a JSON tree: the run's block
+ * and the live groups of one key are merged, finished and encoded into the output buffer. Thread: the loop's. */
 #ifndef TLY_SERVING_POINT_H
 #define TLY_SERVING_POINT_H
 

@@ -90,7 +90,7 @@ static void check_invariants(const struct tly_pool *pool) {
   TLY_ASSERT((pool->first == NULL) == (pool->queue_count == 0));
 }
 
-/* ---- threads -------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 static void *work(void *argument);
 
@@ -134,7 +134,7 @@ static void provide(struct tly_pool *pool) {
     evict_longest_blocked(pool);
 }
 
-/* ---- workers -------------------------------------------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------------------------------------------------- */
 
 /* Under the mutex: wait until the client has the part. */
 static void wait_drained(struct worker *worker, int64_t begin_us) {
@@ -227,7 +227,7 @@ static void *work(void *argument) {
   return NULL;
 }
 
-/* ---- the loop's side ------------------------------------------------------------------------------------------------ */
+/* ---- the loop's side --------------------------------------------------------------------------------------------- */
 
 static void on_wake(uv_async_t *wake) {
   struct tly_pool *pool = wake->data;

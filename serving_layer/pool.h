@@ -1,8 +1,8 @@
 /* serving_layer/pool.h -- the threads that answer what the loop does not: queries, runs, status, views.
  *
- * Path of a request: session -> [pool] -> executor or report -> [pool] -> session. A job is an owned message: the loop makes
- * it, one worker works on it, the loop frees it. Between them stands one mutex.
- * Thread: submit, cancel and the callback belong to the loop's thread. */
+ * Path of a request: session -> [pool] -> executor or report -> [pool] -> session. A job is an owned message: the loop
+ * makes it, one worker works on it, the loop frees it. Between them stands one mutex. Thread: submit, cancel and the
+ * callback belong to the loop's thread. */
 #ifndef TLY_SERVING_POOL_H
 #define TLY_SERVING_POOL_H
 

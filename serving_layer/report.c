@@ -15,8 +15,7 @@
 
 enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
 
-/* ---- JSON -----------------------------------------------------------------------------------------------------------
- */
+/* ---- JSON -------------------------------------------------------------------------------------------------------- */
 
 static json_t *time_json(int64_t us) {
   struct tly_buffer text = {0};
@@ -49,8 +48,7 @@ static bool is_absent(enum tly_status status) {
   return status == TLY_E_NOT_READY;
 }
 
-/* ---- runs -----------------------------------------------------------------------------------------------------------
- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 /* The cut as in as_of: {"payments":[120000]}. */
 static json_t *cut_json(const struct tly_run *run) {
@@ -157,8 +155,7 @@ static enum tly_status report_runs(tly_store_source *source, const json_t *param
   return status;
 }
 
-/* ---- views ----------------------------------------------------------------------------------------------------------
- */
+/* ---- views ------------------------------------------------------------------------------------------------------- */
 
 /* What batch.db knows of a published run's view. */
 static enum tly_status run_facts(tly_store_source *source, int64_t run, const char *view, struct tly_run_view *out,
@@ -231,8 +228,7 @@ static enum tly_status report_views(tly_store_source *source, const struct tly_p
   return status;
 }
 
-/* ---- status: streams ------------------------------------------------------------------------------------------------
- */
+/* ---- status: streams --------------------------------------------------------------------------------------------- */
 
 static int64_t folded_of(const struct tly_position *positions, uint32_t count, const struct tly_position *head) {
   for (uint32_t i = 0; i < count; i++)
@@ -298,8 +294,7 @@ static enum tly_status streams_json(tly_store_source *source, const struct tly_p
   return status;
 }
 
-/* ---- status: processes ----------------------------------------------------------------------------------------------
- */
+/* ---- status: processes ------------------------------------------------------------------------------------------- */
 
 /* The process that holds DIR/lock.<name>, from the kernel's list: asking for the lock ourselves could keep it from the
  * process that starts just now. 0: nobody. */
@@ -331,8 +326,7 @@ static void processes_json(const char *directory, json_t *out) {
   }
 }
 
-/* ---- status: sizes --------------------------------------------------------------------------------------------------
- */
+/* ---- status: sizes ----------------------------------------------------------------------------------------------- */
 
 static int64_t folder_bytes(const char *path, const char *prefix, int depth) {
   DIR *folder = depth > 0 ? opendir(path) : NULL;

@@ -1,7 +1,7 @@
 /* serving_layer/request_line.h -- a query request in its common form, read without building a JSON tree.
  *
- * Path of a request: session -> [request_line] -> point. Reads what the general parser (common/wire/request.h) would read
- * from it, or refuses: members id, method, params (sql, args) and jsonrpc, each at most once, in any order; texts
+ * Path of a request: session -> [request_line] -> point. Reads what the general parser (common/wire/request.h) would
+ * read from it, or refuses: members id, method, params (sql, args) and jsonrpc, each at most once, in any order; texts
  * without escapes; integers, texts, true, false and null as arguments.
  * Thread: pure; what comes out points into the line. */
 #ifndef TLY_SERVING_REQUEST_LINE_H

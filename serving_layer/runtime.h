@@ -1,8 +1,7 @@
 /* serving_layer/runtime.h -- inside the executor: what SQLite's callbacks (functions, aggregates, merged tables) share.
  *
- * An error born in a callback cannot pass through SQLite, which keeps a text only: it is kept here, and the callback tells
- * SQLite to stop.
- * Thread: as executor.h. */
+ * An error born in a callback cannot pass through SQLite, which keeps a text only: it is kept here, and the callback
+ * tells SQLite to stop. Thread: as executor.h. */
 #ifndef TLY_SERVING_RUNTIME_H
 #define TLY_SERVING_RUNTIME_H
 

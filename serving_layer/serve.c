@@ -57,7 +57,7 @@ static void raise_descriptor_limit(void) {
   }
 }
 
-/* ---- the loop's own handles ----------------------------------------------------------------------------------------- */
+/* ---- the loop's own handles -------------------------------------------------------------------------------------- */
 
 static void on_again(uv_idle_t *idle) {
   struct tly_serving *server = idle->data;
@@ -105,7 +105,7 @@ static void stop_handles(struct process *process) {
   uv_close((uv_handle_t *)&process->stop, NULL);
 }
 
-/* ---- listening ------------------------------------------------------------------------------------------------------ */
+/* ---- listening --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status listen_all(struct process *process, struct tly_error *error) {
   struct tly_serving *server = &process->server;
@@ -128,7 +128,7 @@ static enum tly_status listen_all(struct process *process, struct tly_error *err
   return status;
 }
 
-/* ---- start, run, stop ----------------------------------------------------------------------------------------------- */
+/* ---- start, run, stop -------------------------------------------------------------------------------------------- */
 
 static enum tly_status start(struct process *process, struct tly_error *error) {
   struct tly_serving *server = &process->server;

@@ -37,7 +37,7 @@ struct tly_serving {
   bool is_stopping;
 };
 
-/* ---- session.c ------------------------------------------------------------------------------------------------------ */
+/* ---- session.c --------------------------------------------------------------------------------------------------- */
 
 /* Take over a connected socket. `rest` is what was read from it already. */
 void tly_session_open(struct tly_serving *server, int fd, const void *rest, size_t rest_size);
@@ -49,20 +49,20 @@ void tly_sessions_continue(struct tly_serving *server);
 void tly_sessions_check_blocked(struct tly_serving *server);
 void tly_sessions_close_all(struct tly_serving *server);
 
-/* What a helper of a session (wait, relay, handoff) gives back. `bytes` are whole reply lines. is_done: the session goes
- * on with its next request. */
+/* What a helper of a session (wait, relay, handoff) gives back. `bytes` are whole reply lines. is_done: the session
+ * goes on with its next request. */
 void tly_session_reply(struct tly_session *session, const struct tly_buffer *bytes, bool is_done);
 /* The wait is over: execute the query now, with what is left of its time. */
 void tly_session_submit(struct tly_session *session, struct tly_request *request, int64_t timeout_ms);
 
-/* ---- listener.c ----------------------------------------------------------------------------------------------------- */
+/* ---- listener.c -------------------------------------------------------------------------------------------------- */
 
 struct tly_listener;
 /* Accept connections on `fd`, which is taken over. */
 struct tly_listener *tly_listener_start(struct tly_serving *server, int fd);
 void tly_listener_stop(struct tly_listener *listener);
 
-/* ---- waiting.c: "wait":true ----------------------------------------------------------------------------------------- */
+/* ---- waiting.c: "wait":true -------------------------------------------------------------------------------------- */
 
 TLY_CHECK enum tly_status tly_waiting_start(struct tly_serving *server, struct tly_error *error);
 void tly_waiting_stop(struct tly_serving *server);
@@ -73,7 +73,7 @@ struct tly_wait *tly_wait_new(struct tly_serving *server, struct tly_session *se
 /* The session has gone. */
 void tly_wait_cancel(struct tly_wait *wait);
 
-/* ---- relay.c: recompute, reconcile ----------------------------------------------------------------------------------- */
+/* ---- relay.c: recompute, reconcile ------------------------------------------------------------------------------- */
 
 struct tly_relay;
 /* Send `line` to the batch layer and its reply lines to the session. NULL: it does not answer; *error has the words. */
@@ -81,7 +81,7 @@ struct tly_relay *tly_relay_new(struct tly_serving *server, struct tly_session *
                                 const char *line, size_t size, struct tly_error *error);
 void tly_relay_close(struct tly_relay *relay);
 
-/* ---- handoff.c: ingest ----------------------------------------------------------------------------------------------- */
+/* ---- handoff.c: ingest ------------------------------------------------------------------------------------------- */
 
 void tly_handoff_start(struct tly_serving *server);
 void tly_handoff_stop(struct tly_serving *server);

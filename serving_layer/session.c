@@ -1,17 +1,18 @@
 /* One client's connection.
  *
- * Requests are answered one at a time, in the order they came: the next line is cut off the input only when the one before
- * has its whole reply in the output. Point queries are answered at once, so a pipeline of them is answered in one go;
- * everything else makes the session busy (a job in the pool, a wait, a relay) until its helper comes back.
+ * Requests are answered one at a time, in the order they came: the next line is cut off the input only when the one
+ * before has its whole reply in the output. Point queries are answered at once, so a pipeline of them is answered in
+ * one go; everything else makes the session busy (a job in the pool, a wait, a relay) until its helper comes back.
  *
  * INVARIANTS (check_invariants)
  *   (1) A busy session has exactly one helper, and a session without helpers is not busy.
- *   (2) What a client can make us hold is bounded: one line or bulk body of input beyond what was asked for, and of output
- *       one part, or the replies to the lines of one read. While output is pending above OUT_HIGH no line is taken; while
- *       nothing can be taken nothing is read, so the client's own send buffer fills up.
- *   (3) A session that gave way stands in server->ready once.
+ *   (2) What a client can make us hold is bounded: one line or bulk body of input beyond what was asked for, and of
+ * output one part, or the replies to the lines of one read. While output is pending above OUT_HIGH no line is taken;
+ * while nothing can be taken nothing is read, so the client's own send buffer fills up. (3) A session that gave way
+ * stands in server->ready once.
  *
- * A client that shuts down its sending side (nc -N) still gets its replies; the connection ends when they are written. */
+ * A client that shuts down its sending side (nc -N) still gets its replies; the connection ends when they are written.
+ */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
@@ -67,14 +68,14 @@ static size_t pending(const struct tly_session *session) {
 }
 
 static void check_invariants(const struct tly_session *session) {
-  int helpers = (session->job != NULL) + (session->wait != NULL) + (session->relay != NULL) +
-                (session->handoff.size > 0);
+  int helpers =
+      (session->job != NULL) + (session->wait != NULL) + (session->relay != NULL) + (session->handoff.size > 0);
   TLY_ASSERT(helpers <= 1);
   TLY_ASSERT(session->out_sent <= session->out.size);
   TLY_ASSERT(!session->awaits_drain || session->job != NULL);
 }
 
-/* ---- closing -------------------------------------------------------------------------------------------------------- */
+/* ---- closing ----------------------------------------------------------------------------------------------------- */
 
 static void free_session(uv_handle_t *handle) {
   struct tly_session *session = handle->data;
@@ -121,7 +122,7 @@ static void close_session(struct tly_session *session) {
   uv_close((uv_handle_t *)&session->poll, free_session);
 }
 
-/* ---- output --------------------------------------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------------------------------------ */
 
 static void shrink(struct tly_buffer *buffer) {
   if (buffer->size == 0 && buffer->capacity > BUFFER_KEPT)
@@ -153,7 +154,7 @@ static void reply_error(struct tly_session *session, const char *id, int rpc_cod
   tly_reply_error(&session->out, id, rpc_code, error);
 }
 
-/* ---- requests ------------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 /* The bulk body that follows a refused ingest is read and forgotten, so that the connection lives on. */
 static void skip_bulk(struct tly_session *session, const json_t *params) {
@@ -224,8 +225,9 @@ static void take_request(struct tly_session *session, struct tly_request *reques
       reply_error(session, request->id, TLY_RPC_SERVER_ERROR, &error);
     return;
   default:
-    (void)TLY_FAIL(&error, TLY_E_PROTOCOL, "unknown method; there are query, ingest, recompute, runs, status, views, "
-                                           "reconcile");
+    (void)TLY_FAIL(&error, TLY_E_PROTOCOL,
+                   "unknown method; there are query, ingest, recompute, runs, status, views, "
+                   "reconcile");
     reply_error(session, request->id, TLY_RPC_METHOD_NOT_FOUND, &error);
     return;
   }
@@ -301,7 +303,7 @@ static bool take_frames(struct tly_session *session) {
   return false;
 }
 
-/* ---- the loop ------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void on_event(uv_poll_t *poll, int status, int events);
 
@@ -407,7 +409,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   continue_session(session);
 }
 
-/* ---- doors ---------------------------------------------------------------------------------------------------------- */
+/* ---- doors ------------------------------------------------------------------------------------------------------- */
 
 void tly_session_open(struct tly_serving *server, int fd, const void *rest, size_t rest_size) {
   struct tly_session *session = tly_calloc(1, sizeof *session);

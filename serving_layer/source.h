@@ -12,10 +12,10 @@
  * releases its runs or looks again. */
 struct tly_view_state {
   int64_t view_id;
-  int64_t run;         /* published run (or the run asked for); 0: none, the view is all live */
-  int64_t cut;         /* live generations above it count */
-  bool has_live;       /* false: run_<n>.view, that run alone */
-  uint64_t set_aside;  /* events set aside, run and live together */
+  int64_t run;                         /* published run (or the run asked for); 0: none, the view is all live */
+  int64_t cut;                         /* live generations above it count */
+  bool has_live;                       /* false: run_<n>.view, that run alone */
+  uint64_t set_aside;                  /* events set aside, run and live together */
   int64_t *cut_offsets, *live_offsets; /* next offset, by partition */
   uint32_t cut_partitions, live_partitions;
 };
@@ -25,7 +25,8 @@ struct tly_source {
   /* Begin to look at one state of all views. Every begin needs an end, soon: nothing is written past it meanwhile. */
   enum tly_status (*begin)(void *context, struct tly_error *error);
   void (*end)(void *context);
-  /* Between begin and end: the state of a view; `run` > 0 asks for that run alone. Its run stays readable until release. */
+  /* Between begin and end: the state of a view; `run` > 0 asks for that run alone. Its run stays readable until
+   * release. */
   enum tly_status (*view)(void *context, const struct tly_view_program *program, int64_t run,
                           struct tly_view_state *out, struct tly_error *error);
   /* Between begin and end: add the live groups of low <= key < high to `table`. */
@@ -36,8 +37,7 @@ struct tly_source {
   enum tly_status (*scan)(void *context, const struct tly_view_program *program, int64_t run, uint32_t part,
                           struct tly_text low, struct tly_text high, struct tly_group_source *out,
                           struct tly_error *error);
-  void (*end_scan)(void *context, const struct tly_view_program *program, int64_t run,
-                   struct tly_group_source *source);
+  void (*end_scan)(void *context, const struct tly_view_program *program, int64_t run, struct tly_group_source *source);
   /* The statement is over: runs asked for by number are let go. */
   void (*release)(void *context);
 };

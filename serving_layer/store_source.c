@@ -95,7 +95,7 @@ enum tly_status tly_store_source_version(tly_store_source *source, uint64_t *out
   return tly_speed_reader_version(speed, out, error);
 }
 
-/* ---- one look ------------------------------------------------------------------------------------------------------- */
+/* ---- one look ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status begin(void *context, struct tly_error *error) {
   tly_store_source *source = context;
@@ -118,8 +118,8 @@ static int64_t *offsets_of(const struct tly_position *positions, uint32_t count,
     if (strcmp(positions[i].stream, stream) == 0 && positions[i].partition >= *partitions)
       *partitions = positions[i].partition + 1;
   TLY_ASSERT(*partitions <= TLY_PARTITIONS_MAX);
-  int64_t *offsets = arena != NULL ? TLY_ARENA_ARRAY(arena, int64_t, *partitions)
-                                   : tly_calloc(*partitions, sizeof *offsets);
+  int64_t *offsets =
+      arena != NULL ? TLY_ARENA_ARRAY(arena, int64_t, *partitions) : tly_calloc(*partitions, sizeof *offsets);
   for (uint32_t i = 0; i < count; i++)
     if (strcmp(positions[i].stream, stream) == 0)
       offsets[positions[i].partition] = positions[i].next_offset;

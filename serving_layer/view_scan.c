@@ -7,8 +7,8 @@
  *
  * INVARIANTS
  *   (1) A group appears once: both sources of a merge are strictly ascending, and so is what it gives.
- *   (2) Every row of a distinct part belongs to a group of part 0 (the fold writes both from one event), so the walk never
- *       meets one that stands below the current group's key. A row that does is corruption, not to be counted. */
+ *   (2) Every row of a distinct part belongs to a group of part 0 (the fold writes both from one event), so the walk
+ * never meets one that stands below the current group's key. A row that does is corruption, not to be counted. */
 #include "serving_layer/view_scan.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ enum { GROUPS_PER_STEP = 1024 };
 
 _Static_assert((int)GROUPS_PER_STEP <= (int)TLY_EVALUATE_ROWS, "a step is finished at once");
 
-/* ---- uses --------------------------------------------------------------------------------------------------------- */
+/* ---- uses -------------------------------------------------------------------------------------------------------- */
 
 void tly_view_use_init(struct tly_view_use *use, const struct tly_view_program *program, int64_t run) {
   *use = (struct tly_view_use){.program = program, .run = run};
@@ -119,7 +119,7 @@ void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer
   tly_buffer_append_byte(out, (uint8_t)(bytes[size - 1] + 1));
 }
 
-/* ---- scans -------------------------------------------------------------------------------------------------------- */
+/* ---- scans ------------------------------------------------------------------------------------------------------- */
 
 /* One part's merge, and where the walk stands in it. */
 struct stream {

@@ -47,8 +47,8 @@ TLY_CHECK enum tly_status tly_view_scan_open(const struct tly_view_use *use, con
                                              struct tly_control *control, struct tly_text low, struct tly_text high,
                                              const bool *wanted, tly_view_scan **out, struct tly_error *error);
 void tly_view_scan_close(tly_view_scan *scan);
-/* The next rows, in key order, valid until the next call; row_count 0 only at the end. HAVING is applied. A view without
- * GROUP BY gives its one row also over nothing (if HAVING lets it through). */
+/* The next rows, in key order, valid until the next call; row_count 0 only at the end. HAVING is applied. A view
+ * without GROUP BY gives its one row also over nothing (if HAVING lets it through). */
 TLY_CHECK enum tly_status tly_view_scan_next(tly_view_scan *scan, struct tly_view_rows *out, struct tly_error *error);
 
 /* The smallest key above all keys that begin with `prefix`, appended to `out`; nothing when there is none. */

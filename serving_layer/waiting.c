@@ -73,8 +73,9 @@ static bool is_over(struct tly_wait *wait, struct tly_serving *server, const str
 static void give_up(struct tly_wait *wait, struct tly_session *session) {
   struct tly_error error = TLY_ERROR_NONE;
   struct tly_buffer reply = {0};
-  (void)TLY_FAIL(&error, TLY_E_CANCELLED, "canceling statement due to statement timeout: the live views have not caught "
-                                          "up with the archive");
+  (void)TLY_FAIL(&error, TLY_E_CANCELLED,
+                 "canceling statement due to statement timeout: the live views have not caught "
+                 "up with the archive");
   tly_reply_error(&reply, wait->request.id, tly_rpc_code(error.status), &error);
   tly_session_reply(session, &reply, true);
   tly_buffer_free(&reply);
@@ -133,8 +134,7 @@ struct tly_wait *tly_wait_new(struct tly_serving *server, struct tly_session *se
   wait->request = *request;
   *request = (struct tly_request){0};
   tly_arena_init(&wait->arena);
-  wait->deadline_us =
-      tly_clock_monotonic_us(&tly_clock_real) + (int64_t)server->settings->query_timeout_ms * 1000;
+  wait->deadline_us = tly_clock_monotonic_us(&tly_clock_real) + (int64_t)server->settings->query_timeout_ms * 1000;
   read_heads(wait, server);
   wait->next = server->waiting->first;
   server->waiting->first = wait;

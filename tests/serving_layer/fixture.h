@@ -1,5 +1,5 @@
-/* tests/serving_layer/fixture.h -- views over events in memory, as a source: each view's events up to a cut are its run,
- * those after it are live. Everything here asserts instead of returning errors. */
+/* tests/serving_layer/fixture.h -- views over events in memory, as a source: each view's events up to a cut are its
+ * run, those after it are live. Everything here asserts instead of returning errors. */
 #ifndef TESTS_SERVING_FIXTURE_H
 #define TESTS_SERVING_FIXTURE_H
 
@@ -90,9 +90,10 @@ static inline void fixture_store_free(struct fixture_store *store) {
   tly_project_free(store->project);
 }
 
-/* ---- as a source ---------------------------------------------------------------------------------------------------- */
+/* ---- as a source ------------------------------------------------------------------------------------------------- */
 
-static inline struct fixture_view *fixture_view_of(struct fixture_store *store, const struct tly_view_program *program) {
+static inline struct fixture_view *fixture_view_of(struct fixture_store *store,
+                                                   const struct tly_view_program *program) {
   return &store->views[tly_programs_index(store->programs, program->view)];
 }
 
@@ -175,7 +176,7 @@ static inline struct tly_source fixture_source(struct fixture_store *store) {
                              .release = fixture_release};
 }
 
-/* ---- queries -------------------------------------------------------------------------------------------------------- */
+/* ---- queries ----------------------------------------------------------------------------------------------------- */
 
 struct fixture_answer {
   struct tly_buffer text; /* rows as psql shows them: fields ended by 0x1f, NULL as 0x02, rows ended by 0x1e */
@@ -244,8 +245,8 @@ static inline enum tly_status fixture_query_within(struct fixture_store *store, 
   return status;
 }
 
-static inline enum tly_status fixture_query(struct fixture_store *store, const char *sql,
-                                            const char *const *parameters, struct fixture_answer *answer) {
+static inline enum tly_status fixture_query(struct fixture_store *store, const char *sql, const char *const *parameters,
+                                            struct fixture_answer *answer) {
   struct tly_control control;
   tly_control_init(&control, 10000, 256 << 20);
   return fixture_query_within(store, sql, parameters, &control, answer);

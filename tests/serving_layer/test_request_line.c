@@ -56,8 +56,10 @@ static bool takes(const char *line) {
 static void the_common_forms_are_taken(void **state) {
   (void)state;
   assert_true(takes("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT 1\"}}"));
-  assert_true(takes("{\"id\": 12, \"method\": \"query\", \"params\": {\"sql\": \"SELECT 1\", \"args\": [\"A-1\", 5, -7, null, true, false]}}"));
-  assert_true(takes("{\"jsonrpc\":\"2.0\",\"params\":{\"args\":[],\"sql\":\"x\"},\"method\":\"query\",\"id\":\"ab\"} "));
+  assert_true(takes("{\"id\": 12, \"method\": \"query\", \"params\": {\"sql\": \"SELECT 1\", \"args\": [\"A-1\", 5, "
+                    "-7, null, true, false]}}"));
+  assert_true(
+      takes("{\"jsonrpc\":\"2.0\",\"params\":{\"args\":[],\"sql\":\"x\"},\"method\":\"query\",\"id\":\"ab\"} "));
   assert_true(takes("{\"method\":\"query\",\"params\":{\"sql\":\"SELECT '\xc3\xbc'\",\"args\":[\"\xc3\xa4\"]}}"));
 }
 
@@ -95,8 +97,8 @@ static void whatever_is_unusual_is_left_to_the_general_parser(void **state) {
 
 /* Any byte of a good line changed, cut or doubled: the two ways never disagree. */
 static void damaged_lines_never_make_the_two_ways_disagree(void **state) {
-  static const char good[] =
-      "{\"id\":\"q1\", \"method\":\"query\",\"params\":{\"sql\":\"SELECT a FROM v WHERE a = $1\",\"args\":[\"x\",-12,null,true]}}";
+  static const char good[] = "{\"id\":\"q1\", \"method\":\"query\",\"params\":{\"sql\":\"SELECT a FROM v WHERE a = "
+                             "$1\",\"args\":[\"x\",-12,null,true]}}";
   static const char bytes[] = "\"\\{}[]:,0-.etn \x01\x7f\xc3";
   uint32_t taken = 0;
   (void)state;

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/wire/client.h"
+#include "common/wire/request.h"
 #include "common/wire/socket.h"
 #include "serving_layer/serve.h"
 #include "tests/support/speed_project.h"
@@ -33,13 +34,11 @@ static char project_folder[300];
 static char socket_path[300];
 static pid_t server;
 
-/* ---- the server ----------------------------------------------------------------------------------------------------- */
+/* ---- the server -------------------------------------------------------------------------------------------------- */
 
 static int serve(char **arguments) {
-  struct tly_settings settings = {.directory = arguments[2],
-                                  .project = arguments[3],
-                                  .query_timeout_ms = 1500,
-                                  .query_memory_bytes = 64 << 20};
+  struct tly_settings settings = {
+      .directory = arguments[2], .project = arguments[3], .query_timeout_ms = 2500, .query_memory_bytes = 64 << 20};
   return tly_serve_main(&settings);
 }
 
@@ -94,7 +93,7 @@ static int close_all(void **state) {
   return 0;
 }
 
-/* ---- clients -------------------------------------------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 static tly_client *client_open(void) {
   struct tly_error error = TLY_ERROR_NONE;
@@ -147,7 +146,8 @@ static const char *text_at(const json_t *value, const char *path) {
 static void check_error(const char *line, int code, const char *sqlstate) {
   json_t *reply = ask(line);
   char *dump = json_dumps(reply, 0);
-  if (json_integer_value(at(reply, "error.code")) != code || strcmp(text_at(reply, "error.data.sqlstate"), sqlstate) != 0)
+  if (json_integer_value(at(reply, "error.code")) != code ||
+      strcmp(text_at(reply, "error.data.sqlstate"), sqlstate) != 0)
     fail_msg("%.200s: %s", line, dump);
   free(dump);
   json_decref(reply);
@@ -165,11 +165,12 @@ static void check_result(const char *line, const char *rows) {
   json_decref(reply);
 }
 
-/* ---- answers -------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static void an_answer_has_columns_rows_and_what_it_rests_on(void **state) {
   (void)state;
-  json_t *reply = ask("{\"id\":5,\"method\":\"query\",\"params\":{\"sql\":\"SELECT kind, n, largest FROM kinds ORDER BY kind LIMIT 1\"}}");
+  json_t *reply = ask("{\"id\":5,\"method\":\"query\",\"params\":{\"sql\":\"SELECT kind, n, largest FROM kinds ORDER "
+                      "BY kind LIMIT 1\"}}");
   assert_int_equal(json_integer_value(at(reply, "id")), 5);
   assert_string_equal(text_at(reply, "result.columns.0.name"), "kind");
   assert_string_equal(text_at(reply, "result.columns.0.type"), "text");
@@ -200,9 +201,18 @@ static void a_point_query_answers_what_the_executor_answers(void **state) {
   (void)state;
   for (int account = 0; account < 40; account++) {
     struct tly_buffer lines = {0};
-    tly_buffer_print(&lines, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind FROM totals WHERE account = $1\",\"args\":[\"A-%d\"]}}\n", account * 41);
-    tly_buffer_print(&lines, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind FROM totals WHERE account = $1 LIMIT 9\",\"args\":[\"A-%d\"]}}\n", account * 41);
-    tly_buffer_print(&lines, "SELECT n, largest FROM kinds WHERE kind = 'k%d'\nSELECT n, largest FROM kinds WHERE kind = 'k%d' OFFSET 0\n", account, account);
+    tly_buffer_print(&lines,
+                     "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind "
+                     "FROM totals WHERE account = $1\",\"args\":[\"A-%d\"]}}\n",
+                     account * 41);
+    tly_buffer_print(&lines,
+                     "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT account, n, total, kinds, last_kind "
+                     "FROM totals WHERE account = $1 LIMIT 9\",\"args\":[\"A-%d\"]}}\n",
+                     account * 41);
+    tly_buffer_print(
+        &lines,
+        "SELECT n, largest FROM kinds WHERE kind = 'k%d'\nSELECT n, largest FROM kinds WHERE kind = 'k%d' OFFSET 0\n",
+        account, account);
     client_send(client, tly_buffer_text(&lines));
     for (int pair = 0; pair < 2; pair++) {
       json_t *point = client_receive(client), *executed = client_receive(client);
@@ -219,8 +229,11 @@ static void a_point_query_answers_what_the_executor_answers(void **state) {
 
 static void a_key_that_is_not_there_or_null_gives_no_row(void **state) {
   (void)state;
-  check_result("{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[\"nobody\"]}}", "[]");
-  check_result("{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[null]}}", "[]");
+  check_result(
+      "{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[\"nobody\"]}}",
+      "[]");
+  check_result(
+      "{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[null]}}", "[]");
 }
 
 static void pipelined_requests_are_answered_in_order(void **state) {
@@ -228,9 +241,13 @@ static void pipelined_requests_are_answered_in_order(void **state) {
   tly_client *client = client_open();
   (void)state;
   for (int i = 0; i < 900; i++)
-    tly_buffer_print(&lines, i % 10 == 3 ? "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT count(*) FROM kinds\"}}\n"
-                             : i % 10 == 5 ? "{\"id\":%d,\"method\":\"nope\"}\n"
-                                           : "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE kind = 'k1'\"}}\n", i);
+    tly_buffer_print(
+        &lines,
+        i % 10 == 3 ? "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT count(*) FROM kinds\"}}\n"
+        : i % 10 == 5
+            ? "{\"id\":%d,\"method\":\"nope\"}\n"
+            : "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE kind = 'k1'\"}}\n",
+        i);
   client_send(client, tly_buffer_text(&lines));
   for (int i = 0; i < 900; i++) {
     json_t *reply = client_receive(client);
@@ -246,7 +263,9 @@ static void a_large_answer_comes_in_parts_of_the_same_id(void **state) {
   tly_client *client = client_open();
   size_t rows = 0, lines = 0;
   (void)state;
-  client_send(client, "{\"id\":\"big\",\"method\":\"query\",\"params\":{\"sql\":\"SELECT a.account, b.n FROM totals a, kinds b\"}}\n");
+  client_send(
+      client,
+      "{\"id\":\"big\",\"method\":\"query\",\"params\":{\"sql\":\"SELECT a.account, b.n FROM totals a, kinds b\"}}\n");
   for (bool is_last = false; !is_last; lines++) {
     json_t *reply = client_receive(client);
     assert_string_equal(text_at(reply, "id"), "big");
@@ -272,7 +291,7 @@ static void a_client_that_ends_its_side_still_gets_its_replies(void **state) {
   tly_client_close(client);
 }
 
-/* ---- errors --------------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 static void errors_carry_sqlstate_position_and_hint(void **state) {
   (void)state;
@@ -289,15 +308,19 @@ static void errors_carry_sqlstate_position_and_hint(void **state) {
   check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT $1\",\"args\":[1,2]}}", -32602, "08P01");
   check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":5}}", -32602, "22023");
   check_error("{\"id\":1,\"method\":\"query\",\"params\":{}}", -32602, "22023");
-  check_error("{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE n = $1\",\"args\":[\"x\"]}}", -32602, "22P02");
+  check_error(
+      "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE n = $1\",\"args\":[\"x\"]}}",
+      -32602, "22P02");
 }
 
 static void requests_that_are_none_are_errors_and_the_connection_lives_on(void **state) {
   static const struct {
     const char *line;
     int code;
-  } cases[] = {{"{\"id\":1,\"method\":\"nope\"}", -32601},  {"{\"id\":1}", -32600},
-               {"{\"id\":1,\"method\":\"cut\"}", -32601},   {"{not json", -32700},
+  } cases[] = {{"{\"id\":1,\"method\":\"nope\"}", -32601},
+               {"{\"id\":1}", -32600},
+               {"{\"id\":1,\"method\":\"cut\"}", -32601},
+               {"{not json", -32700},
                {"{\"id\":1,\"method\":\"query\",\"params\":[]}", -32602}};
   tly_client *client = client_open();
   struct tly_buffer deep = {0};
@@ -323,7 +346,7 @@ static void requests_that_are_none_are_errors_and_the_connection_lives_on(void *
   tly_buffer_free(&deep);
 }
 
-/* ---- hostile clients ------------------------------------------------------------------------------------------------ */
+/* ---- hostile clients --------------------------------------------------------------------------------------------- */
 
 static void a_line_of_two_mebibytes_is_refused_once_and_skipped(void **state) {
   tly_client *client = client_open();
@@ -374,7 +397,9 @@ static void deep_parentheses_are_an_error_not_a_crash(void **state) {
 
 static void a_cross_join_is_refused_or_ends_at_its_deadline(void **state) {
   (void)state;
-  check_error("SELECT count(*) FROM totals a, totals b, totals c, totals d, totals e, totals f, totals g, totals h, totals i, totals j", -32602, "54001");
+  check_error("SELECT count(*) FROM totals a, totals b, totals c, totals d, totals e, totals f, totals g, totals h, "
+              "totals i, totals j",
+              -32602, "54001");
   check_error("SELECT count(*) FROM totals a, totals b, totals c, totals d", -32000, "57014");
 }
 
@@ -410,7 +435,7 @@ static void bytes_of_any_kind_do_no_harm(void **state) {
   check_result("SELECT 2", "[[2]]");
 }
 
-/* ---- reports -------------------------------------------------------------------------------------------------------- */
+/* ---- reports ----------------------------------------------------------------------------------------------------- */
 
 static void runs_views_and_status_have_their_documented_members(void **state) {
   (void)state;
@@ -439,7 +464,98 @@ static void runs_views_and_status_have_their_documented_members(void **state) {
   check_error("{\"id\":1,\"method\":\"runs\",\"params\":{\"max\":0}}", -32602, "22023");
 }
 
-/* ---- other layers --------------------------------------------------------------------------------------------------- */
+/* ---- the documented examples ------------------------------------------------------------------------------------- */
+
+/* The same members with values of the same JSON types, all the way down; null stands for any type, and of an array the
+ * first element is compared. A member that is not documented is as wrong as one that is missing. */
+static void check_shape(const char *file, const json_t *example, const json_t *actual) {
+  const char *name;
+  json_t *value;
+  if (json_is_null(example) || json_is_null(actual))
+    return;
+  if (json_typeof(example) != json_typeof(actual) && !(json_is_boolean(example) && json_is_boolean(actual)))
+    fail_msg("%s: %s is not like %s", file, json_dumps(actual, JSON_ENCODE_ANY), json_dumps(example, JSON_ENCODE_ANY));
+  if (json_is_array(example) && json_array_size(example) > 0 && json_array_size(actual) > 0)
+    check_shape(file, json_array_get(example, 0), json_array_get(actual, 0));
+  if (!json_is_object(example))
+    return;
+  json_object_foreach((json_t *)(uintptr_t)example, name, value) {
+    if (json_object_get(actual, name) == NULL)
+      fail_msg("%s: %s is documented and missing in %s", file, name, json_dumps(actual, 0));
+    check_shape(file, value, json_object_get(actual, name));
+  }
+  json_object_foreach((json_t *)(uintptr_t)actual, name, value) {
+    if (json_object_get(example, name) == NULL)
+      fail_msg("%s: %s is not documented: %s", file, name, json_dumps(actual, 0));
+  }
+}
+
+static char *line_of(const json_t *sent) {
+  return json_is_string(sent) ? strdup(json_string_value(sent)) : json_dumps(sent, JSON_COMPACT);
+}
+
+/* Ours: sent to the server. Code and SQLSTATE of errors are compared by value. */
+static void check_served(const char *file, const json_t *example) {
+  tly_client *client = client_open();
+  for (size_t i = 0; i < json_array_size(at(example, "sends")); i++) {
+    char *line = line_of(json_array_get(at(example, "sends"), i));
+    client_send(client, line);
+    client_send(client, "\n");
+    free(line);
+  }
+  for (size_t i = 0; i < json_array_size(at(example, "replies")); i++) {
+    const json_t *wanted = json_array_get(at(example, "replies"), i);
+    json_t *reply = client_receive(client);
+    check_shape(file, wanted, reply);
+    if (at(wanted, "error") != NULL) {
+      assert_int_equal(json_integer_value(at(reply, "error.code")), json_integer_value(at(wanted, "error.code")));
+      assert_string_equal(text_at(reply, "error.data.sqlstate"), text_at(wanted, "error.data.sqlstate"));
+    }
+    json_decref(reply);
+  }
+  tly_client_close(client);
+}
+
+/* The other layers': at least a request that is one, and replies that end. */
+static void check_parsed(const json_t *example) {
+  for (size_t i = 0; i < json_array_size(at(example, "sends")); i++) {
+    struct tly_error error = TLY_ERROR_NONE;
+    struct tly_request request;
+    int code;
+    char *line = line_of(json_array_get(at(example, "sends"), i));
+    assert_int_equal(tly_request_parse(line, strlen(line), &request, &code, &error), TLY_OK);
+    tly_request_free(&request);
+    free(line);
+  }
+  const json_t *replies = at(example, "replies");
+  assert_non_null(at(json_array_get(replies, json_array_size(replies) - 1), "result"));
+}
+
+static void the_examples_of_the_protocol_are_true(void **state) {
+  struct tly_error error = TLY_ERROR_NONE;
+  char **names;
+  size_t count;
+  (void)state;
+  assert_int_equal(tly_file_list("schemas/protocol", ".json", &names, &count, &error), TLY_OK);
+  assert_true(count >= 13);
+  for (size_t i = 0; i < count; i++) {
+    char path[300];
+    json_error_t json_error;
+    snprintf(path, sizeof path, "schemas/protocol/%s", names[i]);
+    json_t *example = json_load_file(path, JSON_REJECT_DUPLICATES, &json_error);
+    if (example == NULL)
+      fail_msg("%s:%d: %s", path, json_error.line, json_error.text);
+    assert_true(json_array_size(at(example, "sends")) > 0 && strlen(text_at(example, "about")) > 0);
+    if (strcmp(text_at(example, "by"), "serve") == 0)
+      check_served(path, example);
+    else
+      check_parsed(example);
+    json_decref(example);
+  }
+  tly_file_list_free(names, count);
+}
+
+/* ---- other layers ------------------------------------------------------------------------------------------------ */
 
 static int listen_as(const char *name) {
   struct tly_error error = TLY_ERROR_NONE;
@@ -501,7 +617,8 @@ static void a_recompute_is_relayed_with_its_progress(void **state) {
   int batch = accept_one(listener);
   read_line(batch, line, sizeof line);
   assert_string_equal(line, "{\"id\":3,\"method\":\"recompute\",\"params\":{\"views\":[\"totals\"]}}\n");
-  static const char progress[] = "{\"id\":3,\"progress\":{\"done\":1}}\n", result[] = "{\"id\":3,\"result\":{\"run\":2}}\n";
+  static const char progress[] = "{\"id\":3,\"progress\":{\"done\":1}}\n",
+                    result[] = "{\"id\":3,\"result\":{\"run\":2}}\n";
   assert_int_equal(write(batch, progress, strlen(progress)), (ssize_t)strlen(progress));
   json_t *reply = client_receive(client);
   assert_int_equal(json_integer_value(at(reply, "progress.done")), 1);
@@ -525,8 +642,8 @@ static void a_recompute_is_relayed_with_its_progress(void **state) {
   stop_listening(listener, "batch.sock");
 }
 
-/* The connection goes to the archiver with the request line and what came after it, once all earlier replies are out; it
- * comes back with what the archiver had read of the next request. */
+/* The connection goes to the archiver with the request line and what came after it, once all earlier replies are out;
+ * it comes back with what the archiver had read of the next request. */
 static void ingest_hands_the_connection_to_the_archiver_and_back(void **state) {
   static const char ingest[] = "{\"id\":2,\"method\":\"ingest\",\"params\":{\"stream\":\"payments\",\"events\":[]}}\n";
   static const char reply_text[] = "{\"id\":2,\"result\":{\"accepted\":0}}\n";
@@ -631,6 +748,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(clients_that_never_read_hold_nobody_up),
       cmocka_unit_test(bytes_of_any_kind_do_no_harm),
       cmocka_unit_test(runs_views_and_status_have_their_documented_members),
+      cmocka_unit_test(the_examples_of_the_protocol_are_true),
       cmocka_unit_test(without_the_other_layers_their_requests_are_errors),
       cmocka_unit_test(a_recompute_is_relayed_with_its_progress),
       cmocka_unit_test(ingest_hands_the_connection_to_the_archiver_and_back),
