@@ -6,6 +6,7 @@
 enum {
   TLY_LINE_BYTES_MAX = 1 << 20,          /* one protocol line, one event */
   TLY_BULK_BYTES_MAX = 16 << 20,         /* one bulk ingest request */
+  TLY_CSV_FIELDS_MAX = 4096,             /* of a CSV header */
   TLY_JSON_DEPTH_MAX = 64,               /* nesting of an event or a request */
   TLY_SQL_BYTES_MAX = 64 << 10,          /* one statement */
   TLY_SQL_EXPR_NODES_MAX = 2000,         /* expression nodes of a statement */

@@ -19,7 +19,7 @@
 
 #define NO_COLUMN UINT32_MAX
 
-enum { CHUNK = 16, FIELDS_MAX = 4096 };
+enum { CHUNK = 16 };
 
 struct tly_csv_decoder {
   const struct tly_stream *stream;
@@ -48,7 +48,7 @@ struct field {
 tly_csv_decoder *tly_csv_decoder_new(const struct tly_stream *stream) {
   tly_csv_decoder *decoder = tly_calloc(1, sizeof *decoder);
   decoder->stream = stream;
-  decoder->column_of_field = tly_calloc(FIELDS_MAX, sizeof *decoder->column_of_field);
+  decoder->column_of_field = tly_calloc(TLY_CSV_FIELDS_MAX, sizeof *decoder->column_of_field);
   decoder->absent = tly_calloc(stream->column_count, sizeof *decoder->absent);
   return decoder;
 }
@@ -198,7 +198,7 @@ static struct tly_text field_text(const struct field *field, struct tly_arena *a
 /* What the header says, before it is known to be good. */
 struct header {
   struct tly_arena arena;
-  struct tly_text *names; /* FIELDS_MAX */
+  struct tly_text *names; /* TLY_CSV_FIELDS_MAX */
   uint32_t *columns;      /* of the fields */
   uint32_t count;
   bool *is_named; /* per column */
@@ -207,8 +207,8 @@ struct header {
 static enum tly_status read_names(struct header *header, struct reader *reader, struct tly_error *error) {
   while (!reader->is_over) {
     struct field field = {0};
-    if (header->count == FIELDS_MAX)
-      return TLY_FAIL(error, TLY_E_FILE_FORMAT, "the header has more than %d fields", FIELDS_MAX);
+    if (header->count == TLY_CSV_FIELDS_MAX)
+      return TLY_FAIL(error, TLY_E_FILE_FORMAT, "the header has more than %d fields", TLY_CSV_FIELDS_MAX);
     TLY_TRY(read_field(reader, &field, error));
     TLY_TRY(check_text(&field, error));
     header->names[header->count++] = field_text(&field, &header->arena);
@@ -277,8 +277,8 @@ static enum tly_status take_header(tly_csv_decoder *decoder, const char *bytes, 
   struct reader reader = {.record = record, .next = record, .end = end};
   struct header header = {.count = 0};
   tly_arena_init(&header.arena);
-  header.names = TLY_ARENA_ARRAY(&header.arena, struct tly_text, FIELDS_MAX);
-  header.columns = TLY_ARENA_ARRAY(&header.arena, uint32_t, FIELDS_MAX);
+  header.names = TLY_ARENA_ARRAY(&header.arena, struct tly_text, TLY_CSV_FIELDS_MAX);
+  header.columns = TLY_ARENA_ARRAY(&header.arena, uint32_t, TLY_CSV_FIELDS_MAX);
   header.is_named = TLY_ARENA_ARRAY(&header.arena, bool, decoder->stream->column_count);
   enum tly_status status = read_names(&header, &reader, error);
   if (status == TLY_OK)
