@@ -105,22 +105,6 @@ static void translate_codes(struct tly_coded_column *column, const struct tly_ve
   }
 }
 
-static void intern_texts(struct tly_coded_column *column, const struct tly_vector *vector, uint32_t *codes) {
-  struct tly_text before = {.data = NULL, .size = 0};
-  uint32_t code = 0;
-  for (uint32_t row = 0; row < vector->count; row++) {
-    if (tly_vector_is_null(vector, row)) {
-      codes[row] = 0;
-      continue;
-    }
-    struct tly_text text = vector->text[row];
-    if (before.data == NULL || !tly_text_equal(text, before))
-      code = tly_text_dictionary_intern(&column->dictionary, text);
-    before = text;
-    codes[row] = code;
-  }
-}
-
 static enum tly_status store_pieces(struct tly_block_writer *writer, uint32_t c, struct tly_error *error) {
   struct tly_coded_column *column = &writer->columns[c];
   while (column->stored < column->dictionary.view.count) {
@@ -157,7 +141,7 @@ static enum tly_status code_column(struct tly_block_writer *writer, uint32_t c, 
   if (vector->codes != NULL)
     translate_codes(column, vector, rows);
   else
-    intern_texts(column, vector, rows);
+    tly_text_dictionary_intern_rows(&column->dictionary, vector->text, vector->null, vector->count, rows);
   if (column->dictionary.view.count == 0) /* all NULL: there is no entry that code 0 could name */
     return TLY_OK;
   codes->codes = rows;

@@ -17,7 +17,7 @@ struct tly_text_dictionary {
   struct tly_text *entries;
   uint32_t capacity;
   struct tly_arena arena; /* the bytes of the entries */
-  uint32_t *slots;        /* for finding a text's code: code + 1, or 0; NULL until the first intern */
+  uint64_t *slots;        /* for finding a text's code; NULL until the first intern */
   uint32_t slot_count;    /* a power of two */
 };
 
@@ -25,6 +25,10 @@ void tly_text_dictionary_init(struct tly_text_dictionary *dictionary);
 void tly_text_dictionary_free(struct tly_text_dictionary *dictionary);
 /* The code of `text`, which is added (copied) when it is new. */
 uint32_t tly_text_dictionary_intern(struct tly_text_dictionary *dictionary, struct tly_text text);
+/* The codes of `count` texts; the code of a row with null[row] is 0 (null may be NULL). Faster than one by one: the look-ups
+ * of many rows wait for memory together. */
+void tly_text_dictionary_intern_rows(struct tly_text_dictionary *dictionary, const struct tly_text *texts,
+                                     const uint8_t *null, uint32_t count, uint32_t *codes);
 /* Forget the entries from `count` on: the transaction that would have stored them was rolled back. */
 void tly_text_dictionary_truncate(struct tly_text_dictionary *dictionary, uint32_t count);
 

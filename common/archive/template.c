@@ -9,6 +9,7 @@
 
 #include "common/archive/column.h"
 #include "common/archive/json_walk.h"
+#include "common/archive/same_bytes.h"
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/value/timestamp.h"
@@ -68,7 +69,8 @@ static unsigned spell_decimal(bool is_negative, tly_u128 magnitude, unsigned sca
   unsigned scale_min = zeros == ZEROS_KEPT ? scale : zeros == ZEROS_DROPPED ? 0 : 1;
   for (; scale > scale_min && magnitude % 10 == 0; scale--)
     magnitude /= 10;
-  char *start = wide_digits_before(end, magnitude, scale + 1);
+  char *start = magnitude <= UINT64_MAX ? digits_before(end, (uint64_t)magnitude, scale + 1)
+                                        : wide_digits_before(end, magnitude, scale + 1);
   unsigned whole = (unsigned)(end - start) - scale;
   char *next = out;
   if (is_negative)
@@ -356,7 +358,7 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
     const struct tly_template_hole *hole = &template->holes[h];
     const struct tly_vector *column = &columns[hole->column];
     if ((size_t)(end - next) < hole->literal_size ||
-        memcmp(next, template->literals + hole->literal_start, hole->literal_size) != 0 ||
+        !tly_same_bytes(next, template->literals + hole->literal_start, hole->literal_size) ||
         tly_vector_is_null(column, row))
       return false;
     next += hole->literal_size;
@@ -366,12 +368,12 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
       text = tly_vector_text(column, row);
     else if ((text.size = spell(hole->spelling, hole->parameter, column, row, room)) == 0)
       return false;
-    if ((size_t)(end - next) < text.size || (text.size > 0 && memcmp(next, text.data, text.size) != 0))
+    if ((size_t)(end - next) < text.size || !tly_same_bytes(next, text.data, text.size))
       return false;
     next += text.size;
   }
   return (size_t)(end - next) == template->tail_size &&
-         memcmp(next, template->literals + template->tail_start, template->tail_size) == 0;
+         tly_same_bytes(next, template->literals + template->tail_start, template->tail_size);
 }
 
 bool tly_template_render(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
