@@ -315,10 +315,7 @@ uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *bytes, siz
 
 void tly_group_table_add_slice(tly_group_table *table, const struct tly_group_slice *slice) {
   TLY_ASSERT(slice->part == table->part);
-  if (!table->is_indexed) {
-    tly_group_table_index(table);
-    table->epoch++; /* the fold's numbers do not cover all groups any more */
-  }
+  tly_group_table_index(table);
   for (uint32_t row = 0; row < slice->count; row++) {
     uint32_t count_before = table->count;
     uint32_t group = tly_group_table_group(table, (const uint8_t *)slice->keys[row].data, slice->keys[row].size);
