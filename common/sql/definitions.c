@@ -42,6 +42,16 @@ static bool is_reserved(const char *name) {
   return strspn(name + 4, "0123456789") == strlen(name + 4);
 }
 
+/* A name becomes the name of files and folders in the stores. */
+static bool is_plain(const char *name) {
+  for (const char *at = name; *at != '\0'; at++) {
+    bool is_letter = (*at >= 'a' && *at <= 'z') || (*at >= 'A' && *at <= 'Z') || (unsigned char)*at >= 0x80;
+    if (!is_letter && *at != '_' && (at == name || *at < '0' || *at > '9'))
+      return false;
+  }
+  return name[0] != '\0';
+}
+
 enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
                                          const char **out) {
   struct tly_resolver *resolver = &definitions->resolver;
@@ -53,6 +63,9 @@ enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, st
   TLY_TRY(tly_resolver_expect(resolver, relation, "relname inh relpersistence"));
   if (strcmp(tly_node_text(relation, "relpersistence"), "p") != 0)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "TEMPORARY and UNLOGGED are not supported");
+  if (!is_plain(name))
+    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,
+                       "the name \"%s\" cannot be used: letters, digits and _ only, a letter first", name);
   if (is_reserved(name))
     return TLY_FAIL_AT(
         resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,

@@ -173,6 +173,39 @@ static bool like_can_raise(const struct tly_expr *pattern) {
   return backslashes % 2 == 1;
 }
 
+/* date_trunc and extract raise for the unit alone, whatever the time. */
+enum tly_status tly_proof_check_unit(enum tly_kernel kernel, const struct tly_expr *unit, struct tly_error *error) {
+  if (!tly_expr_is_constant(unit) || unit->constant.is_null)
+    return TLY_OK;
+  struct tly_text text = unit->constant.text;
+  struct tly_decimal ignored;
+  int64_t truncated;
+  switch (kernel) {
+  case TLY_KERNEL_timestamp_trunc:
+  case TLY_KERNEL_timestamptz_trunc: return tly_timestamp_trunc(text.data, text.size, 0, &truncated, error);
+  case TLY_KERNEL_extract_date:
+    return tly_timestamp_extract(text.data, text.size, TLY_EXTRACT_DATE, 0, &ignored, error);
+  case TLY_KERNEL_extract_timestamp:
+    return tly_timestamp_extract(text.data, text.size, TLY_EXTRACT_TIMESTAMP, 0, &ignored, error);
+  case TLY_KERNEL_extract_timestamptz:
+    return tly_timestamp_extract(text.data, text.size, TLY_EXTRACT_TIMESTAMPTZ, 0, &ignored, error);
+  default: return TLY_OK;
+  }
+}
+
+static bool unit_can_raise(enum tly_kernel kernel, const struct tly_expr *unit) {
+  return !tly_expr_is_constant(unit) || tly_proof_check_unit(kernel, unit, NULL) != TLY_OK;
+}
+
+/* A constant that is neither 0 nor -1: nothing divided by it raises, not even the least integer. */
+static bool divides_safely(const struct tly_expr *divisor) {
+  if (!tly_expr_is_constant(divisor) || divisor->constant.is_null)
+    return false;
+  if (divisor->type.id == TLY_TYPE_NUMERIC)
+    return tly_decimal_sign(tly_value_decimal(&divisor->constant)) != 0;
+  return divisor->constant.i64 != 0 && divisor->constant.i64 != -1;
+}
+
 bool tly_proof_can_raise(enum tly_kernel kernel, struct tly_type type, struct tly_expr *const *arguments,
                          uint32_t count) {
   switch (kernel) {
@@ -189,6 +222,25 @@ bool tly_proof_can_raise(enum tly_kernel kernel, struct tly_type type, struct tl
   case TLY_KERNEL_numeric_float8: return !has_proof(arguments[0]->type);
   case TLY_KERNEL_numeric: return !typmod_holds(type, arguments[0]->type);
   case TLY_KERNEL_int4_bool: return false;
+  case TLY_KERNEL_timestamp_trunc:
+  case TLY_KERNEL_timestamptz_trunc:
+  case TLY_KERNEL_extract_date:
+  case TLY_KERNEL_extract_timestamp:
+  case TLY_KERNEL_extract_timestamptz: return unit_can_raise(kernel, arguments[0]);
+  case TLY_KERNEL_numeric_mod:
+  case TLY_KERNEL_numeric_div: return !has_proof(arguments[0]->type) || !divides_safely(arguments[1]);
+  case TLY_KERNEL_int2div:
+  case TLY_KERNEL_int4div:
+  case TLY_KERNEL_int8div:
+  case TLY_KERNEL_int42div:
+  case TLY_KERNEL_int82div:
+  case TLY_KERNEL_int84div:
+  case TLY_KERNEL_int24div:
+  case TLY_KERNEL_int28div:
+  case TLY_KERNEL_int48div:
+  case TLY_KERNEL_int2mod:
+  case TLY_KERNEL_int4mod:
+  case TLY_KERNEL_int8mod: return !divides_safely(arguments[1]);
   default: TLY_ASSERT(count > 0); return type.id != TLY_TYPE_BOOLEAN && !never_raises(kernel);
   }
 }

@@ -136,6 +136,8 @@ struct tly_type tly_proof_type(enum tly_kernel kernel, struct tly_type type, str
 /* Can the kernel itself raise over these arguments? (Errors of the arguments are another matter.) */
 bool tly_proof_can_raise(enum tly_kernel kernel, struct tly_type type, struct tly_expr *const *arguments,
                          uint32_t count);
+/* What date_trunc or extract says to a constant unit or field; other kernels and other arguments: TLY_OK. */
+enum tly_status tly_proof_check_unit(enum tly_kernel kernel, const struct tly_expr *unit, struct tly_error *error);
 /* The narrowest proof that holds for a constant. */
 struct tly_type tly_proof_of_decimal(struct tly_decimal value);
 /* A proof that holds for values of both: same scale, the larger precision; else none. */

@@ -65,17 +65,20 @@ static bool is_cast_call(const char *name, struct tly_expr *const *arguments, ui
   return tly_coerce_can(arguments[0]->type.id, target, TLY_COERCION_EXPLICIT);
 }
 
-/* Fields and units that depend on more than the value, or that we do not compute. */
-static enum tly_status check_date_part(struct tly_resolver *resolver, const char *name,
-                                       const struct tly_expr *argument) {
-  if (!tly_expr_is_constant(argument) || argument->constant.is_null || strcmp(name, "extract") != 0)
+/* A unit that does not exist raises on a row, in PostgreSQL and in a query. In a definition it would set every event
+ * aside, so there it is a problem of the text. Julian days and time zones are refused in both. */
+static enum tly_status check_unit(struct tly_resolver *resolver, const char *name, enum tly_kernel kernel,
+                                  const struct tly_expr *unit) {
+  if (!tly_expr_is_constant(unit) || unit->constant.is_null || !tly_type_is_text(unit->type.id))
     return TLY_OK;
-  struct tly_text field = argument->constant.text;
+  struct tly_text field = unit->constant.text;
   static const char *const refused[] = {"julian", "timezone", "timezone_hour", "timezone_minute"};
   for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-    if (field.size == strlen(refused[i]) && strncasecmp(field.data, refused[i], field.size) == 0)
-      return TLY_FAIL_AT(resolver, argument->location, TLY_E_NOT_SUPPORTED, "extract(%s) is not supported", refused[i]);
-  return TLY_OK;
+    if (strcmp(name, "extract") == 0 && field.size == strlen(refused[i]) &&
+        strncasecmp(field.data, refused[i], field.size) == 0)
+      return TLY_FAIL_AT(resolver, unit->location, TLY_E_NOT_SUPPORTED, "extract(%s) is not supported", refused[i]);
+  enum tly_status status = resolver->is_view ? tly_proof_check_unit(kernel, unit, resolver->error) : TLY_OK;
+  return status == TLY_OK ? TLY_OK : tly_resolver_place(resolver, unit->location, status);
 }
 
 static enum tly_status check_refused_form(struct tly_resolver *resolver, const char *name,
@@ -131,7 +134,7 @@ static enum tly_status resolve_function(struct tly_resolver *resolver, const cha
   const struct tly_catalog_function *function = &tly_catalog_functions[row];
   for (uint32_t i = 0; i < count; i++)
     TLY_TRY(tly_coerce_implicit(resolver, function->arguments[i], &arguments[i]));
-  TLY_TRY(check_date_part(resolver, name, arguments[0]));
+  TLY_TRY(check_unit(resolver, name, function->kernel, arguments[0]));
   *out = tly_expr_call(resolver, function->kernel, TLY_TYPE_OF(function->result), location, arguments, count);
   return TLY_OK;
 }

@@ -249,10 +249,21 @@ static enum tly_status resolve_members(struct tly_resolver *resolver, struct tly
   return TLY_OK;
 }
 
+/* An ORDER BY that names a result column (DISTINCT, UNION ALL) sees its new type. */
+static void retype_order(const struct tly_query *query, uint32_t number) {
+  for (uint32_t i = 0; i < query->order_count; i++) {
+    struct tly_expr *expression = query->order[i].expression;
+    if (expression->kind == TLY_EXPR_COLUMN && expression->relation == TLY_RELATION_RESULT &&
+        expression->column == number)
+      expression->type = query->columns[number].type;
+  }
+}
+
 /* Make column `number` of a query that type, in all its members. */
 static void relabel_column(struct tly_resolver *resolver, struct tly_query *query, uint32_t number,
                            struct tly_type type) {
   query->columns[number].type = type;
+  retype_order(query, number);
   if (query->member_count == 0)
     query->targets[number] = tly_coerce_relabel(resolver, type, query->targets[number]);
   for (uint32_t i = 0; i < query->member_count; i++)
@@ -264,6 +275,7 @@ static enum tly_status convert_column(struct tly_resolver *resolver, struct tly_
   if (query->member_count == 0) {
     TLY_TRY(tly_coerce_implicit(resolver, type, &query->targets[number]));
     query->columns[number].type = query->targets[number]->type;
+    retype_order(query, number);
     return TLY_OK;
   }
   struct tly_type common = TLY_TYPE_OF(type);

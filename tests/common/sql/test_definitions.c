@@ -199,6 +199,8 @@ static void streams_are_refused_with_all_their_problems(void **state) {
        "1:22 42P17 the name \"tally_x\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ "
        "and a"
        " number\n"},
+      {"CREATE FOREIGN TABLE \"../p\" (a text) SERVER embedded",
+       "1:22 42P17 the name \"../p\" cannot be used: letters, digits and _ only, a letter first\n"},
       {"CREATE FOREIGN TABLE s.p (a text) SERVER embedded", "1:22 0A000 a schema before the name is not supported\n"},
   };
   (void)state;
@@ -240,6 +242,10 @@ static void views_are_refused_with_all_their_problems(void **state) {
        ""}, /* at is the input column, and date_trunc of it is a function of the key */
       {"CREATE MATERIALIZED VIEW v AS SELECT lower(account) AS amount, count(*) FROM pay GROUP BY amount",
        "1:44 42803 column \"pay.account\" must appear in the GROUP BY clause or be used in an aggregate function\n"},
+      {"CREATE MATERIALIZED VIEW v AS SELECT date_trunc('dya', at) AS d, extract(hour from at::date) AS e, count(*)\n"
+       " FROM pay GROUP BY 1, 2",
+       "1:49 22023 unit \"dya\" not recognized for type timestamp\n"
+       "1:74 0A000 unit \"hour\" not supported for type date\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT count(*), count(amount) FROM pay",
        "1:48 42701 column \"count\" specified more than once (give it a name of its own: AS ...)\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT account FROM pay",
