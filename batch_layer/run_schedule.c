@@ -8,7 +8,10 @@ struct entry {
   int64_t fired_at_us;
 };
 
+enum { MINUTE_US = 60 * 1000000 };
+
 struct tly_run_schedule {
+  int64_t looked_at_minute; /* schedules change by the minute: within it there is nothing to see */
   uint32_t count;
   struct entry entries[]; /* one a view of the project */
 };
@@ -33,6 +36,7 @@ enum tly_status tly_run_schedule_open(const struct tly_project *project, tly_bat
   tly_run_schedule *schedule =
       tly_calloc(1, sizeof *schedule + (size_t)project->view_count * sizeof schedule->entries[0]);
   schedule->count = project->view_count;
+  schedule->looked_at_minute = INT64_MIN;
   enum tly_status status = TLY_OK;
   for (uint32_t v = 0; status == TLY_OK && v < project->view_count; v++)
     status = load(&schedule->entries[v], &project->views[v], store, now_us, error);
@@ -50,6 +54,9 @@ void tly_run_schedule_close(tly_run_schedule *schedule) {
 
 uint32_t tly_run_schedule_due(tly_run_schedule *schedule, int64_t now_us, int64_t *fired_at_us) {
   uint32_t count = 0;
+  if (now_us / MINUTE_US == schedule->looked_at_minute)
+    return 0;
+  schedule->looked_at_minute = now_us / MINUTE_US;
   for (uint32_t v = 0; v < schedule->count; v++) {
     struct entry *entry = &schedule->entries[v];
     int64_t minute = entry->has_cron ? tly_cron_previous(&entry->cron, now_us) : INT64_MIN;

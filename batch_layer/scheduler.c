@@ -698,7 +698,9 @@ static enum tly_status go_on(tly_scheduler *scheduler, bool is_answered, struct 
 enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, struct tly_error *error) {
   struct pollfd polled[FIXED_DESCRIPTORS + TLY_BATCH_CLIENTS_MAX + 1];
   polled[0] = (struct pollfd){.fd = tly_process_stop_fd(), .events = POLLIN};
-  polled[1] = (struct pollfd){.fd = tly_doorbell_fd(scheduler->bell), .events = POLLIN};
+  /* The speed layer rings at each of its commits; only while it is waited for that is worth waking up. */
+  polled[1] =
+      (struct pollfd){.fd = scheduler->stage == PUBLISHING ? tly_doorbell_fd(scheduler->bell) : -1, .events = POLLIN};
   polled[2] =
       (struct pollfd){.fd = scheduler->archiver != NULL ? tly_client_fd(scheduler->archiver) : -1, .events = POLLIN};
   polled[3] = (struct pollfd){.fd = scheduler->stage == RECOMPUTING ? scheduler->child.fd : -1, .events = POLLIN};
