@@ -149,6 +149,28 @@ static void text_that_is_not_utf8_is_refused(void **state) {
                    TLY_E_CHARACTER_NOT_IN_REPERTOIRE);
 }
 
+/* Between the parser and us they are JSON. */
+static void texts_come_through_byte_for_byte(void **state) {
+  static const struct {
+    const char *sql, *text;
+  } cases[] = {
+      {"''", ""},
+      {"'it''s'", "it's"},
+      {"E'\\x01\\x02\\x1f\\x7f\\t\\n\\r\\b\\f'", "\x01\x02\x1f\x7f\t\n\r\b\f"},
+      {"'\"\\/</script>'", "\"\\/</script>"},
+      {"$$a'b$$", "a'b"},
+      {"'ä€😀'", "ä€😀"},
+      {"U&'\\00e4'", "ä"},
+      {"'a'\n'b'", "ab"},
+      {"'tab\there'", "tab\there"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    struct tly_text text = fixture_expression(*state, cases[i].sql)->constant.text;
+    assert_int_equal(text.size, strlen(cases[i].text));
+    assert_memory_equal(text.data, cases[i].text, text.size);
+  }
+}
+
 static void parameter_zero_is_refused(void **state) {
   struct fixture *fixture = *state;
   assert_int_equal(fixture_query(fixture, "SELECT $0"), TLY_E_UNDEFINED_PARAMETER);
@@ -220,6 +242,7 @@ int main(void) {
       cmocka_unit_test(a_statement_too_deep_is_too_complex),
       cmocka_unit_test(a_statement_of_more_than_64_kib_is_not_read),
       cmocka_unit_test(text_that_is_not_utf8_is_refused),
+      cmocka_unit_test(texts_come_through_byte_for_byte),
       cmocka_unit_test(parameter_zero_is_refused),
       cmocka_unit_test(positions_count_characters),
       cmocka_unit_test(the_text_need_not_be_terminated),
