@@ -1,4 +1,5 @@
-/* batch_layer/active_file.h -- the file that a stream's events are appended to, and the replies its producers were given.
+/* batch_layer/active_file.h -- the file that a stream's events are appended to, and the replies its producers were
+ * given.
  *
  * Path of an event: archive writer -> [active file] -> archive/<stream>/<number>.db, in WAL mode, synchronous=FULL.
  * Thread: belongs to the archiver's writing thread. */
@@ -8,8 +9,8 @@
 #include "batch_layer/block_writer.h"
 
 enum {
-  TLY_PRODUCER_REPLIES_KEPT = 64,  /* sequences of one producer that a retry may repeat */
-  TLY_PRODUCER_ROWS_KEPT = 65536   /* replies that go along into a new file, the newest */
+  TLY_PRODUCER_REPLIES_KEPT = 64, /* sequences of one producer that a retry may repeat */
+  TLY_PRODUCER_ROWS_KEPT = 65536  /* replies that go along into a new file, the newest */
 };
 
 struct tly_active_file {
@@ -22,8 +23,8 @@ struct tly_active_file {
   int64_t created_at_us;
 };
 
-/* Make a new file with the replies of `before` (or NULL), all synced. A file of that name that holds no events (left by a
- * kill before the index named it) is replaced. */
+/* Make a new file with the replies of `before` (or NULL), all synced. A file of that name that holds no events (left by
+ * a kill before the index named it) is replaced. */
 TLY_CHECK enum tly_status tly_active_file_create(const char *directory, const struct tly_stream *stream, int64_t number,
                                                  int64_t now_us, struct tly_active_file *before,
                                                  struct tly_active_file **out, struct tly_error *error);
@@ -34,8 +35,8 @@ TLY_CHECK enum tly_status tly_active_file_open(const char *directory, const stru
 void tly_active_file_close(struct tly_active_file *file);
 
 TLY_CHECK enum tly_status tly_active_file_begin(struct tly_active_file *file, struct tly_error *error);
-/* On failure nothing of the transaction is there; *may_go_on says whether the file may be written to again: true when the
- * failure was a full disk and no sync was involved. */
+/* On failure nothing of the transaction is there; *may_go_on says whether the file may be written to again: true when
+ * the failure was a full disk and no sync was involved. */
 TLY_CHECK enum tly_status tly_active_file_commit(struct tly_active_file *file, bool *may_go_on,
                                                  struct tly_error *error);
 /* After a failed call within the transaction. */
@@ -45,8 +46,8 @@ int64_t tly_active_file_size(const struct tly_active_file *file);
 
 enum tly_sequence { TLY_SEQUENCE_NEXT, TLY_SEQUENCE_REPEATED, TLY_SEQUENCE_GAP };
 
-/* Where `sequence` stands in what `producer` has sent. For a repeated one *reply is what was answered then (replaced). For a
- * gap *expected is what should have come. */
+/* Where `sequence` stands in what `producer` has sent. For a repeated one *reply is what was answered then (replaced).
+ * For a gap *expected is what should have come. */
 TLY_CHECK enum tly_status tly_active_file_check_sequence(struct tly_active_file *file, const char *producer,
                                                          int64_t sequence, enum tly_sequence *verdict,
                                                          struct tly_buffer *reply, int64_t *expected,

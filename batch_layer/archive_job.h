@@ -1,4 +1,5 @@
-/* batch_layer/archive_job.h -- one request on its way through the archiver: decoded by the loop, done by the writing thread.
+/* batch_layer/archive_job.h -- one request on its way through the archiver: decoded by the loop, done by the writing
+ * thread.
  *
  * Path of an event: ingest session -> [job] -> commit thread -> [job] -> ingest session, which writes the reply.
  * Thread: belongs to whoever holds it; passing it on passes it whole. */

@@ -1,15 +1,16 @@
-/* What is where. index.db names the files of each stream; the active one with the highest number is appended to. Older active
- * ones wait to be sealed: seal.c rewrites one at a time into a new file beside, and only when that is complete and synced is
- * the index switched to it, in one transaction, and the old file deleted after. So at any moment the index names each event
- * exactly once.
+/* What is where. index.db names the files of each stream; the active one with the highest number is appended to. Older
+ * active ones wait to be sealed: seal.c rewrites one at a time into a new file beside, and only when that is complete
+ * and synced is the index switched to it, in one transaction, and the old file deleted after. So at any moment the
+ * index names each event exactly once.
  *
  * A kill can leave: *.tmp (an unfinished copy: deleted), a sealed copy that the index does not name yet (its meta row
- * `replaces` names a file that the index still has: deleted, the work is done again), an empty new active file (replaced),
- * and a replaced file that is not deleted yet (deleted). Any other file that the index does not name is reported and left
- * alone: damage never leads to deletion.
+ * `replaces` names a file that the index still has: deleted, the work is done again), an empty new active file
+ * (replaced), and a replaced file that is not deleted yet (deleted). Any other file that the index does not name is
+ * reported and left alone: damage never leads to deletion.
  *
- * A failed sync leaves the marker <number>.db.failed. The next start then gives the stream a new active file; the spoilt one
- * is read, block by block verified, into a sealed copy like any other, and the archiver takes no events before that is done.
+ * A failed sync leaves the marker <number>.db.failed. The next start then gives the stream a new active file; the
+ * spoilt one is read, block by block verified, into a sealed copy like any other, and the archiver takes no events
+ * before that is done.
  *
  * INVARIANTS (check_invariants)
  *   (1) `broken` is never cleared: after a failed sync the way back is a new process.
@@ -96,8 +97,7 @@ static struct partition_state *partition_state(struct stream_state *state, uint3
   for (uint32_t i = 0; i < state->partition_count; i++)
     if (state->partitions[i].number == number)
       return &state->partitions[i];
-  state->partitions =
-      tly_realloc_array(state->partitions, state->partition_count + 1, sizeof *state->partitions);
+  state->partitions = tly_realloc_array(state->partitions, state->partition_count + 1, sizeof *state->partitions);
   struct partition_state *partition = &state->partitions[state->partition_count++];
   memset(partition, 0, sizeof *partition);
   partition->number = number;
@@ -117,7 +117,8 @@ static void break_index(struct tly_archive_writer *writer) {
   writer->broken = true;
 }
 
-/* ---- the index, in one transaction ------------------------------------------------------------------------------------------ */
+/* ---- the index, in one transaction
+ * ------------------------------------------------------------------------------------------ */
 
 static enum tly_status end_index(struct tly_archive_writer *writer, enum tly_status status, struct tly_error *error) {
   bool may_go_on;
@@ -150,11 +151,13 @@ static int64_t highest_number(const struct stream_state *state) {
   return state->segment_count == 0 ? 0 : state->segments[state->segment_count - 1].number;
 }
 
-/* ---- files that a kill has left --------------------------------------------------------------------------------------------- */
+/* ---- files that a kill has left
+ * --------------------------------------------------------------------------------------------- */
 
 static enum tly_status delete_file(const struct tly_archive_writer *writer, const struct tly_stream *stream,
                                    int64_t number, struct tly_error *error) {
-  /* The log goes first: a database without its log is still the older state of itself, a log without its database nothing. */
+  /* The log goes first: a database without its log is still the older state of itself, a log without its database
+   * nothing. */
   static const char *const suffixes[] = {"-wal", "-shm", "", ".failed"};
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
     char *path = tly_archive_file_path(writer->directory, stream->name, number, suffixes[i]);
@@ -249,23 +252,23 @@ static enum tly_status tidy_folder(struct tly_archive_writer *writer, struct str
   return status;
 }
 
-/* ---- open ------------------------------------------------------------------------------------------------------------------- */
+/* ---- open
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status record_stream(struct tly_archive_writer *writer, struct stream_state *state,
                                      struct tly_error *error) {
   struct tly_buffer recorded = {0}, now = {0};
   bool found, added = false;
-  enum tly_status status =
-      tly_archive_index_definition(writer->index, state->stream->name, &recorded, &found, error);
+  enum tly_status status = tly_archive_index_definition(writer->index, state->stream->name, &recorded, &found, error);
   if (status == TLY_OK && found)
     status = tly_stream_record_compare(state->stream, tly_buffer_text(&recorded), &added, error);
   if (status == TLY_OK && (!found || added)) {
     tly_stream_record_write(state->stream, &now);
     status = tly_archive_index_begin(writer->index, error);
     if (status == TLY_OK)
-      status = end_index(writer,
-                         tly_archive_index_put_stream(writer->index, state->stream, tly_buffer_text(&now), error),
-                         error);
+      status = end_index(
+          writer, tly_archive_index_put_stream(writer->index, state->stream, tly_buffer_text(&now), error), error);
   }
   tly_buffer_free(&recorded);
   tly_buffer_free(&now);
@@ -278,7 +281,8 @@ static enum tly_status new_active(struct tly_archive_writer *writer, struct stre
   int64_t number = highest_number(state) + 1;
   TLY_TRY(tly_active_file_create(writer->directory, state->stream, number, tly_clock_now_us(writer->clock),
                                  state->active, &file, error));
-  enum tly_status status = put_segment(writer, state, (struct tly_index_segment){.number = number, .state = 'a'}, error);
+  enum tly_status status =
+      put_segment(writer, state, (struct tly_index_segment){.number = number, .state = 'a'}, error);
   if (status != TLY_OK) {
     tly_active_file_close(file);
     return status;
@@ -314,16 +318,15 @@ static enum tly_status may_append_to(const struct tly_archive_writer *writer, co
   return TLY_OK;
 }
 
-/* A file that gets no more events, opened only for the replies its producers were given: as a writer, so that what a kill
- * left is synced before anybody builds on it, but for one that must not be written to. */
+/* A file that gets no more events, opened only for the replies its producers were given: as a writer, so that what a
+ * kill left is synced before anybody builds on it, but for one that must not be written to. */
 static enum tly_status open_for_replies(struct tly_archive_writer *writer, struct stream_state *state, int64_t number,
                                         struct tly_error *error) {
   struct tly_active_file *file = tly_calloc(1, sizeof *file);
   file->stream = state->stream;
   file->number = number;
   file->path = tly_archive_file_path(writer->directory, state->stream->name, number, "");
-  enum tly_sqlite_role role =
-      is_spoilt(writer, state->stream, number) ? TLY_SQLITE_READER : TLY_SQLITE_WRITER_FULL;
+  enum tly_sqlite_role role = is_spoilt(writer, state->stream, number) ? TLY_SQLITE_READER : TLY_SQLITE_WRITER_FULL;
   enum tly_status status = tly_sqlite_open(file->path, role, tly_schema_archive, &file->database, error);
   if (status != TLY_OK) {
     tly_active_file_close(file);
@@ -378,15 +381,16 @@ static enum tly_status check_position(const struct stream_state *state, const st
   if (end->next_offset > at_cut->next_offset ||
       (end->next_offset == at_cut->next_offset && tly_hash_equal(end->chain, at_cut->chain)))
     return TLY_OK;
-  enum tly_status status =
-      TLY_FAIL(error, TLY_E_CORRUPT, "the archive of stream \"%s\" ends at offset %lld of partition %u, but cut %lld is at %lld",
-               state->stream->name, (long long)end->next_offset, at_cut->partition, (long long)cut,
-               (long long)at_cut->next_offset);
+  enum tly_status status = TLY_FAIL(
+      error, TLY_E_CORRUPT, "the archive of stream \"%s\" ends at offset %lld of partition %u, but cut %lld is at %lld",
+      state->stream->name, (long long)end->next_offset, at_cut->partition, (long long)cut,
+      (long long)at_cut->next_offset);
   tly_error_hint(error, "Events that were acknowledged are missing. Restore the folder archive/ from a copy.");
   return status;
 }
 
-/* An archive that ends before its last cut has lost events: it is never appended to, lest their offsets be used again. */
+/* An archive that ends before its last cut has lost events: it is never appended to, lest their offsets be used again.
+ */
 static enum tly_status check_against_cut(const struct tly_archive_writer *writer, struct stream_state *state,
                                          struct tly_error *error) {
   struct tly_position *positions;
@@ -395,7 +399,8 @@ static enum tly_status check_against_cut(const struct tly_archive_writer *writer
   enum tly_status status =
       tly_archive_index_cut_positions(writer->index, cut, state->stream->name, &positions, &count, error);
   for (uint32_t i = 0; i < count && status == TLY_OK; i++)
-    status = check_position(state, &positions[i], cut, &partition_state(state, positions[i].partition)->committed, error);
+    status =
+        check_position(state, &positions[i], cut, &partition_state(state, positions[i].partition)->committed, error);
   tly_free(positions);
   return status;
 }
@@ -458,7 +463,8 @@ bool tly_archive_writer_is_broken(const tly_archive_writer *writer) {
   return writer->broken;
 }
 
-/* ---- groups ----------------------------------------------------------------------------------------------------------------- */
+/* ---- groups
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_archive_writer_begin(tly_archive_writer *writer, const struct tly_stream *stream,
                                          struct tly_error *error) {
@@ -583,7 +589,8 @@ enum tly_status tly_archive_writer_commit(tly_archive_writer *writer, struct tly
   return status;
 }
 
-/* ---- cuts and positions ------------------------------------------------------------------------------------------------------ */
+/* ---- cuts and positions
+ * ------------------------------------------------------------------------------------------------------ */
 
 void tly_archive_writer_positions(const tly_archive_writer *writer, struct tly_arena *arena, struct tly_position **out,
                                   uint32_t *count) {
@@ -626,7 +633,8 @@ enum tly_status tly_archive_writer_cut(tly_archive_writer *writer, const char *c
   return TLY_OK;
 }
 
-/* ---- files ------------------------------------------------------------------------------------------------------------------ */
+/* ---- files
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 struct tly_active_state tly_archive_writer_active(const tly_archive_writer *writer, const struct tly_stream *stream) {
   const struct tly_active_file *active = state_of(writer, stream)->active;

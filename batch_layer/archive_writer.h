@@ -3,9 +3,9 @@
  * Path of an event: archiver -> [archive writer] -> active file -> archive_reader -> speed layer, recompute.
  *
  * A *group* is one transaction on one stream's active file: begin, any number of requests (check_sequence, append,
- * remember), commit. When commit has returned TLY_OK its events are durable. A failure on a full disk takes the group back
- * and leaves the writer usable; any other failure breaks it for good: the process must end, and its next start copies what
- * is readable into new files (facts of a failed sync: the page cache may hold what the disk never will).
+ * remember), commit. When commit has returned TLY_OK its events are durable. A failure on a full disk takes the group
+ * back and leaves the writer usable; any other failure breaks it for good: the process must end, and its next start
+ * copies what is readable into new files (facts of a failed sync: the page cache may hold what the disk never will).
  * Thread: a writer belongs to the thread that uses it first. */
 #ifndef TLY_BATCH_ARCHIVE_WRITER_H
 #define TLY_BATCH_ARCHIVE_WRITER_H
@@ -18,9 +18,9 @@
 
 typedef struct tly_archive_writer tly_archive_writer;
 
-/* Open the archive of `directory` for writing, making what is not there, finishing what a kill interrupted, and comparing
- * the streams' definitions with the recorded ones (TLY_E_CONFIG when one was changed). Files that a failed sync has spoilt
- * are given up and wait to be sealed: see tly_archive_writer_next_to_seal. */
+/* Open the archive of `directory` for writing, making what is not there, finishing what a kill interrupted, and
+ * comparing the streams' definitions with the recorded ones (TLY_E_CONFIG when one was changed). Files that a failed
+ * sync has spoilt are given up and wait to be sealed: see tly_archive_writer_next_to_seal. */
 TLY_CHECK enum tly_status tly_archive_writer_open(const char *directory, const struct tly_project *project,
                                                   const struct tly_clock *clock, tly_archive_writer **out,
                                                   struct tly_error *error);
@@ -36,8 +36,8 @@ TLY_CHECK enum tly_status tly_archive_writer_check_sequence(tly_archive_writer *
                                                             int64_t sequence, enum tly_sequence *verdict,
                                                             struct tly_buffer *reply, int64_t *expected,
                                                             struct tly_error *error);
-/* Add the events of `batch` to `partition`. `header` is the CSV header they came under (else size 0). Batch and header are
- * borrowed until commit or rollback: small batches become one block. */
+/* Add the events of `batch` to `partition`. `header` is the CSV header they came under (else size 0). Batch and header
+ * are borrowed until commit or rollback: small batches become one block. */
 TLY_CHECK enum tly_status tly_archive_writer_append(tly_archive_writer *writer, uint32_t partition,
                                                     const struct tly_event_batch *batch, enum tly_format format,
                                                     struct tly_text header, struct tly_error *error);
@@ -49,7 +49,8 @@ void tly_archive_writer_rollback(tly_archive_writer *writer);
 
 /* ---- cuts and positions ---- */
 
-/* Record the next cut at the ends of all partitions, for `views`. Not while a group is open. Positions live in `arena`. */
+/* Record the next cut at the ends of all partitions, for `views`. Not while a group is open. Positions live in `arena`.
+ */
 TLY_CHECK enum tly_status tly_archive_writer_cut(tly_archive_writer *writer, const char *const *views,
                                                  uint32_t view_count, struct tly_arena *arena, struct tly_cut *out,
                                                  struct tly_error *error);
@@ -66,16 +67,16 @@ struct tly_active_state {
 };
 struct tly_active_state tly_archive_writer_active(const tly_archive_writer *writer, const struct tly_stream *stream);
 
-/* Give the stream a new active file; the old one waits to be sealed. Not while a group is open or another file of the stream
- * waits (their numbers would meet). */
+/* Give the stream a new active file; the old one waits to be sealed. Not while a group is open or another file of the
+ * stream waits (their numbers would meet). */
 TLY_CHECK enum tly_status tly_archive_writer_rotate(tly_archive_writer *writer, const struct tly_stream *stream,
                                                     struct tly_error *error);
-/* The oldest file that waits to be sealed, and the number its sealed copy will have; false when there is none. A spoilt one
- * must be sealed before any event is taken. */
+/* The oldest file that waits to be sealed, and the number its sealed copy will have; false when there is none. A spoilt
+ * one must be sealed before any event is taken. */
 bool tly_archive_writer_next_to_seal(tly_archive_writer *writer, const struct tly_stream **stream, int64_t *number,
                                      int64_t *sealed_number, bool *spoilt);
-/* The sealed copy is complete, synced and in place (0: the file held no events, there is none): switch the index to it, then
- * delete the old file. */
+/* The sealed copy is complete, synced and in place (0: the file held no events, there is none): switch the index to it,
+ * then delete the old file. */
 TLY_CHECK enum tly_status tly_archive_writer_sealed(tly_archive_writer *writer, const struct tly_stream *stream,
                                                     int64_t number, int64_t sealed_number, struct tly_error *error);
 

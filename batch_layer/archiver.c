@@ -1,9 +1,9 @@
 /* One loop thread (epoll) for all sockets: it frames, decodes and answers. One commit thread owns the archive. What is
- * bounded: bytes on their way (ingest_session.c), requests a connection, connections. A connection that is not allowed to go
- * on is simply not watched for input; whoever is not read from waits in its own send.
+ * bounded: bytes on their way (ingest_session.c), requests a connection, connections. A connection that is not allowed
+ * to go on is simply not watched for input; whoever is not read from waits in its own send.
  *
- * Connections of a hand-off channel that has closed stay: they may go on ingesting. When one of them sends another method
- * there is nobody to hand it to, and it is closed; the client connects again, to the new serving layer. */
+ * Connections of a hand-off channel that has closed stay: they may go on ingesting. When one of them sends another
+ * method there is nobody to hand it to, and it is closed; the client connects again, to the new serving layer. */
 #include "batch_layer/archiver.h"
 
 #include <malloc.h>
@@ -29,8 +29,8 @@
 
 enum {
   EVENTS_AT_ONCE = 64,
-  IDLE_MS = 2000,        /* nothing has happened for so long: memory kept for reuse is given back */
-  DRAIN_MS = 2000,       /* how long clients have to read their last replies */
+  IDLE_MS = 2000,  /* nothing has happened for so long: memory kept for reuse is given back */
+  DRAIN_MS = 2000, /* how long clients have to read their last replies */
   CHANNELS_MAX = 16
 };
 
@@ -62,7 +62,9 @@ struct archiver {
   bool stopping, is_trimmed;
 };
 
-/* ---- sessions ------------------------------------------------------------------------------------------------------------------- */
+/* ---- sessions
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status watch(struct archiver *archiver, struct source *source, uint32_t events,
                              struct tly_error *error) {
@@ -106,7 +108,8 @@ static void hand_back(struct archiver *archiver, struct session_source *held) {
   close_session(archiver, held);
 }
 
-/* What is to be watched may have changed; a session that has ended is closed. Every path that touched a session ends here. */
+/* What is to be watched may have changed; a session that has ended is closed. Every path that touched a session ends
+ * here. */
 static void settle(struct archiver *archiver, struct session_source *held) {
   struct tly_ingest_session *session = held->source.session;
   if (tly_ingest_session_is_settled(session) && session->state != TLY_SESSION_OPEN) {
@@ -167,7 +170,8 @@ static void on_session(struct archiver *archiver, struct source *source, uint32_
   settle(archiver, session->holder);
 }
 
-/* ---- what the commit thread has done ---------------------------------------------------------------------------------------------- */
+/* ---- what the commit thread has done
+ * ---------------------------------------------------------------------------------------------- */
 
 static void touch(struct tly_ingest_session **touched, struct tly_ingest_session *session) {
   if (session->is_touched)
@@ -182,7 +186,8 @@ static void on_done(struct archiver *archiver) {
   struct tly_ingest_session *touched = NULL, *next;
   bool was_full = tly_commit_thread_is_full(archiver->context.commits);
   struct tly_archive_job *next_job;
-  for (struct tly_archive_job *job = tly_commit_thread_take_done(archiver->context.commits); job != NULL; job = next_job) {
+  for (struct tly_archive_job *job = tly_commit_thread_take_done(archiver->context.commits); job != NULL;
+       job = next_job) {
     next_job = job->next;
     touch(&touched, job->session);
     tly_ingest_session_job_done(job->session, job);
@@ -197,7 +202,8 @@ static void on_done(struct archiver *archiver) {
   }
 }
 
-/* ---- new connections ----------------------------------------------------------------------------------------------------------------- */
+/* ---- new connections
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static void on_client(struct archiver *archiver) {
   int fd = accept4(archiver->clients.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -245,7 +251,9 @@ static void on_channel(struct archiver *archiver, struct source *channel) {
   tly_buffer_free(&rest);
 }
 
-/* ---- the loop -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop
+ * --------------------------------------------------------------------------------------------------------------------------
+ */
 
 static void dispatch(struct archiver *archiver, const struct epoll_event *event) {
   struct source *source = event->data.ptr;
@@ -269,8 +277,8 @@ static void trim(struct archiver *archiver) {
   malloc_trim(0);
 }
 
-/* A session is only freed by the event that is its own or by SOURCE_DONE: such an event ends the round, so that no later event
- * of it can name what is gone. */
+/* A session is only freed by the event that is its own or by SOURCE_DONE: such an event ends the round, so that no
+ * later event of it can name what is gone. */
 static void run(struct archiver *archiver) {
   struct epoll_event events[EVENTS_AT_ONCE];
   while (!archiver->stopping && !tly_commit_thread_is_broken(archiver->context.commits)) {
@@ -307,7 +315,9 @@ static void drain(struct archiver *archiver) {
   }
 }
 
-/* ---- start and stop ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
 
 /* Files that a failed sync has spoilt are copied into sound ones before any event is taken. */
 static enum tly_status copy_spoilt(const struct tly_settings *settings, tly_archive_writer *writer,

@@ -81,7 +81,8 @@ enum tly_status tly_block_writer_stop_coding(struct tly_block_writer *writer, ui
   return TLY_OK;
 }
 
-/* ---- codes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- codes
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static bool has_outgrown(const struct tly_coded_column *column, uint64_t rows) {
   uint32_t entries = column->dictionary.view.count;
@@ -112,8 +113,8 @@ static enum tly_status store_pieces(struct tly_block_writer *writer, uint32_t c,
     uint32_t count = column->dictionary.view.count - column->stored;
     count = count > PIECE_ENTRIES_MAX ? PIECE_ENTRIES_MAX : count;
     tly_text_dictionary_write(&column->dictionary, column->stored, count, writer->effort, &piece);
-    struct tly_hash checksum = tly_text_dictionary_checksum(writer->stream->name, c, column->stored, count, piece.data,
-                                                            piece.size);
+    struct tly_hash checksum =
+        tly_text_dictionary_checksum(writer->stream->name, c, column->stored, count, piece.data, piece.size);
     sqlite3_bind_int64(writer->insert_piece, 1, c);
     sqlite3_bind_int64(writer->insert_piece, 2, column->stored);
     sqlite3_bind_int64(writer->insert_piece, 3, count);
@@ -149,7 +150,8 @@ static enum tly_status code_column(struct tly_block_writer *writer, uint32_t c, 
   return store_pieces(writer, c, error);
 }
 
-/* ---- blocks --------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static void time_range(const struct tly_stream *stream, const struct tly_vector *columns, uint32_t count,
                        struct tly_block *block) {

@@ -17,9 +17,9 @@ enum { TLY_DICTIONARY_ENTRIES_MAX = 1 << 20, TLY_DICTIONARY_DOUBT_ENTRIES = 1 <<
 struct tly_coded_column {
   bool is_coded;
   struct tly_text_dictionary dictionary;
-  uint32_t stored, committed;            /* entries in pieces, of this transaction too; and before it */
-  const struct tly_dictionary *source;   /* a dictionary that rows come coded in, ... */
-  uint32_t *codes_of_source;             /* ... its codes' codes here + 1 */
+  uint32_t stored, committed;          /* entries in pieces, of this transaction too; and before it */
+  const struct tly_dictionary *source; /* a dictionary that rows come coded in, ... */
+  uint32_t *codes_of_source;           /* ... its codes' codes here + 1 */
   uint32_t codes_of_source_count;
 };
 

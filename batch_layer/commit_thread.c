@@ -1,13 +1,14 @@
-/* Two lists under one mutex: what was submitted and what is done. The thread takes all that was submitted and works it off
- * without the mutex: a run of ingest jobs is divided by stream into groups of at most GROUP_EVENTS_MAX events, each one
- * transaction; a cut, a seal or a status ends the run, so that it sees everything submitted before it.
+/* Two lists under one mutex: what was submitted and what is done. The thread takes all that was submitted and works it
+ * off without the mutex: a run of ingest jobs is divided by stream into groups of at most GROUP_EVENTS_MAX events, each
+ * one transaction; a cut, a seal or a status ends the run, so that it sees everything submitted before it.
  *
- * Sealing runs beside, in a thread of its own, one file at a time: it reads a file that gets no more events and writes one
- * that nobody knows yet. When it has ended, this thread switches the index.
+ * Sealing runs beside, in a thread of its own, one file at a time: it reads a file that gets no more events and writes
+ * one that nobody knows yet. When it has ended, this thread switches the index.
  *
- * Why commits are spaced under load: a commit costs a sync (0.3 ms) and some pages whatever it holds. With a millisecond
- * between them a hundred thousand single events a second become groups of a hundred; without, the disk would set the pace. A
- * lone event does not wait: only when the group before was large is there anything to wait for. */
+ * Why commits are spaced under load: a commit costs a sync (0.3 ms) and some pages whatever it holds. With a
+ * millisecond between them a hundred thousand single events a second become groups of a hundred; without, the disk
+ * would set the pace. A lone event does not wait: only when the group before was large is there anything to wait for.
+ */
 #include "batch_layer/commit_thread.h"
 
 #include <errno.h>
@@ -30,9 +31,9 @@
 enum {
   QUEUED_BYTES_MAX = 64 << 20, /* payloads and columns on their way */
   GROUP_EVENTS_MAX = TLY_BATCH_EVENTS_MAX,
-  GROUP_JOBS_BUSY = 16,     /* so many requests in one group: more will come within a moment */
+  GROUP_JOBS_BUSY = 16,      /* so many requests in one group: more will come within a moment */
   COMMIT_INTERVAL_US = 1000, /* then commits start at least so far apart */
-  TICK_MS = 1000,           /* how often an idle thread looks whether a file has come of age */
+  TICK_MS = 1000,            /* how often an idle thread looks whether a file has come of age */
   SEAL_NICE = 10,
   SEAL_RETRY_US = 60000000
 };
@@ -109,7 +110,8 @@ static void note_broken(tly_commit_thread *thread) {
     atomic_store(&thread->broken, true);
 }
 
-/* ---- groups ---------------------------------------------------------------------------------------------------------------- */
+/* ---- groups
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 /* A gap is the request's own mistake: it fails, the group goes on. */
 static void fail_sequence(struct tly_archive_job *job, int64_t expected) {
@@ -139,7 +141,8 @@ static enum tly_status add_job(tly_commit_thread *thread, struct tly_archive_job
     TLY_TRY(tly_archive_writer_append(thread->writer, 0, &job->batches[i], job->format, header, error));
   if (job->producer == NULL)
     return TLY_OK;
-  return tly_archive_writer_remember(thread->writer, job->producer, job->sequence, tly_buffer_text(&job->result), error);
+  return tly_archive_writer_remember(thread->writer, job->producer, job->sequence, tly_buffer_text(&job->result),
+                                     error);
 }
 
 static enum tly_status commit_group(tly_commit_thread *thread, struct tly_archive_job *const *jobs, uint32_t count,
@@ -180,8 +183,8 @@ static void do_group(tly_commit_thread *thread, struct tly_archive_job *const *j
     tly_doorbell_ring(thread->settings->directory, "speed");
 }
 
-/* One group from the head of a run of ingest jobs: those of the first one's stream, up to the bound. The others stay in the
- * list, in order. */
+/* One group from the head of a run of ingest jobs: those of the first one's stream, up to the bound. The others stay in
+ * the list, in order. */
 static struct tly_archive_job *do_first_group(tly_commit_thread *thread, struct tly_archive_job *run) {
   enum { JOBS_MAX = 4096 };
   static _Thread_local struct tly_archive_job *jobs[JOBS_MAX];
@@ -193,7 +196,8 @@ static struct tly_archive_job *do_first_group(tly_commit_thread *thread, struct 
     next = job->next;
     job->next = NULL;
     /* Once a job of this stream had to stay, all later ones stay: a producer's requests keep their order. */
-    if (job->stream == run->stream && (count == JOBS_MAX || (count > 0 && events + job->event_count > GROUP_EVENTS_MAX)))
+    if (job->stream == run->stream &&
+        (count == JOBS_MAX || (count > 0 && events + job->event_count > GROUP_EVENTS_MAX)))
       is_full = true;
     if (job->stream == run->stream && !is_full) {
       jobs[count++] = job;
@@ -208,7 +212,8 @@ static struct tly_archive_job *do_first_group(tly_commit_thread *thread, struct 
   return rest;
 }
 
-/* ---- other jobs -------------------------------------------------------------------------------------------------------------- */
+/* ---- other jobs
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static void print_hash(tly_chain chain, struct tly_buffer *out) {
   for (size_t i = 0; i < sizeof chain.bytes; i++)
@@ -265,7 +270,8 @@ static void do_status(tly_commit_thread *thread, struct tly_archive_job *job) {
   give_back(thread, job);
 }
 
-/* ---- sealing ------------------------------------------------------------------------------------------------------------------ */
+/* ---- sealing
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static void *seal_main(void *argument) {
   tly_commit_thread *thread = argument;
@@ -378,7 +384,8 @@ static void do_seal(tly_commit_thread *thread, struct tly_archive_job *job) {
   thread->seal_retry_us = 0;
 }
 
-/* ---- the thread --------------------------------------------------------------------------------------------------------------- */
+/* ---- the thread
+ * --------------------------------------------------------------------------------------------------------------- */
 
 static struct timespec in_us(int64_t microseconds) {
   struct timespec time;
@@ -474,7 +481,8 @@ static void *thread_main(void *argument) {
   return NULL;
 }
 
-/* ---- the loop's side ------------------------------------------------------------------------------------------------------------ */
+/* ---- the loop's side
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static enum tly_status init_locks(tly_commit_thread *thread, struct tly_error *error) {
   pthread_condattr_t attributes;

@@ -1,9 +1,9 @@
-/* batch_layer/commit_thread.h -- the one thread that writes the archive: groups of requests become one synced transaction.
+/* batch_layer/commit_thread.h -- the one thread that writes the archive: groups of requests become one synced
+ * transaction.
  *
- * Path of an event: decoded job -> [queue, group, commit] -> done job. Decoding of the next group overlaps with the commit of
- * this one. When little comes, a commit is made at once; when much comes, commits start at most once a millisecond, so that
- * each carries more.
- * Thread: submit, take_done and stop belong to the loop's thread. */
+ * Path of an event: decoded job -> [queue, group, commit] -> done job. Decoding of the next group overlaps with the
+ * commit of this one. When little comes, a commit is made at once; when much comes, commits start at most once a
+ * millisecond, so that each carries more. Thread: submit, take_done and stop belong to the loop's thread. */
 #ifndef TLY_BATCH_COMMIT_THREAD_H
 #define TLY_BATCH_COMMIT_THREAD_H
 

@@ -47,7 +47,8 @@ void tly_ingest_session_free(struct tly_ingest_session *session) {
   tly_free(session);
 }
 
-/* ---- replies ----------------------------------------------------------------------------------------------------------------- */
+/* ---- replies
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 static void print_reply(struct tly_buffer *out, const struct tly_archive_job *job) {
   if (job->error.status != TLY_OK) {
@@ -108,11 +109,12 @@ static void submit(struct tly_ingest_session *session, struct tly_archive_job *j
   tly_commit_thread_submit(session->context->commits, job);
 }
 
-/* ---- ingest ------------------------------------------------------------------------------------------------------------------- */
+/* ---- ingest
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void decode_and_submit(struct tly_ingest_session *session, struct tly_archive_job *job) {
-  if (job->error.status == TLY_OK &&
-      tly_job_decoder_decode(session->context->decoder, job, &job->error) == TLY_OK)
+  if (job->error.status == TLY_OK && tly_job_decoder_decode(session->context->decoder, job, &job->error) == TLY_OK)
     submit(session, job);
   else
     add_done(session, job);
@@ -161,7 +163,8 @@ static void take_bulk(struct tly_ingest_session *session, const char *data, size
   decode_and_submit(session, job);
 }
 
-/* ---- other methods -------------------------------------------------------------------------------------------------------------- */
+/* ---- other methods
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status set_views(const struct tly_project *project, const json_t *params, struct tly_archive_job *job,
                                  struct tly_error *error) {
@@ -199,14 +202,15 @@ static void take_command(struct tly_ingest_session *session, struct tly_request 
   struct tly_archive_job *job = tly_archive_job_new(kind);
   job->id = request->id;
   request->id = NULL;
-  if (kind == TLY_JOB_CUT &&
-      set_views(session->context->project, request->params, job, &job->error) != TLY_OK)
+  if (kind == TLY_JOB_CUT && set_views(session->context->project, request->params, job, &job->error) != TLY_OK)
     add_done(session, job);
   else
     submit(session, job);
 }
 
-/* ---- frames ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- frames
+ * -----------------------------------------------------------------------------------------------------------------------
+ */
 
 static void leave(struct tly_ingest_session *session, const char *line, size_t size) {
   session->state = TLY_SESSION_LEAVING;
@@ -263,7 +267,9 @@ static void take_frames(struct tly_ingest_session *session) {
   }
 }
 
-/* ---- the socket ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the socket
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void is_gone(struct tly_ingest_session *session) {
   session->state = TLY_SESSION_GONE;

@@ -1,4 +1,5 @@
-/* batch_layer/ingest_session.h -- one connection of the archiver: request lines and bulk bytes in, replies out, in order.
+/* batch_layer/ingest_session.h -- one connection of the archiver: request lines and bulk bytes in, replies out, in
+ * order.
  *
  * Path of an event: socket -> [ingest session: frame, decode] -> job -> commit thread -> [reply] -> socket.
  * Thread: the archiver's loop. */
@@ -30,7 +31,7 @@ struct tly_ingest_session {
   bool is_touched;                         /* ... and whether it is in it */
   const struct tly_ingest_context *context;
   int fd;
-  bool is_handed; /* by the serving layer: only ingest is answered here */
+  bool is_handed;   /* by the serving layer: only ingest is answered here */
   uint32_t channel; /* which hand-off channel it came from; 0: none */
   enum tly_session_state state;
   struct tly_framer framer;
@@ -38,9 +39,9 @@ struct tly_ingest_session {
   size_t out_sent;
   struct tly_archive_job *first_job, **last_job; /* in request order, done or not */
   uint32_t job_count;
-  struct tly_archive_job *bulk;  /* the request whose bytes are being read */
+  struct tly_archive_job *bulk;   /* the request whose bytes are being read */
   struct tly_buffer leaving_with; /* the line that ended it, to be handed back with the rest */
-  uint32_t events_watched; /* what the loop has asked epoll for */
+  uint32_t events_watched;        /* what the loop has asked epoll for */
 };
 
 /* Takes `fd` over. `rest` are bytes that were read from it already. */

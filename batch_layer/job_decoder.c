@@ -11,8 +11,8 @@
 #include "common/wire/request.h"
 
 enum {
-  JOBS_KEPT = 3,                    /* each may hold a bulk and its columns */
-  DECODED_BYTES_MAX = 512 << 20     /* of one request's columns: a million events of a hundred columns do not fit memory */
+  JOBS_KEPT = 3,                /* each may hold a bulk and its columns */
+  DECODED_BYTES_MAX = 512 << 20 /* of one request's columns: a million events of a hundred columns do not fit memory */
 };
 
 struct tly_job_decoder {
@@ -55,7 +55,8 @@ void tly_job_decoder_recycle(struct tly_job_decoder *decoder, struct tly_archive
   decoder->kept[decoder->kept_count++] = job;
 }
 
-/* ---- parameters -------------------------------------------------------------------------------------------------------------- */
+/* ---- parameters
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status set_format(const char *name, struct tly_archive_job *job, struct tly_error *error) {
   job->format = job->stream->format;
@@ -104,7 +105,8 @@ enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, 
   return set_producer(params, job, error);
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------------------------------------ */
+/* ---- decoding
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static tly_decoder *json_decoder(struct tly_job_decoder *decoder, const struct tly_stream *stream) {
   size_t s = (size_t)(stream - decoder->project->streams);
@@ -163,7 +165,8 @@ enum tly_status tly_job_decoder_decode(struct tly_job_decoder *decoder, struct t
                                        struct tly_error *error) {
   struct listed listed = {0};
   bool is_csv = job->format == TLY_FORMAT_CSV;
-  tly_decoder *bytes_decoder = is_csv ? tly_decoder_new(job->stream, TLY_FORMAT_CSV) : json_decoder(decoder, job->stream);
+  tly_decoder *bytes_decoder =
+      is_csv ? tly_decoder_new(job->stream, TLY_FORMAT_CSV) : json_decoder(decoder, job->stream);
   job->bytes = job->payload.capacity;
   enum tly_status status = decode_all(bytes_decoder, job, &listed, error);
   if (status == TLY_OK) {
@@ -180,7 +183,8 @@ enum tly_status tly_job_decoder_decode(struct tly_job_decoder *decoder, struct t
   return status;
 }
 
-/* ---- events in the request line ------------------------------------------------------------------------------------------------ */
+/* ---- events in the request line
+ * ------------------------------------------------------------------------------------------------ */
 
 static bool find_member(struct tly_json_walk *walk, const char *name) {
   struct tly_text member;
@@ -210,7 +214,8 @@ static bool split_elements(struct tly_json_walk *walk, struct tly_buffer *events
       return false;
     tly_buffer_append(events, element.data, element.size);
     tly_buffer_append_byte(events, '\n');
-    if (*behind == ',' && (behind = skip_space(behind + 1, walk->end)) < walk->end && (*behind == ']' || *behind == ','))
+    if (*behind == ',' && (behind = skip_space(behind + 1, walk->end)) < walk->end &&
+        (*behind == ']' || *behind == ','))
       return false;
   }
   return walk->next[-1] == ']';

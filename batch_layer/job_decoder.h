@@ -29,9 +29,10 @@ TLY_CHECK enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder 
 TLY_CHECK enum tly_status tly_job_decoder_decode(struct tly_job_decoder *decoder, struct tly_archive_job *job,
                                                  struct tly_error *error);
 
-/* The member params.events of a request line, an array, as spelled; its elements go one a line to `events`, and `stripped`
- * becomes the line with an empty array in its place. So events reach the decoder as they came: a JSON library would read
- * their numbers as doubles. False when there is no such array (or it is no array of values with commas between). */
+/* The member params.events of a request line, an array, as spelled; its elements go one a line to `events`, and
+ * `stripped` becomes the line with an empty array in its place. So events reach the decoder as they came: a JSON
+ * library would read their numbers as doubles. False when there is no such array (or it is no array of values with
+ * commas between). */
 bool tly_events_extract(const char *line, size_t size, struct tly_buffer *events, struct tly_buffer *stripped);
 
 #endif

@@ -1,8 +1,8 @@
 /* batch_layer/pending_block.h -- several small batches on their way to one block.
  *
- * Path of an event: event batches of many requests -> [pending block] -> block writer. Fifty clients that send an event each
- * make one block of fifty. Only the arrays are copied; texts and payloads are borrowed.
- * Thread: belongs to its writer. */
+ * Path of an event: event batches of many requests -> [pending block] -> block writer. Fifty clients that send an event
+ * each make one block of fifty. Only the arrays are copied; texts and payloads are borrowed. Thread: belongs to its
+ * writer. */
 #ifndef TLY_BATCH_PENDING_BLOCK_H
 #define TLY_BATCH_PENDING_BLOCK_H
 

@@ -1,15 +1,15 @@
 /* A sealed file has the events of one active file in blocks of up to TLY_BATCH_EVENTS_MAX events of one partition, one
- * generation and one format. Blocks are merged whole, never split, so a reference to an old block always lies within one new
- * block.
+ * generation and one format. Blocks are merged whole, never split, so a reference to an old block always lies within
+ * one new block.
  *
  * What proves that nothing changed: each old block is verified when it is read (checksum, and its events hash from
- * chain_before to chain_after); when the new file is finished and synced it is opened again as any reader would, and each of
- * its blocks is verified the same way, and must start and end where the old ones did, with the same hashes. The chain is over
- * the events' original bytes, so equal hashes at both ends are equal bytes. The typed columns are compared by decoding:
- * every value of the new block against the old one's.
+ * chain_before to chain_after); when the new file is finished and synced it is opened again as any reader would, and
+ * each of its blocks is verified the same way, and must start and end where the old ones did, with the same hashes. The
+ * chain is over the events' original bytes, so equal hashes at both ends are equal bytes. The typed columns are
+ * compared by decoding: every value of the new block against the old one's.
  *
- * The steps, in an order that a kill at any point leaves whole: write <sealed>.db.tmp, sync it, verify it, make it read-only,
- * rename, sync the folder; then the caller switches the index and deletes the old file. */
+ * The steps, in an order that a kill at any point leaves whole: write <sealed>.db.tmp, sync it, verify it, make it
+ * read-only, rename, sync the folder; then the caller switches the index and deletes the old file. */
 #include "batch_layer/seal.h"
 
 #include <stdio.h>
@@ -29,8 +29,8 @@
 extern const char tly_schema_archive[];
 
 enum {
-  LARGE_PAGE = 65536,        /* a column of a large block is one or a few pages ... */
-  SMALL_PAGE = 4096,         /* ... but a table of a small file should not take that much */
+  LARGE_PAGE = 65536, /* a column of a large block is one or a few pages ... */
+  SMALL_PAGE = 4096,  /* ... but a table of a small file should not take that much */
   LARGE_FILE_BYTES = 8 << 20,
   SYNC_EVERY_BYTES = 4 << 20 /* small steps, so that nobody else's sync waits behind a large one */
 };
@@ -43,9 +43,9 @@ struct seal {
   struct tly_block_writer writer;
   bool has_writer;
   struct tly_pending_block pending;
-  struct tly_arena arena;       /* what the pending events point to */
-  struct tly_block_ref first;   /* of the pending events */
-  tly_chain chain;              /* behind the last pending event, by the old blocks */
+  struct tly_arena arena;     /* what the pending events point to */
+  struct tly_block_ref first; /* of the pending events */
+  tly_chain chain;            /* behind the last pending event, by the old blocks */
   size_t unsynced_bytes;
   uint64_t events;
 };
@@ -56,7 +56,8 @@ static enum tly_status check_stop(const struct seal *seal, struct tly_error *err
   return TLY_OK;
 }
 
-/* ---- the new file ------------------------------------------------------------------------------------------------------------ */
+/* ---- the new file
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static enum tly_status remove_file(const char *path, struct tly_error *error) {
   if (unlink(path) != 0 && tly_file_exists(path))
@@ -136,7 +137,8 @@ static enum tly_status create_file(struct seal *seal, struct tly_error *error) {
   return choose_coding(seal, error);
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------------------------------------ */
+/* ---- blocks
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 static enum tly_status sync_in_steps(struct seal *seal, struct tly_error *error) {
   seal->unsynced_bytes += seal->writer.columns_bytes.size + seal->writer.raw_bytes.size;
@@ -191,8 +193,8 @@ static enum tly_status take_block(struct seal *seal, const struct tly_block *blo
                                          .appended_at_us = block->appended_at_us,
                                          .chain_before = block->chain_before};
   else if (!tly_hash_equal(block->chain_before, seal->chain))
-    return TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s does not continue the one before it",
-                    (long long)block->id, old->path);
+    return TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s does not continue the one before it", (long long)block->id,
+                    old->path);
   tly_pending_block_add(&seal->pending, block->partition, &batch, format, header);
   seal->chain = block->chain_after;
   return TLY_OK;
@@ -238,7 +240,9 @@ static enum tly_status take_all(struct seal *seal, struct tly_error *error) {
   }
 }
 
-/* ---- proof ------------------------------------------------------------------------------------------------------------------- */
+/* ---- proof
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static bool values_equal(const struct tly_vector *a, const struct tly_vector *b, uint32_t row_a, uint32_t row_b) {
   if (tly_vector_is_null(a, row_a) || tly_vector_is_null(b, row_b))
@@ -350,7 +354,8 @@ static enum tly_status put_in_place(const struct seal *seal, struct tly_error *e
   return status;
 }
 
-/* ---- all of it ---------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void close_new(struct seal *seal) {
   if (seal->has_writer)

@@ -1,4 +1,5 @@
-/* batch_layer/seal.h -- rewrite a file that gets no more events into large blocks, once, and prove that nothing changed.
+/* batch_layer/seal.h -- rewrite a file that gets no more events into large blocks, once, and prove that nothing
+ * changed.
  *
  * Path of an event: active file -> [seal] -> sealed file -> recompute, for years.
  * Thread: any one thread; reads the old file, writes the new one, touches no index. */
@@ -17,8 +18,8 @@ struct tly_seal_job {
   atomic_bool *stop; /* may be NULL; set: end soon with TLY_E_CANCELLED */
 };
 
-/* On success <sealed_number>.db is in place, verified, synced and read-only, and the caller switches the index to it; or
- * *has_events is false and there is no new file. On failure nothing but a *.tmp is left. */
+/* On success <sealed_number>.db is in place, verified, synced and read-only, and the caller switches the index to it;
+ * or *has_events is false and there is no new file. On failure nothing but a *.tmp is left. */
 TLY_CHECK enum tly_status tly_seal_run(const struct tly_seal_job *job, bool *has_events, struct tly_error *error);
 
 #endif

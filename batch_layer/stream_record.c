@@ -30,8 +30,9 @@ static json_t *record_of(const struct tly_stream *stream) {
   json_t *columns = json_array();
   for (uint32_t c = 0; c < stream->column_count; c++)
     json_array_append_new(columns, column_record(&stream->columns[c]));
-  return json_pack("{s:s, s:s, s:o}", "server", stream->server == NULL ? "embedded" : stream->server->name, "event_time",
-                   stream->event_time < 0 ? "" : stream->columns[stream->event_time].name, "columns", columns);
+  return json_pack("{s:s, s:s, s:o}", "server", stream->server == NULL ? "embedded" : stream->server->name,
+                   "event_time", stream->event_time < 0 ? "" : stream->columns[stream->event_time].name, "columns",
+                   columns);
 }
 
 void tly_stream_record_write(const struct tly_stream *stream, struct tly_buffer *out) {

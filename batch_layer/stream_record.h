@@ -1,5 +1,5 @@
-/* batch_layer/stream_record.h -- a stream's definition as the archive remembers it, to see what changed between two starts.
- * Thread: pure. */
+/* batch_layer/stream_record.h -- a stream's definition as the archive remembers it, to see what changed between two
+ * starts. Thread: pure. */
 #ifndef TLY_BATCH_STREAM_RECORD_H
 #define TLY_BATCH_STREAM_RECORD_H
 

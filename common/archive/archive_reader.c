@@ -1,14 +1,14 @@
-/* The reader knows which files make up the archive from index.db, and looks again whenever that has changed. A file that
- * was rewritten and deleted meanwhile shows as one that cannot be opened or no longer holds a block: then the index is read
- * again, and the block is found by its position in the file that replaced it. (A file that is deleted while it is open here
- * stays readable.)
+/* The reader knows which files make up the archive from index.db, and looks again whenever that has changed. A file
+ * that was rewritten and deleted meanwhile shows as one that cannot be opened or no longer holds a block: then the
+ * index is read again, and the block is found by its position in the file that replaced it. (A file that is deleted
+ * while it is open here stays readable.)
  *
- * Nothing is trusted that no checksum covers: a list of blocks must tile, offset by offset and chain by chain, so that a
- * block that damage has hidden or moved shows as a gap; and a block's own row is checked against its reference when it is
- * read.
+ * Nothing is trusted that no checksum covers: a list of blocks must tile, offset by offset and chain by chain, so that
+ * a block that damage has hidden or moved shows as a gap; and a block's own row is checked against its reference when
+ * it is read.
  *
- * At most SEGMENTS_OPEN_MAX files are open. The dictionaries of a file that is closed are emptied, but their structures stay
- * until the reader closes: whoever remembers a dictionary by its address must not meet another one there. */
+ * At most SEGMENTS_OPEN_MAX files are open. The dictionaries of a file that is closed are emptied, but their structures
+ * stay until the reader closes: whoever remembers a dictionary by its address must not meet another one there. */
 #include "common/archive/archive_reader.h"
 
 #include <stdlib.h>
@@ -34,8 +34,8 @@ struct extent {
   tly_chain chain;
 };
 
-/* A file as the index names it. The extents of a sealed one are kept, so that whoever tails the archive opens only files
- * that it needs. */
+/* A file as the index names it. The extents of a sealed one are kept, so that whoever tails the archive opens only
+ * files that it needs. */
 struct segment_entry {
   int64_t number;
   bool is_sealed;
@@ -67,7 +67,8 @@ struct tly_archive_reader {
   bool has_scratch;
 };
 
-/* ---- open segments ------------------------------------------------------------------------------------------------------ */
+/* ---- open segments
+ * ------------------------------------------------------------------------------------------------------ */
 
 static void close_segment(struct tly_archive_reader *reader, struct segment_entry *entry) {
   if (entry->open == NULL)
@@ -162,7 +163,8 @@ static enum tly_status extents_of(struct tly_archive_reader *reader, struct stre
   return TLY_OK;
 }
 
-/* ---- the index ---------------------------------------------------------------------------------------------------------- */
+/* ---- the index
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static void close_index(struct tly_archive_reader *reader) {
   sqlite3_finalize(reader->list_segments);
@@ -257,7 +259,8 @@ static enum tly_status refresh(struct tly_archive_reader *reader, struct tly_err
   return TLY_OK;
 }
 
-/* ---- trying again --------------------------------------------------------------------------------------------------------- */
+/* ---- trying again
+ * --------------------------------------------------------------------------------------------------------- */
 
 /* What one attempt does; it may be made again from the start. */
 typedef enum tly_status (*attempt)(struct tly_archive_reader *reader, void *context, struct tly_error *error);
@@ -281,7 +284,8 @@ static enum tly_status try_until_steady(struct tly_archive_reader *reader, attem
   }
 }
 
-/* ---- open and close ------------------------------------------------------------------------------------------------------- */
+/* ---- open and close
+ * ------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status look(struct tly_archive_reader *reader, void *context, struct tly_error *error) {
   (void)reader;
@@ -301,10 +305,9 @@ enum tly_status tly_archive_reader_open(const char *directory, const struct tly_
   for (uint32_t s = 0; s < project->stream_count; s++)
     reader->streams[s].stream = &project->streams[s];
   reader->must_refresh = true;
-  enum tly_status status =
-      tly_file_exists(reader->index_path)
-          ? try_until_steady(reader, look, NULL, error)
-          : TLY_FAIL(error, TLY_E_NOT_READY, "the archive in %s is not made yet", directory);
+  enum tly_status status = tly_file_exists(reader->index_path)
+                               ? try_until_steady(reader, look, NULL, error)
+                               : TLY_FAIL(error, TLY_E_NOT_READY, "the archive in %s is not made yet", directory);
   if (status != TLY_OK) {
     tly_archive_reader_close(reader);
     return status;
@@ -342,7 +345,8 @@ static struct stream_entry *stream_entry(struct tly_archive_reader *reader, cons
   TLY_UNREACHABLE(); /* a stream of another project */
 }
 
-/* ---- heads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- heads
+ * ------------------------------------------------------------------------------------------------------------------ */
 
 struct heads {
   struct tly_arena *arena;
@@ -393,8 +397,8 @@ static enum tly_status read_heads(struct tly_archive_reader *reader, void *conte
   return TLY_OK;
 }
 
-enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_arena *arena,
-                                         struct tly_position **out, uint32_t *count, struct tly_error *error) {
+enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_arena *arena, struct tly_position **out,
+                                         uint32_t *count, struct tly_error *error) {
   struct heads heads = {.arena = arena};
   TLY_TRY(try_until_steady(reader, read_heads, &heads, error));
   *out = heads.items;
@@ -402,7 +406,9 @@ enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_
   return TLY_OK;
 }
 
-/* ---- cuts ------------------------------------------------------------------------------------------------------------------- */
+/* ---- cuts
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 struct cut_search {
   int64_t first, last; /* numbers wanted */
@@ -458,7 +464,8 @@ static enum tly_status read_cut_rows(struct tly_archive_reader *reader, const ch
       status = add_position(reader, rows, arena, cut, error);
     } else {
       cut->views = grow(arena, cut->views, cut->view_count, sizeof *cut->views);
-      cut->views[cut->view_count++] = tly_arena_copy(arena, sqlite3_column_text(rows, 0), (size_t)sqlite3_column_bytes(rows, 0));
+      cut->views[cut->view_count++] =
+          tly_arena_copy(arena, sqlite3_column_text(rows, 0), (size_t)sqlite3_column_bytes(rows, 0));
     }
   }
   sqlite3_finalize(rows);
@@ -469,9 +476,8 @@ static enum tly_status read_cut_list(struct tly_archive_reader *reader, struct c
                                      struct tly_error *error) {
   sqlite3_stmt *rows;
   bool has_row = true;
-  TLY_TRY(tly_sqlite_prepare(reader->index,
-                             "SELECT number, made_at FROM cut WHERE number BETWEEN ?1 AND ?2 ORDER BY number", &rows,
-                             error));
+  TLY_TRY(tly_sqlite_prepare(
+      reader->index, "SELECT number, made_at FROM cut WHERE number BETWEEN ?1 AND ?2 ORDER BY number", &rows, error));
   sqlite3_bind_int64(rows, 1, search->first);
   sqlite3_bind_int64(rows, 2, search->last);
   enum tly_status status = TLY_OK;
@@ -520,7 +526,8 @@ enum tly_status tly_archive_reader_cut(tly_archive_reader *reader, int64_t numbe
   return TLY_OK;
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks
+ * ----------------------------------------------------------------------------------------------------------------- */
 
 struct block_search {
   struct stream_entry *stream;
@@ -561,7 +568,8 @@ static enum tly_status keep_tiling(const struct tly_archive_reader *reader, stru
   return TLY_OK;
 }
 
-/* Whether a file may hold offsets of the partition at or behind `from_offset`: known of a sealed one, assumed of others. */
+/* Whether a file may hold offsets of the partition at or behind `from_offset`: known of a sealed one, assumed of
+ * others. */
 static enum tly_status may_hold(struct tly_archive_reader *reader, const struct block_search *search,
                                 struct segment_entry *entry, bool *may, struct tly_error *error) {
   struct extent *extents;
@@ -587,8 +595,8 @@ static enum tly_status search_blocks(struct tly_archive_reader *reader, void *co
     if (!may)
       continue;
     TLY_TRY(use_segment(reader, stream, &stream->segments[i], &segment, error));
-    TLY_TRY(tly_segment_list(segment, search->partition, search->from_offset, search->max, search->arena,
-                             &search->list, error));
+    TLY_TRY(tly_segment_list(segment, search->partition, search->from_offset, search->max, search->arena, &search->list,
+                             error));
   }
   if (search->list.count > 1)
     qsort(search->list.items, search->list.count, sizeof *search->list.items, compare_refs);
@@ -596,9 +604,9 @@ static enum tly_status search_blocks(struct tly_archive_reader *reader, void *co
 }
 
 enum tly_status tly_archive_reader_blocks(tly_archive_reader *reader, const struct tly_stream *stream,
-                                          uint32_t partition, int64_t from_offset, int64_t generation_max,
-                                          uint32_t max, struct tly_arena *arena, struct tly_block_ref **out,
-                                          uint32_t *count, struct tly_error *error) {
+                                          uint32_t partition, int64_t from_offset, int64_t generation_max, uint32_t max,
+                                          struct tly_arena *arena, struct tly_block_ref **out, uint32_t *count,
+                                          struct tly_error *error) {
   struct block_search search = {.stream = stream_entry(reader, stream),
                                 .partition = partition,
                                 .from_offset = from_offset,
@@ -611,7 +619,8 @@ enum tly_status tly_archive_reader_blocks(tly_archive_reader *reader, const stru
   return TLY_OK;
 }
 
-/* ---- reading a block -------------------------------------------------------------------------------------------------------- */
+/* ---- reading a block
+ * -------------------------------------------------------------------------------------------------------- */
 
 struct block_read {
   struct stream_entry *stream;
@@ -680,8 +689,8 @@ static tly_decoder *decoder_for(struct stream_entry *stream, enum tly_format for
   return stream->decoder[format];
 }
 
-/* Columns that the stream got after this block was written, from the payloads. An event whose value does not fit the new
- * column has NULL there: it was accepted when the column was not asked for. */
+/* Columns that the stream got after this block was written, from the payloads. An event whose value does not fit the
+ * new column has NULL there: it was accepted when the column was not asked for. */
 static enum tly_status decode_missing(struct tly_archive_reader *reader, const struct block_read *read,
                                       const bool *missing, const struct tly_text *payloads, uint32_t count,
                                       enum tly_format format, struct tly_text header, struct tly_error *error) {
@@ -737,7 +746,8 @@ static enum tly_status fill_batch(struct tly_archive_reader *reader, struct tly_
   struct tly_event_batch *batch = read->batch;
   const struct tly_stream *stream = read->stream->stream;
   uint32_t skip = (uint32_t)(read->ref->first_offset - block->first_offset), count = read->ref->event_count;
-  struct tly_vector *file_columns = TLY_ARENA_ARRAY(&batch->arena, struct tly_vector, segment->file_stream.column_count);
+  struct tly_vector *file_columns =
+      TLY_ARENA_ARRAY(&batch->arena, struct tly_vector, segment->file_stream.column_count);
   TLY_TRY(tly_segment_columns(segment, block, file_wanted, &batch->arena, file_columns, error));
   for (uint32_t c = 0; c < stream->column_count; c++)
     if (segment->file_column[c] >= 0)
@@ -775,8 +785,9 @@ static enum tly_status read_from(struct tly_archive_reader *reader, struct tly_s
   if (covers(&block, read->ref))
     status = fill_batch(reader, segment, &block, read, file_wanted, missing, any_missing, error);
   else
-    status = TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s is not the one that was listed (partition %u, offset %lld)",
-                      (long long)block.id, segment->path, read->ref->partition, (long long)read->ref->first_offset);
+    status =
+        TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s is not the one that was listed (partition %u, offset %lld)",
+                 (long long)block.id, segment->path, read->ref->partition, (long long)read->ref->first_offset);
   tly_segment_release(segment);
   return status;
 }
@@ -805,11 +816,8 @@ static enum tly_status read_block(struct tly_archive_reader *reader, void *conte
 enum tly_status tly_archive_reader_read(tly_archive_reader *reader, const struct tly_stream *stream,
                                         const struct tly_block_ref *ref, const bool *wanted, bool want_raw,
                                         struct tly_event_batch *batch, struct tly_error *error) {
-  struct block_read read = {.stream = stream_entry(reader, stream),
-                            .ref = ref,
-                            .wanted = wanted,
-                            .want_raw = want_raw,
-                            .batch = batch};
+  struct block_read read = {
+      .stream = stream_entry(reader, stream), .ref = ref, .wanted = wanted, .want_raw = want_raw, .batch = batch};
   TLY_ASSERT(batch->stream == stream);
   return try_until_steady(reader, read_block, &read, error);
 }

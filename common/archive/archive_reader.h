@@ -1,10 +1,11 @@
 /* common/archive/archive_reader.h -- read the archive: heads, cuts, blocks, events.
  *
- * Path of an event: archiver -> archive/<stream>/<number>.db -> [archive_reader] -> speed layer's tail, recompute, verify.
+ * Path of an event: archiver -> archive/<stream>/<number>.db -> [archive_reader] -> speed layer's tail, recompute,
+ * verify.
  *
- * Every block that is read has its checksum verified first; a damaged one is TLY_E_CORRUPT, naming file and block. Reads
- * are short transactions: no reader holds the archiver's WAL back.
- * Thread: a reader belongs to one thread; threads of a recompute open one each. */
+ * Every block that is read has its checksum verified first; a damaged one is TLY_E_CORRUPT, naming file and block.
+ * Reads are short transactions: no reader holds the archiver's WAL back. Thread: a reader belongs to one thread;
+ * threads of a recompute open one each. */
 #ifndef TLY_ARCHIVE_ARCHIVE_READER_H
 #define TLY_ARCHIVE_ARCHIVE_READER_H
 
@@ -47,16 +48,15 @@ struct tly_block_ref {
 
 typedef struct tly_archive_reader tly_archive_reader;
 
-/* Open `directory`/archive of a data folder. TLY_E_NOT_READY when the archiver has not made it yet. `project` must outlive
- * the reader. */
+/* Open `directory`/archive of a data folder. TLY_E_NOT_READY when the archiver has not made it yet. `project` must
+ * outlive the reader. */
 TLY_CHECK enum tly_status tly_archive_reader_open(const char *directory, const struct tly_project *project,
                                                   tly_archive_reader **out, struct tly_error *error);
 void tly_archive_reader_close(tly_archive_reader *reader);
 
 /* The end of each partition of each stream, as of now, one consistent look a stream. Results live in `arena`. */
 TLY_CHECK enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_arena *arena,
-                                                   struct tly_position **out, uint32_t *count,
-                                                   struct tly_error *error);
+                                                   struct tly_position **out, uint32_t *count, struct tly_error *error);
 /* The cuts with number > `after`, ascending. */
 TLY_CHECK enum tly_status tly_archive_reader_cuts(tly_archive_reader *reader, int64_t after, struct tly_arena *arena,
                                                   struct tly_cut **out, uint32_t *count, struct tly_error *error);
@@ -70,9 +70,9 @@ TLY_CHECK enum tly_status tly_archive_reader_blocks(tly_archive_reader *reader, 
                                                     uint32_t partition, int64_t from_offset, int64_t generation_max,
                                                     uint32_t max, struct tly_arena *arena, struct tly_block_ref **out,
                                                     uint32_t *count, struct tly_error *error);
-/* Read one block: typed columns (those with wanted[c]; NULL: all) and, if asked for, raw bytes. `batch` is reset. A column
- * that the stream got after the block was written is decoded from raw. A block that re-blocking has replaced meanwhile
- * is found again by its position; the batch then holds the events of `ref` alone. */
+/* Read one block: typed columns (those with wanted[c]; NULL: all) and, if asked for, raw bytes. `batch` is reset. A
+ * column that the stream got after the block was written is decoded from raw. A block that re-blocking has replaced
+ * meanwhile is found again by its position; the batch then holds the events of `ref` alone. */
 TLY_CHECK enum tly_status tly_archive_reader_read(tly_archive_reader *reader, const struct tly_stream *stream,
                                                   const struct tly_block_ref *ref, const bool *wanted, bool want_raw,
                                                   struct tly_event_batch *batch, struct tly_error *error);

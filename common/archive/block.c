@@ -1,5 +1,5 @@
-/* The bytes `columns`: version, varint count, then column after column (column.c) and padding for the unpacker. A reader
- * skips a column it does not want by the size in its header. */
+/* The bytes `columns`: version, varint count, then column after column (column.c) and padding for the unpacker. A
+ * reader skips a column it does not want by the size in its header. */
 #include "common/archive/block.h"
 
 #include <string.h>

@@ -28,7 +28,8 @@ struct tly_block {
 struct tly_hash tly_block_checksum(const char *stream, const struct tly_block *block);
 struct tly_hash tly_block_raw_checksum(const char *stream, const struct tly_block *block);
 
-/* ---- columns ----------------------------------------------------------------------------------------------------------- */
+/* ---- columns
+ * ----------------------------------------------------------------------------------------------------------- */
 
 /* The codes of a text column that uses its file's dictionary. */
 struct tly_column_codes {
@@ -39,11 +40,12 @@ struct tly_column_codes {
 /* Append `count` columns; codes[c] belongs to column c. */
 void tly_block_write_columns(const struct tly_vector *columns, const struct tly_column_codes *codes, uint32_t count,
                              enum tly_effort effort, struct tly_buffer *out);
-/* How many columns there are, and how many dictionary entries each needs (limits[c], for c < limit_count; 0 for a column
- * without). False when the bytes are not columns. */
+/* How many columns there are, and how many dictionary entries each needs (limits[c], for c < limit_count; 0 for a
+ * column without). False when the bytes are not columns. */
 bool tly_block_read_limits(const void *bytes, size_t size, uint32_t *limits, uint32_t limit_count, uint32_t *count);
-/* Read the columns with wanted[c] (NULL: all) of `column_count`; the others get count 0 and only their type. dictionaries[c]
- * may be NULL where no dictionary is needed. Everything lives in `arena`. False when the bytes are not such columns. */
+/* Read the columns with wanted[c] (NULL: all) of `column_count`; the others get count 0 and only their type.
+ * dictionaries[c] may be NULL where no dictionary is needed. Everything lives in `arena`. False when the bytes are not
+ * such columns. */
 bool tly_block_read_columns(const void *bytes, size_t size, uint32_t event_count, const bool *wanted,
                             const struct tly_dictionary *const *dictionaries, uint32_t column_count,
                             struct tly_arena *arena, struct tly_vector *out);

@@ -1,5 +1,5 @@
-/* lengths (pack.h), all bytes in one varint, 1 byte: compressed or not, stored bytes in one varint, the stored bytes. The
- * sizes are ours: a compressed frame's own idea of its size is never followed. */
+/* lengths (pack.h), all bytes in one varint, 1 byte: compressed or not, stored bytes in one varint, the stored bytes.
+ * The sizes are ours: a compressed frame's own idea of its size is never followed. */
 #include "common/archive/bytes.h"
 
 #include <string.h>
@@ -13,7 +13,8 @@ enum {
   QUICK_LEVEL = -3,
   GOOD_LEVEL = 6,
   COMPRESS_BYTES_MIN = 64,
-  /* All payloads of a block, or all texts of one of its columns; also what a reader allocates on the word of a block. */
+  /* All payloads of a block, or all texts of one of its columns; also what a reader allocates on the word of a block.
+   */
   BYTES_MAX = INT32_MAX
 };
 

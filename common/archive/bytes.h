@@ -1,4 +1,5 @@
-/* common/archive/bytes.h -- a run of texts or payloads as bytes: packed lengths, then the bytes, compressed where that pays.
+/* common/archive/bytes.h -- a run of texts or payloads as bytes: packed lengths, then the bytes, compressed where that
+ * pays.
  *
  * Path of an event: payloads and texts -> [bytes] -> archive block.
  * Thread: pure. */

@@ -1,7 +1,7 @@
 #include "common/archive/checksum.h"
 
-/* Inlined, for two reasons: a state can stand on the stack; and libpg_query exports an xxhash of its own, whose functions
- * could otherwise be the ones that are linked. */
+/* Inlined, for two reasons: a state can stand on the stack; and libpg_query exports an xxhash of its own, whose
+ * functions could otherwise be the ones that are linked. */
 #define XXH_INLINE_ALL
 #include <string.h>
 #include <xxhash.h>
@@ -47,8 +47,8 @@ bool tly_hash_equal(struct tly_hash a, struct tly_hash b) {
   return memcmp(a.bytes, b.bytes, sizeof a.bytes) == 0;
 }
 
-/* The payload is hashed alone and folded in: the long hash does not wait for the one before it, so the processor works on
- * several events at once. */
+/* The payload is hashed alone and folded in: the long hash does not wait for the one before it, so the processor works
+ * on several events at once. */
 tly_chain tly_chain_next(tly_chain before, const void *payload, size_t size) {
   struct {
     tly_chain before;

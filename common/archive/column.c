@@ -4,11 +4,12 @@
  *   encoding    1 byte
  *   values      as the encoding says; a NULL row repeats the value before it, which costs least
  *
- * Encodings by form. I64: packed integers. I128: the same when all fit 64 bits, else 16 bytes a value. F64: most doubles in
- * events were decimals once; where all rows are an integer of at most 53 bits divided by one power of ten (checked value by
- * value, exactly) they are packed as that integer, else 8 bytes a value. DECIMAL: scales and coefficients as packed
- * integers while those fit 64 bits, else the compact form of decimal.h. TEXT: codes of the file's dictionary; else, where
- * all rows are one prefix and a number (identifiers), prefix and packed integers; else the bytes. */
+ * Encodings by form. I64: packed integers. I128: the same when all fit 64 bits, else 16 bytes a value. F64: most
+ * doubles in events were decimals once; where all rows are an integer of at most 53 bits divided by one power of ten
+ * (checked value by value, exactly) they are packed as that integer, else 8 bytes a value. DECIMAL: scales and
+ * coefficients as packed integers while those fit 64 bits, else the compact form of decimal.h. TEXT: codes of the
+ * file's dictionary; else, where all rows are one prefix and a number (identifiers), prefix and packed integers; else
+ * the bytes. */
 #include "common/archive/column.h"
 
 #include <math.h>
@@ -37,7 +38,8 @@ enum { NUMBER_DIGITS_MAX = 18, DOUBLE_INTEGER_BITS = 53 };
 
 static const double powers_of_ten[TLY_SCALED_DIGITS_MAX + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-/* ---- doubles ---------------------------------------------------------------------------------------------------------- */
+/* ---- doubles
+ * ---------------------------------------------------------------------------------------------------------- */
 
 double tly_double_of_scaled(int64_t scaled, unsigned digits) {
   return (double)scaled / powers_of_ten[digits]; /* both are exact, so this is the double nearest to the decimal */
@@ -80,7 +82,8 @@ static void write_doubles(const double *values, uint32_t count, struct tly_buffe
   tly_free(scaled);
 }
 
-/* ---- wide integers and decimals ---------------------------------------------------------------------------------------- */
+/* ---- wide integers and decimals
+ * ---------------------------------------------------------------------------------------- */
 
 static bool fits_i64(tly_i128 value) {
   return value == (tly_i128)(int64_t)value;
@@ -122,7 +125,8 @@ static void write_decimals(const struct tly_decimal *values, uint32_t count, enu
   tly_free(scales);
 }
 
-/* ---- text -------------------------------------------------------------------------------------------------------------- */
+/* ---- text
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t digits_at_end(struct tly_text text) {
   uint32_t digits = 0;
@@ -196,7 +200,8 @@ static void write_codes(const uint32_t *codes, uint32_t count, enum tly_effort e
   tly_free(wide);
 }
 
-/* ---- writing a column -------------------------------------------------------------------------------------------------- */
+/* ---- writing a column
+ * -------------------------------------------------------------------------------------------------- */
 
 static enum null_form null_form_of(const struct tly_vector *vector) {
   if (vector->null == NULL)
@@ -216,8 +221,8 @@ static void write_null_bits(const struct tly_vector *vector, struct tly_buffer *
   out->size += size;
 }
 
-/* A copy of a vector of fixed-size elements in which NULL rows repeat the row before (or, at the start, the first one that
- * is not NULL): what the encoders see. The caller frees *room. */
+/* A copy of a vector of fixed-size elements in which NULL rows repeat the row before (or, at the start, the first one
+ * that is not NULL): what the encoders see. The caller frees *room. */
 static struct tly_vector without_nulls(const struct tly_vector *vector, void **room) {
   size_t size = tly_form_size(tly_type_form(vector->type));
   struct tly_vector copy = *vector;
@@ -298,7 +303,8 @@ void tly_column_write(const struct tly_vector *vector, const uint32_t *codes, ui
   tly_buffer_free(&rows);
 }
 
-/* ---- reading a column -------------------------------------------------------------------------------------------------- */
+/* ---- reading a column
+ * -------------------------------------------------------------------------------------------------- */
 
 struct tly_column_header tly_column_read_header(struct tly_cursor *in) {
   struct tly_column_header header;
@@ -364,7 +370,8 @@ static void read_decimals(struct tly_cursor *in, enum encoding encoding, struct 
   }
 }
 
-/* The digits of `number`, at least `width` of them, behind the prefix that stands at `at`. Returns the digits' count. */
+/* The digits of `number`, at least `width` of them, behind the prefix that stands at `at`. Returns the digits' count.
+ */
 static uint32_t print_number(uint64_t number, uint32_t width, char *at) {
   char digits[20];
   uint32_t count = 0;

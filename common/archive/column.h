@@ -23,9 +23,9 @@ struct tly_column_header {
 
 /* Reads the header; the cursor stands at the rows then, and is failed when the type cannot be. */
 struct tly_column_header tly_column_read_header(struct tly_cursor *in);
-/* Reads `count` rows into a vector that lives in `arena` and borrows `dictionary` (may be NULL when code_limit is 0). The
- * cursor fails on bytes that tly_column_write cannot have written, and wants TLY_PACK_PADDING readable bytes behind the
- * rows. */
+/* Reads `count` rows into a vector that lives in `arena` and borrows `dictionary` (may be NULL when code_limit is 0).
+ * The cursor fails on bytes that tly_column_write cannot have written, and wants TLY_PACK_PADDING readable bytes behind
+ * the rows. */
 void tly_column_read(struct tly_cursor *in, const struct tly_column_header *header, uint32_t count,
                      const struct tly_dictionary *dictionary, struct tly_arena *arena, struct tly_vector *out);
 

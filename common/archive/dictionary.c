@@ -44,10 +44,11 @@ static void make_room(struct tly_text_dictionary *dictionary, uint32_t more) {
   dictionary->view.entries = dictionary->entries;
 }
 
-/* ---- finding a text ------------------------------------------------------------------------------------------------- */
+/* ---- finding a text -------------------------------------------------------------------------------------------------
+ */
 
-/* A slot is a code + 1 in its lower half and upper bits of the text's hash in its upper half, so that a look-up compares bytes
- * about once; 0 is empty. */
+/* A slot is a code + 1 in its lower half and upper bits of the text's hash in its upper half, so that a look-up
+ * compares bytes about once; 0 is empty. */
 
 static uint64_t hash_of(struct tly_text text) {
   return XXH3_64bits(text.data, text.size);
@@ -156,7 +157,8 @@ void tly_text_dictionary_truncate(struct tly_text_dictionary *dictionary, uint32
     rebuild_slots(dictionary, count + 1);
 }
 
-/* ---- pieces ----------------------------------------------------------------------------------------------------------- */
+/* ---- pieces
+ * ----------------------------------------------------------------------------------------------------------- */
 
 void tly_text_dictionary_write(const struct tly_text_dictionary *dictionary, uint32_t first, uint32_t count,
                                enum tly_effort effort, struct tly_buffer *out) {

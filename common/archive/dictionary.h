@@ -1,8 +1,8 @@
 /* common/archive/dictionary.h -- the distinct texts of one column of one archive file, in code order.
  *
- * Path of an event: a text of a batch -> [code] -> packed column -> [code, dictionary] -> fold. One dictionary serves all
- * blocks of a file, so a code means the same text in each of them. It is stored in pieces, one a commit that met new texts.
- * Thread: a dictionary belongs to one thread at a time. */
+ * Path of an event: a text of a batch -> [code] -> packed column -> [code, dictionary] -> fold. One dictionary serves
+ * all blocks of a file, so a code means the same text in each of them. It is stored in pieces, one a commit that met
+ * new texts. Thread: a dictionary belongs to one thread at a time. */
 #ifndef TLY_ARCHIVE_DICTIONARY_H
 #define TLY_ARCHIVE_DICTIONARY_H
 
@@ -25,8 +25,8 @@ void tly_text_dictionary_init(struct tly_text_dictionary *dictionary);
 void tly_text_dictionary_free(struct tly_text_dictionary *dictionary);
 /* The code of `text`, which is added (copied) when it is new. */
 uint32_t tly_text_dictionary_intern(struct tly_text_dictionary *dictionary, struct tly_text text);
-/* The codes of `count` texts; the code of a row with null[row] is 0 (null may be NULL). Faster than one by one: the look-ups
- * of many rows wait for memory together. */
+/* The codes of `count` texts; the code of a row with null[row] is 0 (null may be NULL). Faster than one by one: the
+ * look-ups of many rows wait for memory together. */
 void tly_text_dictionary_intern_rows(struct tly_text_dictionary *dictionary, const struct tly_text *texts,
                                      const uint8_t *null, uint32_t count, uint32_t *codes);
 /* Forget the entries from `count` on: the transaction that would have stored them was rolled back. */

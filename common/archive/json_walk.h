@@ -18,7 +18,8 @@ struct tly_json_walk {
 /* Enter the object or array that stands here; false when something else does. */
 bool tly_json_enter_object(struct tly_json_walk *walk);
 bool tly_json_enter_array(struct tly_json_walk *walk);
-/* The next member: its name as spelled between the quotes, with the walk at its value; or false, behind the object's end. */
+/* The next member: its name as spelled between the quotes, with the walk at its value; or false, behind the object's
+ * end. */
 bool tly_json_next_member(struct tly_json_walk *walk, struct tly_text *name);
 /* The walk at the next element; or false, behind the array's end. */
 bool tly_json_next_element(struct tly_json_walk *walk);

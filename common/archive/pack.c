@@ -5,9 +5,10 @@
  *   DELTA     first, base, unit, width, bits                   value[i] = value[i - 1] + base + unit * bits[i - 1]
  *   RUNS      run count, FRAME or CONSTANT of the run values, the same of the run lengths
  *
- * with zig-zag or plain varints for the numbers, and bits packed little endian, lowest bit first. All arithmetic is modulo
- * 2^64, so that the difference of any two values has a width. A width is 0 to 57 or 64: up to 57 bits at any bit offset
- * lie within one 8-byte load, which keeps the unpacking loop free of branches; the widths between are rounded up.
+ * with zig-zag or plain varints for the numbers, and bits packed little endian, lowest bit first. All arithmetic is
+ * modulo 2^64, so that the difference of any two values has a width. A width is 0 to 57 or 64: up to 57 bits at any bit
+ * offset lie within one 8-byte load, which keeps the unpacking loop free of branches; the widths between are rounded
+ * up.
  *
  * Sizes are computed, not tried: one pass collects the ranges of values and differences and the number of runs. */
 #include "common/archive/pack.h"
@@ -93,7 +94,8 @@ static uint64_t unit_of(const int64_t *values, uint32_t count, int64_t base, int
   return hint > 1 && divides_all(values, count, base, (uint64_t)hint) ? (uint64_t)hint : 1;
 }
 
-/* ---- bits ------------------------------------------------------------------------------------------------------------ */
+/* ---- bits
+ * ------------------------------------------------------------------------------------------------------------ */
 
 __extension__ typedef unsigned __int128 two_words;
 
@@ -135,7 +137,8 @@ static void pack_bits(const int64_t *values, uint32_t count, bool is_delta, int6
   out->size += size;
 }
 
-/* ---- packing --------------------------------------------------------------------------------------------------------- */
+/* ---- packing
+ * --------------------------------------------------------------------------------------------------------- */
 
 static void pack_constant(int64_t value, struct tly_buffer *out) {
   tly_buffer_append_byte(out, PACK_CONSTANT);
@@ -218,7 +221,8 @@ void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint,
     pack_frame(values, count, shape.min, unit, frame_width, out);
 }
 
-/* ---- unpacking ------------------------------------------------------------------------------------------------------- */
+/* ---- unpacking
+ * ------------------------------------------------------------------------------------------------------- */
 
 struct packed {
   const uint8_t *bytes;

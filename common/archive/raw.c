@@ -1,8 +1,8 @@
 /* The bytes `raw`: version, format, varint header size, header, form; then for
  *
  *   BYTES    the payloads (bytes.c)
- *   TEMPLATES  varint count, the templates, packed integers: which template each event has (0: none), varint count of those with
- *            none, their payloads (bytes.c)
+ *   TEMPLATES  varint count, the templates, packed integers: which template each event has (0: none), varint count of
+ * those with none, their payloads (bytes.c)
  *
  * and padding for the unpacker. */
 #include "common/archive/raw.h"
@@ -19,8 +19,8 @@ enum raw_form { RAW_BYTES, RAW_TEMPLATES };
 
 enum {
   TEMPLATE_EVENTS_MIN = 8, /* with fewer events the template itself is longer than what it saves */
-  LEARN_FREE = 4,        /* events a block may try to learn from ... */
-  LEARN_EVERY = 256      /* ... and one more for so many events */
+  LEARN_FREE = 4,          /* events a block may try to learn from ... */
+  LEARN_EVERY = 256        /* ... and one more for so many events */
 };
 
 static bool matches(struct tly_templates *templates, uint32_t item, const struct tly_raw_source *source, uint32_t row) {
@@ -47,13 +47,14 @@ static uint32_t place_for_template(const struct tly_templates *templates, uint64
   if (templates->count < TLY_TEMPLATES_MAX)
     return templates->count;
   for (uint32_t i = 0; i < TLY_TEMPLATES_MAX; i++)
-    if (templates->used[i] < block_start && (oldest == TLY_TEMPLATES_MAX || templates->used[i] < templates->used[oldest]))
+    if (templates->used[i] < block_start &&
+        (oldest == TLY_TEMPLATES_MAX || templates->used[i] < templates->used[oldest]))
       oldest = i;
   return oldest;
 }
 
 static uint32_t learn_template(struct tly_templates *templates, const struct tly_raw_source *source, uint32_t row,
-                             uint64_t block_start) {
+                               uint64_t block_start) {
   uint32_t place = place_for_template(templates, block_start);
   struct tly_template template;
   if (place == TLY_TEMPLATES_MAX ||
@@ -68,7 +69,8 @@ static uint32_t learn_template(struct tly_templates *templates, const struct tly
 }
 
 /* choice[row]: the template, or 0. Returns how many have none. */
-static uint32_t choose_templates(struct tly_templates *templates, const struct tly_raw_source *source, int64_t *choice) {
+static uint32_t choose_templates(struct tly_templates *templates, const struct tly_raw_source *source,
+                                 int64_t *choice) {
   uint64_t block_start = ++templates->clock;
   uint32_t without = 0, tries = LEARN_FREE + source->count / LEARN_EVERY;
   for (uint32_t row = 0; row < source->count; row++) {
@@ -87,7 +89,7 @@ static uint32_t choose_templates(struct tly_templates *templates, const struct t
 }
 
 static void write_templates(const struct tly_templates *templates, const struct tly_raw_source *source, int64_t *choice,
-                          uint32_t without, enum tly_compression compression, struct tly_buffer *out) {
+                            uint32_t without, enum tly_compression compression, struct tly_buffer *out) {
   int64_t number[TLY_TEMPLATES_MAX + 1] = {0};
   uint32_t count = 0;
   struct tly_text *rest = tly_malloc((without + 1) * sizeof *rest);
@@ -167,7 +169,7 @@ static bool render_all(const struct tly_template *templates, const int64_t *choi
 }
 
 static bool check_templates(const struct tly_template *templates, uint64_t template_count, const int64_t *choice,
-                          uint32_t count, const struct tly_vector *columns, uint64_t without) {
+                            uint32_t count, const struct tly_vector *columns, uint64_t without) {
   for (uint64_t i = 0; i < template_count; i++)
     if (!tly_template_fits(&templates[i], columns))
       return false;
@@ -179,7 +181,7 @@ static bool check_templates(const struct tly_template *templates, uint64_t templ
 }
 
 static bool read_templates(struct tly_cursor *in, uint32_t count, const struct tly_vector *columns,
-                         uint32_t column_count, struct tly_arena *arena, struct tly_text *out) {
+                           uint32_t column_count, struct tly_arena *arena, struct tly_text *out) {
   uint64_t template_count = tly_cursor_varint(in);
   if (in->failed || template_count > TLY_TEMPLATES_MAX)
     return false;

@@ -1,12 +1,12 @@
 /* common/archive/raw.h -- the original bytes of a block's events, in as few bytes as give them back exactly.
  *
- * Path of an event: payloads -> [raw bytes] -> block -> [payloads]: what everything else in the archive can be rebuilt from.
- * Thread: pure, but for the templates a writer owns. */
+ * Path of an event: payloads -> [raw bytes] -> block -> [payloads]: what everything else in the archive can be rebuilt
+ * from. Thread: pure, but for the templates a writer owns. */
 #ifndef TLY_ARCHIVE_RAW_H
 #define TLY_ARCHIVE_RAW_H
 
-#include "common/archive/template.h"
 #include "common/archive/pack.h"
+#include "common/archive/template.h"
 #include "common/base/arena.h"
 
 /* What goes into a block: payloads of one format and, for CSV, under one header line. */
@@ -30,8 +30,8 @@ struct tly_raw_header {
 };
 
 bool tly_raw_read_header(const void *bytes, size_t size, struct tly_raw_header *out);
-/* Read the payloads of `count` events; `columns` (column_count of them, all read) may be NULL unless the header says they are
- * needed. Everything lives in `arena`. False when the bytes are not such payloads. */
+/* Read the payloads of `count` events; `columns` (column_count of them, all read) may be NULL unless the header says
+ * they are needed. Everything lives in `arena`. False when the bytes are not such payloads. */
 bool tly_raw_read(const void *bytes, size_t size, uint32_t count, const struct tly_vector *columns,
                   uint32_t column_count, struct tly_arena *arena, struct tly_text *out);
 

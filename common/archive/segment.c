@@ -1,5 +1,5 @@
-/* A file's columns are named in its meta row `columns`; blocks know them by number. A stream that gets a column gets a new
- * file, so within one file the numbers stay what they are.
+/* A file's columns are named in its meta row `columns`; blocks know them by number. A stream that gets a column gets a
+ * new file, so within one file the numbers stay what they are.
  *
  * Dictionaries are read when a block first needs more entries than are there, in the order of codes; in the active file
  * later commits add pieces, never change one. */
@@ -15,7 +15,8 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
-/* ---- names ------------------------------------------------------------------------------------------------------------- */
+/* ---- names
+ * ------------------------------------------------------------------------------------------------------------- */
 
 static void append_escaped(struct tly_buffer *out, const char *name) {
   for (const char *c = name; *c != '\0'; c++)
@@ -52,7 +53,8 @@ char *tly_archive_index_path(const char *directory, const char *suffix) {
   return result;
 }
 
-/* ---- open and close ------------------------------------------------------------------------------------------------------ */
+/* ---- open and close
+ * ------------------------------------------------------------------------------------------------------ */
 
 static int32_t stream_column(const struct tly_stream *stream, const char *name) {
   for (uint32_t c = 0; c < stream->column_count; c++)
@@ -104,11 +106,10 @@ static enum tly_status read_columns_meta(struct tly_segment *segment, struct tly
 }
 
 #define BLOCK_PLACE                                                                                                    \
-  "id, partition, generation, first_offset, event_count, appended_at, time_min, time_max, payload_bytes, "              \
+  "id, partition, generation, first_offset, event_count, appended_at, time_min, time_max, payload_bytes, "             \
   "chain_before, chain_after, checksum, raw_checksum"
 /* The block that holds an offset is the last one that starts at or below it. */
-#define BLOCK_OF_OFFSET                                                                                                \
-  " FROM block WHERE partition = ?1 AND first_offset <= ?2 ORDER BY first_offset DESC LIMIT 1"
+#define BLOCK_OF_OFFSET " FROM block WHERE partition = ?1 AND first_offset <= ?2 ORDER BY first_offset DESC LIMIT 1"
 
 static enum tly_status prepare_all(struct tly_segment *segment, struct tly_error *error) {
   const struct {
@@ -123,8 +124,9 @@ static enum tly_status prepare_all(struct tly_segment *segment, struct tly_error
       {&segment->last_block, "SELECT first_offset + event_count, chain_after FROM block WHERE partition = ?1 "
                              "ORDER BY first_offset DESC LIMIT 1"},
       {&segment->next_partition, "SELECT min(partition) FROM block WHERE partition > ?1"},
-      {&segment->pieces, "SELECT first_code, entry_count, entries, checksum FROM dictionary WHERE column_index = ?1 AND "
-                         "first_code >= ?2 ORDER BY first_code"},
+      {&segment->pieces,
+       "SELECT first_code, entry_count, entries, checksum FROM dictionary WHERE column_index = ?1 AND "
+       "first_code >= ?2 ORDER BY first_code"},
   };
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     TLY_TRY(tly_sqlite_prepare(segment->database, all[i].sql, all[i].statement, error));
@@ -139,8 +141,8 @@ enum tly_status tly_segment_open(const char *path, int64_t number, bool is_seale
   segment->is_sealed = is_sealed;
   segment->stream = stream;
   segment->path = tly_strdup(path);
-  enum tly_status status = tly_sqlite_open(path, is_sealed ? TLY_SQLITE_READER_SEALED : TLY_SQLITE_READER, NULL,
-                                           &segment->database, error);
+  enum tly_status status =
+      tly_sqlite_open(path, is_sealed ? TLY_SQLITE_READER_SEALED : TLY_SQLITE_READER, NULL, &segment->database, error);
   if (status == TLY_OK)
     status = read_columns_meta(segment, error);
   if (status == TLY_OK)
@@ -182,7 +184,8 @@ void tly_segment_close(struct tly_segment *segment) {
   tly_free(segment);
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------------- */
+/* ---- rows
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status damaged(const struct tly_segment *segment, int64_t block, const char *what,
                                struct tly_error *error) {
@@ -212,9 +215,9 @@ static bool read_place(sqlite3_stmt *row, struct tly_block *block) {
   block->time_max_us = sqlite3_column_int64(row, 7);
   block->payload_bytes = sqlite3_column_int64(row, 8);
   return partition >= 0 && partition < TLY_PARTITIONS_MAX && count > 0 && count <= TLY_BATCH_EVENTS_MAX &&
-         block->first_offset >= 0 && block->first_offset <= INT64_MAX - count && column_hash(row, 9, &block->chain_before) &&
-         column_hash(row, 10, &block->chain_after) && column_hash(row, 11, &block->checksum) &&
-         column_hash(row, 12, &block->raw_checksum);
+         block->first_offset >= 0 && block->first_offset <= INT64_MAX - count &&
+         column_hash(row, 9, &block->chain_before) && column_hash(row, 10, &block->chain_after) &&
+         column_hash(row, 11, &block->checksum) && column_hash(row, 12, &block->raw_checksum);
 }
 
 static struct tly_block_ref ref_of(const struct tly_segment *segment, const struct tly_block *block,
@@ -344,7 +347,8 @@ enum tly_status tly_segment_find(struct tly_segment *segment, uint32_t partition
   return status;
 }
 
-/* ---- content -------------------------------------------------------------------------------------------------------------- */
+/* ---- content
+ * -------------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_piece(struct tly_segment *segment, uint32_t column, struct tly_error *error) {
   struct tly_text_dictionary *dictionary = &segment->dictionaries[column];
@@ -352,7 +356,8 @@ static enum tly_status read_piece(struct tly_segment *segment, uint32_t column, 
   const void *entries = sqlite3_column_blob(segment->pieces, 2);
   size_t size = (size_t)sqlite3_column_bytes(segment->pieces, 2);
   struct tly_hash checksum;
-  if (first != dictionary->view.count || count <= 0 || count > INT32_MAX - first || !column_hash(segment->pieces, 3, &checksum) ||
+  if (first != dictionary->view.count || count <= 0 || count > INT32_MAX - first ||
+      !column_hash(segment->pieces, 3, &checksum) ||
       !tly_hash_equal(checksum, tly_text_dictionary_checksum(segment->stream->name, column, (uint32_t)first,
                                                              (uint32_t)count, entries, size)) ||
       !tly_text_dictionary_read(dictionary, entries, size, (uint32_t)count))
@@ -428,7 +433,7 @@ enum tly_status tly_segment_payloads(struct tly_segment *segment, const struct t
   if (format != NULL)
     *format = head.format;
   if (header != NULL)
-    *header = (struct tly_text){.data = tly_arena_copy(arena, head.header.data, head.header.size),
-                                .size = head.header.size};
+    *header =
+        (struct tly_text){.data = tly_arena_copy(arena, head.header.data, head.header.size), .size = head.header.size};
   return check_chain(segment, block, out, error);
 }

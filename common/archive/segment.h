@@ -24,7 +24,7 @@ struct tly_segment {
   sqlite3 *database;
   sqlite3_stmt *read_columns, *read_all, *list, *start, *last_block, *next_partition, *pieces;
   struct tly_text_dictionary *dictionaries; /* one a file column; kept by take_dictionaries */
-  uint64_t used_at; /* the owner's clock, for whom to close first */
+  uint64_t used_at;                         /* the owner's clock, for whom to close first */
 };
 
 /* DIR/archive/<stream>/<number>.db; bytes of the name that are no letter, digit, '_' or '-' become %XX. `suffix` goes
@@ -39,7 +39,8 @@ TLY_CHECK enum tly_status tly_segment_open(const char *path, int64_t number, boo
                                            struct tly_error *error);
 /* NULL is fine. */
 void tly_segment_close(struct tly_segment *segment);
-/* The dictionaries' structures, which the caller frees (they are emptied): somebody may still compare their addresses. */
+/* The dictionaries' structures, which the caller frees (they are emptied): somebody may still compare their addresses.
+ */
 struct tly_text_dictionary *tly_segment_take_dictionaries(struct tly_segment *segment);
 
 /* Add the blocks of `partition` that hold offsets >= from_offset, in offset order, at most `max`, to the list. */
@@ -53,25 +54,25 @@ TLY_CHECK enum tly_status tly_segment_next_partition(struct tly_segment *segment
 TLY_CHECK enum tly_status tly_segment_end(struct tly_segment *segment, uint32_t partition, int64_t *next_offset,
                                           tly_chain *chain, bool *found, struct tly_error *error);
 
-/* The block that holds `offset`, its columns' checksum verified (and, with_raw, that of raw); *found false when there is none.
- * *block borrows from the segment until tly_segment_release. */
+/* The block that holds `offset`, its columns' checksum verified (and, with_raw, that of raw); *found false when there
+ * is none. *block borrows from the segment until tly_segment_release. */
 TLY_CHECK enum tly_status tly_segment_find(struct tly_segment *segment, uint32_t partition, int64_t offset,
                                            bool with_raw, struct tly_block *block, bool *found,
                                            struct tly_error *error);
 void tly_segment_release(struct tly_segment *segment);
 
-/* Typed columns of a found block, by file column: wanted[c] or, NULL, all; the dictionaries are brought up to date first. */
+/* Typed columns of a found block, by file column: wanted[c] or, NULL, all; the dictionaries are brought up to date
+ * first. */
 TLY_CHECK enum tly_status tly_segment_columns(struct tly_segment *segment, const struct tly_block *block,
                                               const bool *wanted, struct tly_arena *arena, struct tly_vector *out,
                                               struct tly_error *error);
-/* The payloads of a block found with_raw, checked against its chain. *format and *header (may be NULL) say how they are to
- * be decoded. */
+/* The payloads of a block found with_raw, checked against its chain. *format and *header (may be NULL) say how they are
+ * to be decoded. */
 TLY_CHECK enum tly_status tly_segment_payloads(struct tly_segment *segment, const struct tly_block *block,
-                                               struct tly_arena *arena, struct tly_text *out,
-                                               enum tly_format *format, struct tly_text *header,
-                                               struct tly_error *error);
+                                               struct tly_arena *arena, struct tly_text *out, enum tly_format *format,
+                                               struct tly_text *header, struct tly_error *error);
 /* All entries of a file column's dictionary are read, and every piece checked. */
-TLY_CHECK enum tly_status tly_segment_load_dictionary(struct tly_segment *segment, uint32_t column,
-                                                      uint32_t entries, struct tly_error *error);
+TLY_CHECK enum tly_status tly_segment_load_dictionary(struct tly_segment *segment, uint32_t column, uint32_t entries,
+                                                      struct tly_error *error);
 
 #endif

@@ -1,6 +1,7 @@
-/* Learning walks the event's JSON (known to be valid: a strict decoder has accepted it) and looks, at each scalar that is a
- * column's, for a spelling that renders the column's value to just these bytes. Where there is none the bytes stay literal:
- * the template then fits only events with that very value, which is right for a member that is always the same.
+/* Learning walks the event's JSON (known to be valid: a strict decoder has accepted it) and looks, at each scalar that
+ * is a column's, for a spelling that renders the column's value to just these bytes. Where there is none the bytes stay
+ * literal: the template then fits only events with that very value, which is right for a member that is always the
+ * same.
  *
  * Matching and rendering share `spell`, so what matches is what will be rendered. */
 #include "common/archive/template.h"
@@ -16,7 +17,8 @@
 
 enum { SPELL_ROOM = 64, TIME_SHORTEST = 7, TIME_SPACE = 8, TIME_PARAMETERS = 16, FRACTION_DIGITS = 6 };
 
-/* ---- spelling ---------------------------------------------------------------------------------------------------------- */
+/* ---- spelling
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                   "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
@@ -227,7 +229,8 @@ static bool spelling_fits(enum tly_spelling spelling, unsigned parameter, struct
   return false;
 }
 
-/* ---- learning ---------------------------------------------------------------------------------------------------------- */
+/* ---- learning
+ * ---------------------------------------------------------------------------------------------------------- */
 
 struct learner {
   const struct tly_stream *stream;
@@ -240,7 +243,8 @@ struct learner {
   struct tly_text path[TLY_JSON_DEPTH_MAX];
 };
 
-/* How many bytes at the start of `token` the value's spelling takes; the rest must be the zone of a time, or nothing. */
+/* How many bytes at the start of `token` the value's spelling takes; the rest must be the zone of a time, or nothing.
+ */
 static uint32_t spelled_size(const struct learner *learner, enum tly_spelling spelling, unsigned parameter,
                              uint32_t column, struct tly_text token) {
   static const char *const zones[] = {"Z", "z", "+00:00", "+00", "+0000", "-00:00"};
@@ -258,8 +262,8 @@ static uint32_t spelled_size(const struct learner *learner, enum tly_spelling sp
 }
 
 /* A spelling for the column's value in `token` (a string without its quotes, or another scalar). */
-static uint32_t find_spelling(const struct learner *learner, uint32_t column, struct tly_text token,
-                              uint8_t *spelling, uint8_t *parameter) {
+static uint32_t find_spelling(const struct learner *learner, uint32_t column, struct tly_text token, uint8_t *spelling,
+                              uint8_t *parameter) {
   const struct tly_vector *vector = &learner->columns[column];
   if (tly_type_is_text(vector->type.id)) {
     *spelling = TLY_SPELL_TEXT;
@@ -339,9 +343,8 @@ static void learn_object(struct learner *learner, struct tly_json_walk *walk, ui
 }
 
 bool tly_template_learn(const struct tly_stream *stream, const struct tly_vector *columns, uint32_t row,
-                      struct tly_text payload, struct tly_template *out) {
-  struct learner learner = {
-      .stream = stream, .columns = columns, .row = row, .literal = payload.data, .template = out};
+                        struct tly_text payload, struct tly_template *out) {
+  struct learner learner = {.stream = stream, .columns = columns, .row = row, .literal = payload.data, .template = out};
   struct tly_json_walk walk = {.next = payload.data, .end = payload.data + payload.size};
   out->hole_count = 0;
   learn_object(&learner, &walk, 0);
@@ -349,10 +352,11 @@ bool tly_template_learn(const struct tly_stream *stream, const struct tly_vector
   return !learner.failed && out->hole_count > 0;
 }
 
-/* ---- matching and rendering -------------------------------------------------------------------------------------------- */
+/* ---- matching and rendering
+ * -------------------------------------------------------------------------------------------- */
 
 bool tly_template_matches(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
-                        struct tly_text payload) {
+                          struct tly_text payload) {
   const char *next = payload.data, *end = next + payload.size;
   for (uint32_t h = 0; h < template->hole_count; h++) {
     const struct tly_template_hole *hole = &template->holes[h];
@@ -377,7 +381,7 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
 }
 
 bool tly_template_render(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
-                       struct tly_buffer *out) {
+                         struct tly_buffer *out) {
   for (uint32_t h = 0; h < template->hole_count; h++) {
     const struct tly_template_hole *hole = &template->holes[h];
     const struct tly_vector *column = &columns[hole->column];
@@ -398,7 +402,8 @@ bool tly_template_render(const struct tly_template *template, const struct tly_v
   return true;
 }
 
-/* ---- stored form ------------------------------------------------------------------------------------------------------- */
+/* ---- stored form
+ * ------------------------------------------------------------------------------------------------------- */
 
 void tly_template_write(const struct tly_template *template, struct tly_buffer *out) {
   tly_buffer_append_varint(out, template->hole_count);

@@ -1,6 +1,6 @@
-/* Verify reads the archive as a stranger would: files from the index, then each file by itself, block after block in offset
- * order, comparing what every block says of its neighbours; then what the cuts say against the blocks that stand there.
- * One damage does not end it: it is noted, and the walk goes on behind it where it can. */
+/* Verify reads the archive as a stranger would: files from the index, then each file by itself, block after block in
+ * offset order, comparing what every block says of its neighbours; then what the cuts say against the blocks that stand
+ * there. One damage does not end it: it is noted, and the walk goes on behind it where it can. */
 #include "common/archive/verify.h"
 
 #include <stdlib.h>
@@ -41,7 +41,9 @@ struct verify {
   tly_archive_reader *reader;
 };
 
-/* ---- notes ------------------------------------------------------------------------------------------------------------------- */
+/* ---- notes
+ * -------------------------------------------------------------------------------------------------------------------
+ */
 
 static void note(struct verify *verify, const char *file, int64_t block, const char *message) {
   struct tly_verify_report *report = verify->report;
@@ -68,7 +70,8 @@ static enum tly_status note_if_damaged(struct verify *verify, enum tly_status st
   return TLY_OK;
 }
 
-/* ---- files of a stream ---------------------------------------------------------------------------------------------------------- */
+/* ---- files of a stream
+ * ---------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status list_files(const char *directory, const char *stream, struct listed_file **out, uint32_t *count,
                                   struct tly_error *error) {
@@ -89,8 +92,8 @@ static enum tly_status list_files(const char *directory, const char *stream, str
     sqlite3_bind_text(rows, 1, stream, -1, SQLITE_STATIC);
   while (status == TLY_OK && (status = tly_sqlite_step(rows, &has_row, error)) == TLY_OK && has_row) {
     *out = tly_realloc_array(*out, *count + 1, sizeof **out);
-    (*out)[(*count)++] = (struct listed_file){.number = sqlite3_column_int64(rows, 0),
-                                              .is_sealed = sqlite3_column_int(rows, 1) != 0};
+    (*out)[(*count)++] =
+        (struct listed_file){.number = sqlite3_column_int64(rows, 0), .is_sealed = sqlite3_column_int(rows, 1) != 0};
   }
   sqlite3_finalize(rows);
   tly_sqlite_close(index);
@@ -108,7 +111,9 @@ static enum tly_status query_number(struct tly_segment *segment, const char *sql
   return status;
 }
 
-/* ---- one file --------------------------------------------------------------------------------------------------------------------- */
+/* ---- one file
+ * ---------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status verify_content(struct verify *verify, struct tly_segment *segment, const struct tly_block *block,
                                       struct tly_error *error) {
@@ -140,8 +145,7 @@ static enum tly_status verify_block(struct verify *verify, struct tly_segment *s
   if (before != NULL && (ref->first_offset != before->first_offset + before->event_count ||
                          !tly_hash_equal(ref->chain_before, before->chain_after)))
     note(verify, segment->path, ref->id, "it does not continue the block before it");
-  enum tly_status status =
-      tly_segment_find(segment, ref->partition, ref->first_offset, true, &block, &found, error);
+  enum tly_status status = tly_segment_find(segment, ref->partition, ref->first_offset, true, &block, &found, error);
   if (status == TLY_OK && found && block.id == ref->id) {
     count_block(verify, &block);
     status = verify_content(verify, segment, &block, error);
@@ -168,8 +172,7 @@ static enum tly_status verify_partition(struct verify *verify, struct tly_segmen
   struct tly_arena arena;
   struct tly_block_list list = {0};
   tly_arena_init(&arena);
-  enum tly_status status =
-      tly_segment_list(segment, partition, 0, UINT32_MAX, &arena, &list, error);
+  enum tly_status status = tly_segment_list(segment, partition, 0, UINT32_MAX, &arena, &list, error);
   for (uint32_t i = 0; i < list.count && status == TLY_OK; i++)
     status = verify_block(verify, segment, &list.items[i], i == 0 ? NULL : &list.items[i - 1], error);
   if (list.count > 0)
@@ -181,8 +184,8 @@ static enum tly_status verify_partition(struct verify *verify, struct tly_segmen
 static enum tly_status verify_dictionaries(struct verify *verify, struct tly_segment *segment,
                                            struct tly_error *error) {
   for (uint32_t c = 0; c < segment->file_stream.column_count; c++)
-    TLY_TRY(note_if_damaged(verify, tly_segment_load_dictionary(segment, c, UINT32_MAX, error), segment->path, 0,
-                            error));
+    TLY_TRY(
+        note_if_damaged(verify, tly_segment_load_dictionary(segment, c, UINT32_MAX, error), segment->path, 0, error));
   return TLY_OK;
 }
 
@@ -233,7 +236,8 @@ static enum tly_status verify_file(struct verify *verify, const struct tly_strea
   return status;
 }
 
-/* ---- a stream's files against each other, and against the cuts ------------------------------------------------------------------ */
+/* ---- a stream's files against each other, and against the cuts
+ * ------------------------------------------------------------------ */
 
 static int compare_extents(const void *a, const void *b) {
   const struct extent *left = a, *right = b;
@@ -249,11 +253,11 @@ static void verify_extents(struct verify *verify) {
   for (uint32_t i = 0; i < verify->extent_count; i++) {
     const struct extent *extent = &verify->extents[i], *before = extent - 1;
     bool is_first = i == 0 || before->partition != extent->partition;
-    if (is_first ? extent->first_offset != 0
-                 : extent->first_offset != before->next_offset ||
-                       !tly_hash_equal(extent->chain_before, before->chain_after))
-      note(verify, extent->file, 0, is_first ? "events before its first one are missing"
-                                             : "it does not continue the file before it");
+    if (is_first
+            ? extent->first_offset != 0
+            : extent->first_offset != before->next_offset || !tly_hash_equal(extent->chain_before, before->chain_after))
+      note(verify, extent->file, 0,
+           is_first ? "events before its first one are missing" : "it does not continue the file before it");
   }
 }
 
@@ -277,9 +281,9 @@ static enum tly_status verify_position(struct verify *verify, const struct tly_s
     return TLY_OK;
   }
   tly_arena_reset(&verify->scratch);
-  enum tly_status status = tly_archive_reader_blocks(verify->reader, stream, position->partition,
-                                                     position->next_offset - 1, INT64_MAX, 1, &verify->scratch, &refs,
-                                                     &count, error);
+  enum tly_status status =
+      tly_archive_reader_blocks(verify->reader, stream, position->partition, position->next_offset - 1, INT64_MAX, 1,
+                                &verify->scratch, &refs, &count, error);
   if (status == TLY_OK && count == 1 &&
       (refs[0].first_offset + refs[0].event_count != position->next_offset ||
        !tly_hash_equal(refs[0].chain_after, position->chain)))
@@ -316,7 +320,9 @@ static enum tly_status verify_stream(struct verify *verify, const struct tly_str
   return verify_cuts(verify, stream, error);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status count_blocks(struct verify *verify, struct tly_error *error) {
   for (uint32_t s = 0; s < verify->project->stream_count; s++) {
@@ -363,7 +369,9 @@ enum tly_status tly_archive_verify(const char *directory, const struct tly_proje
   return status;
 }
 
-/* ---- stat ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- stat
+ * ----------------------------------------------------------------------------------------------------------------------------
+ */
 
 static enum tly_status stat_file(const char *directory, const struct tly_stream *stream, const struct listed_file *file,
                                  struct tly_archive_stat *out, struct tly_error *error) {
@@ -418,9 +426,8 @@ static enum tly_status stat_stream(const char *directory, const struct tly_strea
   return status;
 }
 
-enum tly_status tly_archive_stat_read(const char *directory, const struct tly_project *project,
-                                      struct tly_arena *arena, struct tly_archive_stat **out, uint32_t *count,
-                                      struct tly_error *error) {
+enum tly_status tly_archive_stat_read(const char *directory, const struct tly_project *project, struct tly_arena *arena,
+                                      struct tly_archive_stat **out, uint32_t *count, struct tly_error *error) {
   *out = NULL;
   *count = 0;
   for (uint32_t s = 0; s < project->stream_count; s++)

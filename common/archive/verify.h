@@ -31,7 +31,7 @@ struct tly_archive_stat {
   int64_t generation_first, generation_last;
 };
 TLY_CHECK enum tly_status tly_archive_stat_read(const char *directory, const struct tly_project *project,
-                                                struct tly_arena *arena, struct tly_archive_stat **out,
-                                                uint32_t *count, struct tly_error *error);
+                                                struct tly_arena *arena, struct tly_archive_stat **out, uint32_t *count,
+                                                struct tly_error *error);
 
 #endif

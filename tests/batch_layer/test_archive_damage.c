@@ -102,9 +102,9 @@ static long bits_of(sqlite3 *database, const char *column) {
 
 static void every_flipped_bit_of_a_block_is_found(void **state) {
   struct archive_fixture *fixture = *state;
-  static const char *const columns[] = {"partition", "generation", "first_offset", "event_count",  "appended_at",
-                                        "time_min",  "time_max",   "payload_bytes", "chain_before", "chain_after",
-                                        "checksum",  "raw_checksum", "columns",     "raw"};
+  static const char *const columns[] = {"partition", "generation",   "first_offset",  "event_count",  "appended_at",
+                                        "time_min",  "time_max",     "payload_bytes", "chain_before", "chain_after",
+                                        "checksum",  "raw_checksum", "columns",       "raw"};
   struct tly_error error = TLY_ERROR_NONE;
   struct tly_event_batch batch;
   tly_archive_reader *reader;
@@ -116,7 +116,7 @@ static void every_flipped_bit_of_a_block_is_found(void **state) {
   assert_true(reads_to_the_end(fixture, reader, &batch));
   for (size_t c = 0; c < sizeof columns / sizeof columns[0]; c++) {
     long bits = bits_of(database, columns[c]);
-    for (long bit = 0; bit < bits; bit += bits > 128 ? step : 1) {
+    for (long bit = 0; bit<bits; bit += bits> 128 ? step : 1) {
       if (!flip_column(database, columns[c], bit))
         continue;
       if (reads_to_the_end(fixture, reader, &batch))
@@ -212,15 +212,17 @@ static void verify_names_what_is_missing_swapped_or_cut_off(void **state) {
   assert_int_equal(damages(fixture, &arena, NULL), 0);
   change(fixture, 1, "DELETE FROM block WHERE id = 3"); /* the tail: only the cut knows */
   assert_true(damages(fixture, &arena, "before cut 1 are missing") > 0);
-  assert_int_equal(tly_archive_writer_open(fixture->directory, fixture->project, &tly_clock_real, &fixture->writer,
-                                           &error),
-                   TLY_E_CORRUPT); /* and nothing is appended where events are missing */
+  assert_int_equal(
+      tly_archive_writer_open(fixture->directory, fixture->project, &tly_clock_real, &fixture->writer, &error),
+      TLY_E_CORRUPT); /* and nothing is appended where events are missing */
   change(fixture, 1, "INSERT INTO block SELECT * FROM kept WHERE id = 3");
-  change(fixture, 1, "UPDATE block SET raw = (SELECT raw FROM kept WHERE id = 1), raw_checksum = "
-                     "(SELECT raw_checksum FROM kept WHERE id = 1) WHERE id = 2");
+  change(fixture, 1,
+         "UPDATE block SET raw = (SELECT raw FROM kept WHERE id = 1), raw_checksum = "
+         "(SELECT raw_checksum FROM kept WHERE id = 1) WHERE id = 2");
   assert_true(damages(fixture, &arena, "checksum") > 0);
-  change(fixture, 1, "UPDATE block SET raw = (SELECT raw FROM kept WHERE id = 2), raw_checksum = "
-                     "(SELECT raw_checksum FROM kept WHERE id = 2) WHERE id = 2");
+  change(fixture, 1,
+         "UPDATE block SET raw = (SELECT raw FROM kept WHERE id = 2), raw_checksum = "
+         "(SELECT raw_checksum FROM kept WHERE id = 2) WHERE id = 2");
   change(fixture, 1, "UPDATE dictionary SET entries = zeroblob(length(entries)) WHERE first_code = 0");
   assert_true(damages(fixture, &arena, "dictionary") > 0);
   tly_arena_free(&arena);

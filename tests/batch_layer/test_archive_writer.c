@@ -47,7 +47,8 @@ static struct tly_cut cut(struct archive_fixture *fixture, struct tly_arena *are
   return made;
 }
 
-/* ---- content ------------------------------------------------------------------------------------------------------------ */
+/* ---- content
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void events_come_back_bit_for_bit_from_active_and_sealed_files(void **state) {
   struct archive_fixture *fixture = *state;
@@ -87,8 +88,8 @@ static void small_batches_of_one_group_become_one_block(void **state) {
     fixture->lines = others[i].lines;
     others[i].batch = moved;
     others[i].lines = lines;
-    assert_int_equal(tly_archive_writer_append(fixture->writer, 0, &others[i].batch, TLY_FORMAT_JSON, no_header, &error),
-                     TLY_OK);
+    assert_int_equal(
+        tly_archive_writer_append(fixture->writer, 0, &others[i].batch, TLY_FORMAT_JSON, no_header, &error), TLY_OK);
   }
   assert_int_equal(tly_archive_writer_commit(fixture->writer, &error), TLY_OK);
   for (int i = 0; i < 5; i++)
@@ -169,7 +170,8 @@ static void the_chain_is_the_same_before_and_after_sealing(void **state) {
   tly_arena_free(&arena);
 }
 
-/* ---- cuts ---------------------------------------------------------------------------------------------------------------- */
+/* ---- cuts
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_generation(void **state) {
   struct archive_fixture *fixture = *state;
@@ -217,7 +219,8 @@ static void a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_gener
   tly_arena_free(&arena);
 }
 
-/* ---- producers ------------------------------------------------------------------------------------------------------------ */
+/* ---- producers
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static enum tly_sequence sequence(struct archive_fixture *fixture, int64_t number, const char *reply_if_new) {
   struct tly_error error = TLY_ERROR_NONE;
@@ -226,7 +229,8 @@ static enum tly_sequence sequence(struct archive_fixture *fixture, int64_t numbe
   int64_t expected;
   assert_int_equal(tly_archive_writer_begin(fixture->writer, fixture->stream, &error), TLY_OK);
   assert_int_equal(
-      tly_archive_writer_check_sequence(fixture->writer, "till-7", number, &verdict, &reply, &expected, &error), TLY_OK);
+      tly_archive_writer_check_sequence(fixture->writer, "till-7", number, &verdict, &reply, &expected, &error),
+      TLY_OK);
   if (verdict == TLY_SEQUENCE_NEXT)
     assert_int_equal(tly_archive_writer_remember(fixture->writer, "till-7", number, reply_if_new, &error), TLY_OK);
   if (verdict == TLY_SEQUENCE_REPEATED && reply_if_new != NULL)
@@ -254,7 +258,8 @@ static void a_repeated_sequence_gets_its_first_reply_and_a_gap_is_refused(void *
   assert_int_equal(sequence(fixture, 41, NULL), TLY_SEQUENCE_REPEATED); /* its words are gone, not its effect */
 }
 
-/* ---- definitions ------------------------------------------------------------------------------------------------------------ */
+/* ---- definitions
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void reopen_as(struct archive_fixture *fixture, const char *definition, enum tly_status expected) {
   struct tly_diagnostics diagnostics;
@@ -269,8 +274,8 @@ static void reopen_as(struct archive_fixture *fixture, const char *definition, e
   fixture->stream = &fixture->project->streams[0];
   fixture->decoder = tly_decoder_new(fixture->stream, TLY_FORMAT_JSON);
   tly_event_batch_init(&fixture->batch, fixture->stream);
-  enum tly_status status = tly_archive_writer_open(fixture->directory, fixture->project, &tly_clock_real,
-                                                   &fixture->writer, &error);
+  enum tly_status status =
+      tly_archive_writer_open(fixture->directory, fixture->project, &tly_clock_real, &fixture->writer, &error);
   if (status != expected)
     fail_msg("%s: %s", tly_status_name(status), error.message);
   if (expected != TLY_OK)
@@ -281,7 +286,7 @@ static void reopen_as(struct archive_fixture *fixture, const char *definition, e
   "CREATE FOREIGN TABLE payments (" columns ") SERVER embedded OPTIONS (format 'json', event_time 'at');"
 #define FIRST_COLUMNS "payment_id text NOT NULL, account text, amount numeric(18,2) NOT NULL,"
 
-#define LAST_COLUMNS  " free numeric, big numeric(38,6), at timestamptz"
+#define LAST_COLUMNS " free numeric, big numeric(38,6), at timestamptz"
 
 static void a_changed_stream_is_refused_and_an_added_nullable_column_is_decoded_from_old_events(void **state) {
   struct archive_fixture *fixture = *state;
@@ -300,13 +305,15 @@ static void a_changed_stream_is_refused_and_an_added_nullable_column_is_decoded_
             PAYMENTS(FIRST_COLUMNS " note text OPTIONS (path 'more.note')," LAST_COLUMNS ", rate double precision"),
             TLY_OK);
   append(fixture, 0, 1000, 100);
-  assert_int_equal(archive_fixture_check(fixture, 0), 1100); /* old blocks' new columns are decoded from their payloads */
+  assert_int_equal(archive_fixture_check(fixture, 0),
+                   1100); /* old blocks' new columns are decoded from their payloads */
   archive_fixture_seal(fixture, true);
   assert_int_equal(archive_fixture_check(fixture, 0), 1100);
   assert_int_equal(archive_fixture_verify(fixture), 0);
 }
 
-/* ---- failures ---------------------------------------------------------------------------------------------------------------- */
+/* ---- failures
+ * ---------------------------------------------------------------------------------------------------------------- */
 
 static void a_full_disk_takes_the_group_back_and_the_writer_goes_on_when_there_is_room(void **state) {
   struct archive_fixture *fixture = *state;
@@ -386,7 +393,9 @@ static void an_index_with_a_failed_sync_is_rewritten(void **state) {
   tly_arena_free(&arena);
 }
 
-/* ---- kills -------------------------------------------------------------------------------------------------------------------- */
+/* ---- kills
+ * --------------------------------------------------------------------------------------------------------------------
+ */
 
 /* What a killed child has told: how far events were acknowledged, and the last cut it was given. */
 struct told {

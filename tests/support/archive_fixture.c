@@ -67,7 +67,8 @@ void archive_fixture_event(uint64_t number, struct tly_buffer *out) {
     tly_buffer_print(out, "{ \"payment_id\" : \"odd %llu\", \"amount\":%llu.5, \"unknown\":[1,{\"a\":null}] }", n, n);
     break;
   case 7:
-    tly_buffer_print(out, "{\"payment_id\":\"\\u0070%llu\",\"amount\":1e2,\"account\":null,\"rate\":%llu.125}", n, n % 9);
+    tly_buffer_print(out, "{\"payment_id\":\"\\u0070%llu\",\"amount\":1e2,\"account\":null,\"rate\":%llu.125}", n,
+                     n % 9);
     break;
   case 11:
     tly_buffer_print(out,
@@ -77,10 +78,11 @@ void archive_fixture_event(uint64_t number, struct tly_buffer *out) {
     break;
   case 13: tly_buffer_print(out, "{\"amount\":%llu,\"payment_id\":\"\",\"rate\":1e-300}", n); break;
   default:
-    tly_buffer_print(out,
-                     "{\"payment_id\":\"p-%08llu\",\"account\":\"A-%llu\",\"amount\":%llu.%02llu,\"more\":{\"note\":\"n%llu\"},"
-                     "\"at\":\"2026-03-%02lluT%02llu:%02llu:00Z\"}",
-                     n, n * 7919 % 500, n % 1000, n % 100, n % 3, 1 + n / 1440 % 28, n / 60 % 24, n % 60);
+    tly_buffer_print(
+        out,
+        "{\"payment_id\":\"p-%08llu\",\"account\":\"A-%llu\",\"amount\":%llu.%02llu,\"more\":{\"note\":\"n%llu\"},"
+        "\"at\":\"2026-03-%02lluT%02llu:%02llu:00Z\"}",
+        n, n * 7919 % 500, n % 1000, n % 100, n % 3, 1 + n / 1440 % 28, n / 60 % 24, n % 60);
     break;
   }
 }
@@ -164,8 +166,8 @@ uint64_t archive_fixture_check(struct archive_fixture *fixture, uint32_t partiti
   for (uint32_t count = 1; count > 0;) {
     struct tly_block_ref *refs;
     tly_arena_reset(&arena);
-    MUST(tly_archive_reader_blocks(reader, fixture->stream, partition, (int64_t)next, INT64_MAX, 7, &arena, &refs, &count,
-                                   error));
+    MUST(tly_archive_reader_blocks(reader, fixture->stream, partition, (int64_t)next, INT64_MAX, 7, &arena, &refs,
+                                   &count, error));
     for (uint32_t i = 0; i < count; i++) {
       assert_int_equal(refs[i].first_offset, next);
       MUST(tly_archive_reader_read(reader, fixture->stream, &refs[i], NULL, true, &read, error));

@@ -33,8 +33,8 @@ enum tly_status archive_fixture_append(struct archive_fixture *fixture, uint32_t
                                        uint32_t count, struct tly_error *error);
 /* Seal all files that wait; with `rotate` the active one too. Fails the test when that fails. */
 void archive_fixture_seal(struct archive_fixture *fixture, bool rotate);
-/* Read partition `partition` from the archive and check that its events are those numbered 0, 1, ..., with values decoded
- * anew; returns how many there are. */
+/* Read partition `partition` from the archive and check that its events are those numbered 0, 1, ..., with values
+ * decoded anew; returns how many there are. */
 uint64_t archive_fixture_check(struct archive_fixture *fixture, uint32_t partition);
 /* The number of damages that verify finds; fails the test when verify itself fails. */
 uint32_t archive_fixture_verify(struct archive_fixture *fixture);

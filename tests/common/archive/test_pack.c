@@ -58,7 +58,7 @@ static void integers_of_any_shape_come_back(void **state) {
         case 1: values[i] = -(int64_t)(random >> 1); break;
         case 2: values[i] = (int64_t)((i == 0 ? 0 : (uint64_t)values[i - 1]) + (random & 0xffff)); break;
         case 3: values[i] = (int64_t)(random & 1) * 1000000; break;
-        case 4: values[i] = i / 100 + (int64_t)(mask >> 1); break;
+        case 4: values[i] = (int64_t)((uint64_t)(i / 100) + (mask >> 1)); break;
         case 5: values[i] = extremes[random % 7]; break;
         case 6: values[i] = 1700000000000000 + (int64_t)(random % 86400) * 1000000; break;
         case 7: values[i] = (int64_t)mask; break;
@@ -97,7 +97,9 @@ static void no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end(void
   for (int shape = 0; shape < 3; shape++) {
     struct tly_buffer packed = {0};
     for (int i = 0; i < 200; i++)
-      values[i] = shape == 0 ? (int64_t)(next_random() % 1000) : shape == 1 ? i * 1000 + (int64_t)(next_random() % 7) : i / 50;
+      values[i] = shape == 0   ? (int64_t)(next_random() % 1000)
+                  : shape == 1 ? i * 1000 + (int64_t)(next_random() % 7)
+                               : i / 50;
     tly_pack_integers(values, 200, 1, TLY_EFFORT_LIVE, &packed);
     pad(&packed);
     for (size_t bit = 0; bit < packed.size * 8; bit++) {
@@ -114,7 +116,8 @@ static void no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end(void
   }
 }
 
-/* ---- columns ------------------------------------------------------------------------------------------------------------ */
+/* ---- columns
+ * ------------------------------------------------------------------------------------------------------------ */
 
 static void assert_columns_equal(const struct tly_vector *a, const struct tly_vector *b) {
   assert_int_equal(a->count, b->count);
@@ -171,10 +174,9 @@ static struct tly_vector vector_of(struct tly_type type, uint32_t count, bool wi
 
 static void fixed_size_columns_come_back_with_their_nulls(void **state) {
   (void)state;
-  static const struct tly_type types[] = {{TLY_TYPE_BOOLEAN, 0, 0},   {TLY_TYPE_BIGINT, 0, 0},
-                                          {TLY_TYPE_NUMERIC, 18, 2},  {TLY_TYPE_NUMERIC, 38, 10},
-                                          {TLY_TYPE_DOUBLE, 0, 0},    {TLY_TYPE_TIMESTAMPTZ, 0, 0},
-                                          {TLY_TYPE_NUMERIC, 0, 0},   {TLY_TYPE_DATE, 0, 0}};
+  static const struct tly_type types[] = {
+      {TLY_TYPE_BOOLEAN, 0, 0}, {TLY_TYPE_BIGINT, 0, 0},      {TLY_TYPE_NUMERIC, 18, 2}, {TLY_TYPE_NUMERIC, 38, 10},
+      {TLY_TYPE_DOUBLE, 0, 0},  {TLY_TYPE_TIMESTAMPTZ, 0, 0}, {TLY_TYPE_NUMERIC, 0, 0},  {TLY_TYPE_DATE, 0, 0}};
   struct tly_arena arena;
   tly_arena_init(&arena);
   for (size_t t = 0; t < sizeof types / sizeof types[0]; t++)
@@ -200,7 +202,8 @@ static void fixed_size_columns_come_back_with_their_nulls(void **state) {
 
 static void texts_come_back_as_codes_as_numbers_and_as_bytes(void **state) {
   (void)state;
-  static const char *const formats[] = {"p-%06u", "p-%u", "%u", "0%u", "caf\xc3\xa9 %u \"quoted\"", "", "%u suffix", "%018u"};
+  static const char *const formats[] = {"p-%06u", "p-%u",      "%u",   "0%u", "caf\xc3\xa9 %u \"quoted\"",
+                                        "",       "%u suffix", "%018u"};
   struct tly_arena arena;
   tly_arena_init(&arena);
   for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)

@@ -12,11 +12,12 @@
 #include "common/event/decoder.h"
 #include "common/sql/project.h"
 
-static const char definition[] = "CREATE FOREIGN TABLE t ("
-                                 " txt text, num numeric(18,2), wide numeric(38,4), free numeric, int8 bigint, dbl double precision,"
-                                 " flag boolean, day date, at timestamptz, ms timestamptz OPTIONS (unit 'ms'), id uuid,"
-                                 " inner_text text OPTIONS (path 'a.b.c'))"
-                                 " SERVER embedded OPTIONS (format 'json');";
+static const char definition[] =
+    "CREATE FOREIGN TABLE t ("
+    " txt text, num numeric(18,2), wide numeric(38,4), free numeric, int8 bigint, dbl double precision,"
+    " flag boolean, day date, at timestamptz, ms timestamptz OPTIONS (unit 'ms'), id uuid,"
+    " inner_text text OPTIONS (path 'a.b.c'))"
+    " SERVER embedded OPTIONS (format 'json');";
 
 struct fixture {
   struct tly_project *project;
@@ -51,9 +52,9 @@ static void decode(struct fixture *fixture, const char *lines) {
   size_t consumed;
   uint64_t line_count;
   struct tly_error error = TLY_ERROR_NONE;
-  assert_int_equal(tly_decoder_decode(fixture->decoder, lines, strlen(lines), 0, &fixture->batch, &consumed,
-                                      &line_count, &error),
-                   TLY_OK);
+  assert_int_equal(
+      tly_decoder_decode(fixture->decoder, lines, strlen(lines), 0, &fixture->batch, &consumed, &line_count, &error),
+      TLY_OK);
   assert_int_equal(consumed, strlen(lines));
 }
 
@@ -72,8 +73,8 @@ static size_t raw_round_trip(struct fixture *fixture, enum tly_effort effort) {
   tly_arena_init(&arena);
   tly_raw_write(&source, &templates, effort, &bytes);
   struct tly_text *read = tly_arena_alloc(&arena, (source.count + 1) * sizeof *read);
-  assert_true(tly_raw_read(bytes.data, bytes.size, source.count, source.columns, fixture->stream->column_count, &arena,
-                           read));
+  assert_true(
+      tly_raw_read(bytes.data, bytes.size, source.count, source.columns, fixture->stream->column_count, &arena, read));
   for (uint32_t i = 0; i < source.count; i++)
     assert_true(tly_text_equal(read[i], source.payloads[i]));
   size_t size = bytes.size;
@@ -138,8 +139,28 @@ static void each_spelling_is_learned_and_renders_as_it_always_will(void **state)
 /* Golden bytes: stored templates of this version must render like this in every later one. */
 static void a_stored_template_renders_its_golden_text(void **state) {
   struct fixture *fixture = *state;
-  static const uint8_t stored[] = {3,   5, '<', 'n', '=', '"', '>', 1, TLY_SPELL_NUMERIC_POINT, 0, 1, '|', 8, TLY_SPELL_TIME, 15, 1,
-                                   '|', 5, TLY_SPELL_DOUBLE_SHORT, 0, 1, '!'};
+  static const uint8_t stored[] = {3,
+                                   5,
+                                   '<',
+                                   'n',
+                                   '=',
+                                   '"',
+                                   '>',
+                                   1,
+                                   TLY_SPELL_NUMERIC_POINT,
+                                   0,
+                                   1,
+                                   '|',
+                                   8,
+                                   TLY_SPELL_TIME,
+                                   15,
+                                   1,
+                                   '|',
+                                   5,
+                                   TLY_SPELL_DOUBLE_SHORT,
+                                   0,
+                                   1,
+                                   '!'};
   struct tly_template template;
   struct tly_buffer rendered = {0};
   struct tly_cursor in = tly_cursor_of(stored, sizeof stored);
@@ -169,10 +190,18 @@ static void odd_events_among_them_keep_their_own_bytes(void **state) {
   struct fixture *fixture = *state;
   struct tly_buffer lines = {0};
   static const char *const odd[] = {
-      "{\"txt\":\"\\u0041\",\"num\":1e2}",        "{\"num\":1.5,  \"txt\":\"spaced\"}",  "{\"txt\":\"a\\/b\",\"num\":1.00}",
-      "{\"txt\":null,\"num\":null}",              "{}",                                  "{\"num\":-0,\"txt\":\"minus zero\"}",
-      "{\"txt\":\"x\",\"num\":0012e0}",           "{\"txt\":\"y\",\"num\":\"1.50\"}",    "{\"txt\":\"z\",\"unknown\":{\"a\":[]}}",
-      "{\"dbl\":1e-7,\"txt\":\"e\"}",             "{\"dbl\":1.7976931348623157e308}",    "{\"at\":\"2026-03-02T12:00:00+02:00\"}",
+      "{\"txt\":\"\\u0041\",\"num\":1e2}",
+      "{\"num\":1.5,  \"txt\":\"spaced\"}",
+      "{\"txt\":\"a\\/b\",\"num\":1.00}",
+      "{\"txt\":null,\"num\":null}",
+      "{}",
+      "{\"num\":-0,\"txt\":\"minus zero\"}",
+      "{\"txt\":\"x\",\"num\":0012e0}",
+      "{\"txt\":\"y\",\"num\":\"1.50\"}",
+      "{\"txt\":\"z\",\"unknown\":{\"a\":[]}}",
+      "{\"dbl\":1e-7,\"txt\":\"e\"}",
+      "{\"dbl\":1.7976931348623157e308}",
+      "{\"at\":\"2026-03-02T12:00:00+02:00\"}",
       "{\"txt\":\"caf\xc3\xa9 \xf0\x9f\x98\x80\"}",
   };
   for (int i = 0; i < 2000; i++)
