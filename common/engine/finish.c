@@ -152,10 +152,10 @@ static void finish_bigint_sum(const struct finishing *finishing) {
 static void finish_double(const struct finishing *finishing) {
   const struct tly_exact_sum *sums = finishing->states[finishing->plan->sum].exact_sum;
   bool is_sum = finishing->plan->aggregate->function == TLY_AGGREGATE_SUM;
+  struct tly_error error = TLY_ERROR_NONE;
   for (uint32_t row = 0; row < finishing->count; row++) {
     int64_t count = count_of(finishing, row);
     double *out = &finishing->out->f64[row];
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = TLY_OK;
     if (count == 0)
       finishing->null[row] = 1;
@@ -197,9 +197,9 @@ static enum tly_status numeric_result(const struct finishing *finishing, uint32_
 static void finish_numeric(const struct finishing *finishing) {
   enum tly_aggregate_function function = finishing->plan->aggregate->function;
   int64_t least = function == TLY_AGGREGATE_VAR_SAMP || function == TLY_AGGREGATE_STDDEV_SAMP ? 2 : 1;
+  struct tly_error error = TLY_ERROR_NONE;
   for (uint32_t row = 0; row < finishing->count; row++) {
     struct tly_decimal result;
-    struct tly_error error = TLY_ERROR_NONE;
     if (count_of(finishing, row) < least)
       finishing->null[row] = 1;
     else if (numeric_result(finishing, row, &result, &error) != TLY_OK)
@@ -214,12 +214,14 @@ static void finish_extreme(const struct finishing *finishing) {
   struct tly_vector source = {.type = finishing->program->components[finishing->plan->extreme].type,
                               .count = finishing->count,
                               .i64 = column->i64}; /* a state's forms are the vector's */
+  uint32_t *list = tly_evaluator_list(finishing->evaluator), present = 0;
   for (uint32_t row = 0; row < finishing->count; row++) {
-    if (column->empty != NULL && column->empty[row] != 0)
-      finishing->null[row] = 1;
-    else
-      tly_vector_copy_rows(finishing->out, &source, (struct tly_rows){.list = &row, .count = 1});
+    bool is_empty = column->empty != NULL && column->empty[row] != 0;
+    finishing->null[row] = is_empty;
+    list[present] = row;
+    present += !is_empty;
   }
+  tly_vector_copy_rows(finishing->out, &source, (struct tly_rows){.list = list, .count = present});
 }
 
 static void finish_count(const struct finishing *finishing, const int64_t *const *distinct_counts) {

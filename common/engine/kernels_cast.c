@@ -30,9 +30,9 @@ void tly_kernel_int8_numeric(const struct tly_kernel_call *call) {
 
 /* A cast to numeric(p,s) on the way is a kernel of its own, so the result has no proof here. */
 void tly_kernel_float8_numeric(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal result;
-    struct tly_error error = TLY_ERROR_NONE;
     if (tly_decimal_of_double(tly_argument_f64(call, 0, row), &call->evaluator->arena, &result, &error) != TLY_OK)
       tly_evaluator_raise_error(call->evaluator, row, &error);
     else
@@ -106,8 +106,8 @@ void tly_kernel_numeric_int8(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_numeric_float8(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     double value = 0;
     if (tly_decimal_to_double(tly_vector_decimal(&call->arguments[0], row), &value, &error) != TLY_OK)
       tly_evaluator_raise_error(call->evaluator, row, &error);

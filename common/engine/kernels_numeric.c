@@ -49,10 +49,10 @@ typedef enum tly_status (*decimal_operation)(struct tly_decimal a, struct tly_de
                                              struct tly_decimal *out, struct tly_error *error);
 
 static void by_decimal(const struct tly_kernel_call *call, decimal_operation operation) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal a = tly_vector_decimal(&call->arguments[0], row);
     struct tly_decimal b = tly_vector_decimal(&call->arguments[1], row), result;
-    struct tly_error error = TLY_ERROR_NONE;
     if (operation(a, b, &call->evaluator->arena, &result, &error) != TLY_OK)
       tly_evaluator_raise_error(call->evaluator, row, &error);
     else
@@ -213,9 +213,9 @@ typedef enum tly_status (*decimal_function)(struct tly_decimal value, struct tly
                                             struct tly_error *error);
 
 static void by_decimal_function(const struct tly_kernel_call *call, decimal_function function) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
     struct tly_decimal value = tly_vector_decimal(&call->arguments[0], row), result;
-    struct tly_error error = TLY_ERROR_NONE;
     if (function(value, &call->evaluator->arena, &result, &error) != TLY_OK)
       tly_evaluator_raise_error(call->evaluator, row, &error);
     else

@@ -27,8 +27,8 @@ void tly_kernel_text_right(const struct tly_kernel_call *call) {
 }
 
 TLY_ALWAYS_INLINE void substring(const struct tly_kernel_call *call, bool has_length) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     int64_t length = has_length ? tly_argument_i64(call, 2, row) : 0;
     if (tly_text_substring(tly_argument_text(call, 0, row), tly_argument_i64(call, 1, row), has_length, length,
                            &call->out->text[row], &error) != TLY_OK)
@@ -75,8 +75,8 @@ void tly_kernel_textcat(const struct tly_kernel_call *call) {
 }
 
 TLY_ALWAYS_INLINE void like(const struct tly_kernel_call *call, bool fold_case, bool wanted) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     bool matches = false;
     if (tly_text_like(tly_argument_text(call, 0, row), tly_argument_text(call, 1, row), fold_case, &matches, &error) !=
         TLY_OK)

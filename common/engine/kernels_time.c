@@ -53,8 +53,8 @@ static enum tly_status midnight(int64_t days, int64_t *out, struct tly_error *er
 }
 
 static void date_to_timestamp(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = midnight(tly_argument_i64(call, 0, row), &call->out->i64[row], &error);
     settle(call, row, status, &error);
   }
@@ -87,8 +87,8 @@ SAME(timestamptz_timestamp, same_instant)
 /* --- arithmetic with intervals ------------------------------------------------------------------------------------ */
 
 TLY_ALWAYS_INLINE void timestamp_shift(const struct tly_kernel_call *call, int sign, bool from_date) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     int64_t start = tly_argument_i64(call, 0, row);
     enum tly_status status = from_date ? midnight(start, &start, &error) : TLY_OK;
     if (status == TLY_OK)
@@ -109,8 +109,8 @@ SHIFT(date_pl_interval, 1, true)
 SHIFT(date_mi_interval, -1, true)
 
 void tly_kernel_timestamp_mi(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_timestamp_subtract(tly_argument_i64(call, 0, row), tly_argument_i64(call, 1, row),
                                                     &call->out->interval[row], &error);
     settle(call, row, status, &error);
@@ -118,8 +118,8 @@ void tly_kernel_timestamp_mi(const struct tly_kernel_call *call) {
 }
 
 TLY_ALWAYS_INLINE void interval_shift(const struct tly_kernel_call *call, int sign) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_interval_add(tly_argument_interval(call, 0, row), tly_argument_interval(call, 1, row),
                                               sign, &call->out->interval[row], &error);
     settle(call, row, status, &error);
@@ -136,8 +136,8 @@ void tly_kernel_interval_mi(const struct tly_kernel_call *call) {
 
 void tly_kernel_interval_um(const struct tly_kernel_call *call) {
   const struct tly_interval zero = {0};
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status =
         tly_interval_add(zero, tly_argument_interval(call, 0, row), -1, &call->out->interval[row], &error);
     settle(call, row, status, &error);
@@ -162,9 +162,9 @@ void tly_kernel_mul_d_interval(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_interval_div(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
     double divisor = tly_argument_f64(call, 1, row);
-    struct tly_error error = TLY_ERROR_NONE;
     if (divisor == 0.0) {
       tly_evaluator_raise(call->evaluator, row, TLY_E_DIVISION_BY_ZERO, "division by zero");
       continue;
@@ -203,8 +203,8 @@ static bool trunc_constant_unit(const struct tly_kernel_call *call) {
 static void timestamp_trunc(const struct tly_kernel_call *call) {
   if (trunc_constant_unit(call))
     return;
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     struct tly_text unit = tly_argument_text(call, 0, row);
     enum tly_status status =
         tly_timestamp_trunc(unit.data, unit.size, tly_argument_i64(call, 1, row), &call->out->i64[row], &error);
@@ -216,8 +216,8 @@ SAME(timestamp_trunc, timestamp_trunc)
 SAME(timestamptz_trunc, timestamp_trunc)
 
 static void timestamp_bin(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     enum tly_status status = tly_timestamp_bin(tly_argument_interval(call, 0, row), tly_argument_i64(call, 1, row),
                                                tly_argument_i64(call, 2, row), &call->out->i64[row], &error);
     settle(call, row, status, &error);
@@ -228,8 +228,8 @@ SAME(timestamp_bin, timestamp_bin)
 SAME(timestamptz_bin, timestamp_bin)
 
 TLY_ALWAYS_INLINE void extract(const struct tly_kernel_call *call, enum tly_extract_source source) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     struct tly_text field = tly_argument_text(call, 0, row);
     struct tly_decimal result;
     if (tly_timestamp_extract(field.data, field.size, source, tly_argument_i64(call, 1, row), &result, &error) !=
@@ -253,8 +253,8 @@ void tly_kernel_extract_timestamptz(const struct tly_kernel_call *call) {
 }
 
 void tly_kernel_extract_interval(const struct tly_kernel_call *call) {
+  struct tly_error error = TLY_ERROR_NONE;
   TLY_EACH_ROW (call->rows, row) {
-    struct tly_error error = TLY_ERROR_NONE;
     struct tly_text field = tly_argument_text(call, 0, row);
     struct tly_decimal result;
     if (tly_interval_extract(field.data, field.size, tly_argument_interval(call, 1, row), &result, &error) != TLY_OK)

@@ -170,9 +170,26 @@ static void take_leaves(struct tly_expr *tree, struct leaves *leaves) {
     take_leaves(tree->arguments[i], leaves);
 }
 
+/* Whether these raise is known of a constant pattern, unit or field. */
+static bool is_proven_by_constants(enum tly_kernel kernel) {
+  switch (kernel) {
+  case TLY_KERNEL_textlike:
+  case TLY_KERNEL_textnlike:
+  case TLY_KERNEL_texticlike:
+  case TLY_KERNEL_texticnlike:
+  case TLY_KERNEL_timestamp_trunc:
+  case TLY_KERNEL_timestamptz_trunc:
+  case TLY_KERNEL_extract_date:
+  case TLY_KERNEL_extract_timestamp:
+  case TLY_KERNEL_extract_timestamptz: return true;
+  default: return false;
+  }
+}
+
 /* What the front end proved of constants is no proof for columns with NULLs. */
 static void forget_proofs(struct tly_expr *tree) {
   tree->nullable = true;
+  tree->can_raise |= is_proven_by_constants(tree->kernel);
   for (uint32_t i = 0; i < tree->argument_count; i++)
     forget_proofs(tree->arguments[i]);
 }
