@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/store/delta_block.h"
+#include "speed_layer/wal_sync.h"
 
 extern const char tly_schema_speed[]; /* schemas/stores/speed.sql */
 
@@ -96,6 +97,7 @@ struct tly_speed_store {
   int wal_frames;          /* after the last commit */
   int wal_frames_tried;    /* when the last checkpoint was tried */
   struct tly_buffer block; /* the body being written */
+  tly_wal_sync *wal_sync;  /* from the first commit on, when there is a WAL */
 };
 
 /* ---- the file ------------------------------------------------------------------------------------------------ */
@@ -197,6 +199,7 @@ enum tly_status tly_speed_store_adopt(tly_speed_store *store, struct tly_error *
 void tly_speed_store_close(tly_speed_store *store) {
   if (store == NULL)
     return;
+  tly_wal_sync_stop(store->wal_sync);
   for (int s = 0; s < STATEMENT_COUNT; s++)
     sqlite3_finalize(store->statements[s]);
   tly_sqlite_close(store->database);
@@ -227,7 +230,9 @@ enum tly_status tly_speed_store_commit(tly_speed_store *store, struct tly_error 
   TLY_ASSERT(store->is_in_transaction);
   TLY_TRY(tly_sqlite_run(store->statements[COMMIT], error));
   store->is_in_transaction = false;
-  return TLY_OK;
+  if (store->wal_sync == NULL)
+    TLY_TRY(tly_wal_sync_start(sqlite3_db_filename(store->database, "main"), &store->wal_sync, error));
+  return tly_wal_sync_note(store->wal_sync, error);
 }
 
 enum tly_status tly_speed_store_checkpoint(tly_speed_store *store, bool is_idle, struct tly_error *error) {

@@ -36,10 +36,6 @@ static void prepare_merging(struct rig *rig) {
   rig_stop(rig);
 }
 
-static void prepare_trimming(struct rig *rig) {
-  prepare_publishing(rig);
-}
-
 static void prepare_rebuilding(struct rig *rig) {
   char path[400];
   prepare_publishing(rig);
@@ -75,7 +71,7 @@ static const struct crash_case cases[] = {
     {"fold.before_commit", prepare_folding},       {"fold.after_commit", prepare_folding},
     {"fold.before_commit", prepare_publishing},    {"fold.after_commit", prepare_publishing},
     {"publish.before_commit", prepare_publishing}, {"publish.after_commit", prepare_publishing},
-    {"trim.before_commit", prepare_trimming},      {"trim.before_commit:2", prepare_trimming},
+    {"trim.before_commit", prepare_publishing},      {"trim.before_commit", prepare_definitions},
     {"merge.before_commit", prepare_merging},      {"merge.after_commit", prepare_merging},
     {"merge.before_switch", prepare_merging},      {"rebuild.before_epoch", prepare_rebuilding},
     {"rebuild.after_epoch", prepare_rebuilding},   {"definitions.before_commit", prepare_definitions},
