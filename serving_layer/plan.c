@@ -22,7 +22,7 @@
 struct tly_programs *tly_programs_new(const struct tly_project *project) {
   struct tly_programs *programs = tly_calloc(1, sizeof *programs);
   programs->project = project;
-  programs->programs = tly_calloc(project->view_count, sizeof *programs->programs);
+  programs->programs = tly_calloc(project->view_count, sizeof(struct tly_view_program *));
   for (uint32_t i = 0; i < project->view_count; i++)
     programs->programs[i] = tly_view_program_new(&project->views[i]);
   return programs;

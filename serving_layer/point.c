@@ -44,6 +44,7 @@ struct point {
 /* A view while the store's version stays. */
 struct point_view {
   struct tly_view_use use;
+  bool was_used;    /* since the last rest */
   uint64_t version; /* of `use.state` and as_of; 0: none */
   struct tly_buffer as_of;
   tly_finisher *finisher;
@@ -130,6 +131,17 @@ void tly_points_end_turn(tly_points *points) {
   points->is_looking = false;
 }
 
+void tly_points_rest(tly_points *points) {
+  for (uint32_t i = 0; i < points->programs->project->view_count; i++) {
+    struct point_view *view = &points->views[i];
+    if (!view->was_used) {
+      tly_store_source_forget(points->stores, view->use.program);
+      view->version = 0;
+    }
+    view->was_used = false;
+  }
+}
+
 enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena, struct tly_position **out,
                                      uint32_t *count) {
   tly_speed_reader *speed;
@@ -139,6 +151,7 @@ enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena
 }
 
 static enum tly_status look_at_view(tly_points *points, struct point_view *view) {
+  view->was_used = true;
   if (view->version == points->version)
     return TLY_OK;
   view->version = 0;

@@ -22,6 +22,8 @@ bool tly_points_answer_line(tly_points *points, const char *line, size_t size, s
 
 /* One look at speed.db serves all queries of a turn of the loop; this ends it. To be called before the loop sleeps. */
 void tly_points_end_turn(tly_points *points);
+/* Every few seconds: let go of the runs of views nobody asked for since the last call, so that they can be deleted. */
+void tly_points_rest(tly_points *points);
 /* The positions of all streams in the look of this turn. */
 TLY_CHECK enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena, struct tly_position **out,
                                                uint32_t *count);

@@ -21,6 +21,7 @@
 enum {
   LISTENERS_MAX = 2,
   TICK_MS = 1000,
+  REST_TICKS = 5,
   RUN_CACHE_BYTES = 64 << 20 /* the loop's decoded blocks of one view: about 400,000 groups */
 };
 
@@ -75,7 +76,10 @@ static void on_before(uv_prepare_t *prepare) {
 }
 
 static void on_tick(uv_timer_t *timer) {
-  tly_sessions_check_blocked(timer->data);
+  struct tly_serving *server = timer->data;
+  tly_sessions_check_blocked(server);
+  if (++server->ticks % REST_TICKS == 0)
+    tly_points_rest(server->points);
 }
 
 static void on_stop(uv_poll_t *poll, int status, int events) {

@@ -34,6 +34,7 @@ struct tly_serving {
   uv_idle_t again;     /* runs while `ready` is not empty */
   uv_prepare_t before; /* before the loop sleeps */
   uv_timer_t tick;
+  uint32_t ticks;
   bool is_stopping;
 };
 

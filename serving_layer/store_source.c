@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/store/run_reader.h"
@@ -12,11 +13,15 @@ struct open_run {
   const struct tly_view_program *program;
   int64_t run;
   tly_run_reader *reader;
-  bool is_asked_for; /* by its number: let go with the statement */
+  bool is_asked_for;  /* by its number: let go with the statement */
+  int64_t used_at_us; /* when a statement last took its state */
   uint64_t set_aside;
   int64_t *offsets; /* its cut on the view's stream, by partition */
   uint32_t partitions;
 };
+
+/* A thread that is busy with other views must not keep this one's superseded runs from being deleted. */
+enum { KEPT_UNUSED_US = 5000000 };
 
 struct tly_store_source {
   char *directory;
@@ -185,6 +190,7 @@ static enum tly_status run_state(tly_store_source *source, const struct tly_view
                                  bool is_asked_for, struct tly_view_state *out, struct tly_error *error) {
   struct open_run *run;
   TLY_TRY(open_run(source, program, number, is_asked_for, &run, error));
+  run->used_at_us = tly_clock_monotonic_us(&tly_clock_real);
   out->run = number;
   out->cut = number;
   out->cut_offsets = run->offsets;
@@ -253,8 +259,15 @@ static void end_scan(void *context, const struct tly_view_program *program, int6
 
 static void release(void *context) {
   tly_store_source *source = context;
+  int64_t now_us = tly_clock_monotonic_us(&tly_clock_real);
   for (uint32_t i = source->run_count; i-- > 0;)
-    if (source->runs[i].is_asked_for)
+    if (source->runs[i].is_asked_for || now_us - source->runs[i].used_at_us > KEPT_UNUSED_US)
+      close_run(source, i);
+}
+
+void tly_store_source_forget(tly_store_source *source, const struct tly_view_program *program) {
+  for (uint32_t i = source->run_count; i-- > 0;)
+    if (source->runs[i].program == program)
       close_run(source, i);
 }
 

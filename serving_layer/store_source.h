@@ -23,6 +23,9 @@ void tly_store_source_set_cache(tly_store_source *source, size_t run_bytes_max);
 /* Close runs, so that they can be deleted: for a thread that goes idle. */
 void tly_store_source_rest(tly_store_source *source);
 
+/* The same for one view. Nothing of it may be in use. */
+void tly_store_source_forget(tly_store_source *source, const struct tly_view_program *program);
+
 /* For reports and waits: the readers, opened if need be. */
 TLY_CHECK enum tly_status tly_store_source_speed(tly_store_source *source, tly_speed_reader **out,
                                                  struct tly_error *error);

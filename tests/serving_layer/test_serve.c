@@ -29,6 +29,18 @@
 
 enum { TIMEOUT_MS = 20000, ACCOUNTS = 1500 };
 
+/* Beside the shared views: no GROUP BY, HAVING, a numeric and a nullable key. */
+#define DEFINITIONS                                                                                                    \
+  THREE_VIEWS                                                                                                          \
+  "CREATE MATERIALIZED VIEW everything AS SELECT count(*) AS n, sum(amount) AS total, count(DISTINCT kind) AS kinds"   \
+  " FROM payments;\n"                                                                                                  \
+  "CREATE MATERIALIZED VIEW nothing AS SELECT count(*) AS n, max(kind) AS k FROM payments WHERE amount < 0;\n"         \
+  "CREATE MATERIALIZED VIEW amounts AS SELECT amount, kind, count(*) AS n FROM payments GROUP BY amount, kind;\n"      \
+  "CREATE MATERIALIZED VIEW often AS SELECT account, count(*) AS n FROM payments GROUP BY account"                     \
+  " HAVING count(*) > 4;\n"
+
+static const char *const views[] = {"totals", "kinds", "shares", "everything", "nothing", "amounts", "often", NULL};
+
 static struct rig rig;
 static char project_folder[300];
 static char socket_path[300];
@@ -71,17 +83,17 @@ static int open_all(void **state) {
   struct tly_error error = TLY_ERROR_NONE;
   char path[400];
   (void)state;
-  rig_open(&rig, THREE_VIEWS);
+  rig_open(&rig, DEFINITIONS);
   rig_ingest_payments(&rig, 0, 0, 4000, ACCOUNTS);
   rig_start(&rig);
-  rig_cut_and_run(&rig, all_views);
+  rig_cut_and_run(&rig, views);
   rig_ingest_payments(&rig, 0, 4000, 3000, ACCOUNTS);
   rig_settle(&rig);
   snprintf(project_folder, sizeof project_folder, "%s/project", rig.directory);
   snprintf(socket_path, sizeof socket_path, "%s/tally.sock", rig.directory);
   assert_int_equal(tly_file_make_folder(project_folder, &error), TLY_OK);
   snprintf(path, sizeof path, "%s/views.sql", project_folder);
-  assert_int_equal(tly_file_replace(path, THREE_VIEWS, strlen(THREE_VIEWS), &error), TLY_OK);
+  assert_int_equal(tly_file_replace(path, DEFINITIONS, strlen(DEFINITIONS), &error), TLY_OK);
   start_server();
   return 0;
 }
@@ -225,6 +237,41 @@ static void a_point_query_answers_what_the_executor_answers(void **state) {
     tly_buffer_free(&lines);
   }
   tly_client_close(client);
+}
+
+/* One line answered on the loop, and the same with a LIMIT that sends it to the pool. */
+static void check_both_ways(const char *sql, const char *args) {
+  struct tly_buffer lines = {0};
+  tly_client *client = client_open();
+  for (int way = 0; way < 2; way++)
+    tly_buffer_print(&lines, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"%s%s\",\"args\":%s}}\n", sql,
+                     way == 0 ? "" : " LIMIT 9", args);
+  client_send(client, tly_buffer_text(&lines));
+  json_t *point = client_receive(client), *executed = client_receive(client);
+  if (at(point, "result") == NULL || !json_equal(point, executed))
+    fail_msg("%s\n%s\n%s", sql, json_dumps(point, 0), json_dumps(executed, 0));
+  json_decref(point);
+  json_decref(executed);
+  tly_client_close(client);
+  tly_buffer_free(&lines);
+}
+
+static void every_kind_of_view_and_key_is_answered_alike_both_ways(void **state) {
+  (void)state;
+  check_both_ways("SELECT * FROM everything", "[]");
+  check_both_ways("SELECT k, n FROM nothing", "[]");
+  check_both_ways("SELECT n, amount FROM amounts WHERE kind = $1 AND amount = $2", "[\"k1\",\"1.01\"]");
+  check_both_ways("SELECT n, amount FROM amounts WHERE $1 = kind AND amount = 1.010", "[\"k1\"]");
+  check_both_ways("SELECT n, amount FROM amounts WHERE kind = $1 AND amount = $2", "[\"k1\",1]");
+  check_both_ways("SELECT kind, share FROM shares WHERE kind = 'k3'", "[]");
+  for (int account = 0; account < 20; account++) {
+    char args[30];
+    snprintf(args, sizeof args, "[\"A-%d\"]", account);
+    check_both_ways("SELECT n FROM often WHERE account = $1", args);
+  }
+  check_result("SELECT n, kinds FROM everything", "[[7000,7]]");
+  check_result("SELECT * FROM nothing", "[[0,null]]");
+  check_result("SELECT n FROM amounts WHERE kind = 'k1' AND amount = 1.010", "[[1]]");
 }
 
 static void a_key_that_is_not_there_or_null_gives_no_row(void **state) {
@@ -715,7 +762,7 @@ static void a_query_sees_one_state_while_runs_are_published(void **state) {
   (void)state;
   for (int round = 0; round < 4; round++) {
     rig_ingest_payments(&rig, 0, 7020 + 100 * round, 100, ACCOUNTS);
-    rig_cut_and_run(&rig, all_views);
+    rig_cut_and_run(&rig, views);
     for (int step = 0; step < 8; step++) {
       bool did_work;
       struct tly_error error = TLY_ERROR_NONE;
@@ -735,6 +782,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(an_answer_has_columns_rows_and_what_it_rests_on),
       cmocka_unit_test(a_line_without_a_brace_is_sql),
       cmocka_unit_test(a_point_query_answers_what_the_executor_answers),
+      cmocka_unit_test(every_kind_of_view_and_key_is_answered_alike_both_ways),
       cmocka_unit_test(a_key_that_is_not_there_or_null_gives_no_row),
       cmocka_unit_test(pipelined_requests_are_answered_in_order),
       cmocka_unit_test(a_large_answer_comes_in_parts_of_the_same_id),
