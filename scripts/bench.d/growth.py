@@ -208,9 +208,9 @@ def panel(left, top, title, unit, labels, rows):
                          f'<text x="{x + 4:.1f}" y="{y - 4:.1f}" fill="{colour}" font-size="9">{short(row[column])}</text>')
             if column == 1:
                 parts.append(f'<text x="{x:.1f}" y="{top + height + 12}" font-size="9" text-anchor="middle">{short(row[0])}</text>')
-        parts.append(f'<text x="{left + width}" y="{top + 12 * (column - 1)}" text-anchor="end" fill="{colour}" '
-                     f'font-size="10">{labels[column - 1]}</text>')
-    parts.append(f'<text x="{left + width}" y="{top + height + 24}" text-anchor="end" font-size="10">{unit}</text>')
+        parts.append(f'<text x="{left + 110 * (column - 1)}" y="{top + height + 26}" fill="{colour}" font-size="10">'
+                     f'{labels[column - 1]}</text>')
+    parts.append(f'<text x="{left + width}" y="{top + height + 26}" text-anchor="end" font-size="10">{unit}</text>')
     return '\n'.join(parts)
 
 

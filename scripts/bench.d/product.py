@@ -115,6 +115,7 @@ class Tally(Server):
     def forget(self):
         """Delete the data folder of a server that was stopped."""
         shutil.rmtree(self.data, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def csv(self, sql, wait=True):
         out = self.run('query', *(['--wait'] if wait else []), '--format', 'csv', sql)
@@ -172,6 +173,7 @@ def prepare_sealed(name, text, path, events, stream='payments'):
         server.stop(check=False)
         raise
     server.stop()
+    shutil.rmtree(server.folder)
     return server
 
 
