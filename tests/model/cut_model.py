@@ -27,6 +27,7 @@ RULES = {
     "published_per_view": "a run is published for the views it covers, not for all (publish.c)",
     "offsets_reached": "a run is published once the fold has passed its cut (publish.c)",
     "run_hash_agrees": "a run counts only if the archive still has the events it was made from (publish.c)",
+    "cut_names_view": "a run covers only views that its cut names: theirs are the generations that end there (publish.c)",
     "never_older": "a run replaces only an older one (publish.c)",
     "files_open": "a run counts only while batch.db has it as ready and its files are there (publish.c, rebuild.c)",
     "same_definition": "only what was counted by the same definition is added up (publish.c)",
@@ -268,9 +269,9 @@ def is_usable(state, run, view_index, rules):
         return False
     if "run_hash_agrees" in rules:
         cut = next((cut for cut in state.cuts if cut.number == run.number), None)
-        if cut is None or cut.events != run.events or view_index not in cut.views:
+        if cut is None or cut.events != run.events or not is_prefix(run.events, events_of(state.log)):
             return False
-        if not is_prefix(run.events, events_of(state.log)):
+        if "cut_names_view" in rules and view_index not in cut.views:
             return False
     return (run.is_ready and run.has_files) or "files_open" not in rules
 
