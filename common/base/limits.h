@@ -23,7 +23,7 @@ enum {
   TLY_VIEWS_MAX = 256,
   TLY_PARTITIONS_MAX = 1024,
   TLY_DECIMAL_DIGITS_MAX = 1000,
-  TLY_EVENT_DECIMAL_DIGITS_MAX = 400,    /* of an event's unconstrained numeric: its squares and their sums still fit */
+  TLY_EVENT_DECIMAL_DIGITS_MAX = 400,    /* of an event's unconstrained numeric: any sum of them fits a decimal */
   TLY_KEY_BYTES_MAX = 1 << 20,           /* an encoded group key */
   TLY_BATCH_EVENTS_MAX = 65536,          /* events of one archive block and of one event batch */
   TLY_TEXT_BYTES_MAX = 16 << 20,         /* a text that || makes */

@@ -2,12 +2,10 @@
  * (without zeros at both ends) and the power of ten of the last one decide by comparison alone whether the value fits
  * the type. Only then is it computed, in 128 bits, from at most 38 digits. So 1e999999999 costs what its text costs.
  *
- * An unconstrained numeric takes at most TLY_EVENT_DECIMAL_DIGITS_MAX digits, of which the squares and their sums still
- * fit a decimal: no aggregate over events can run out of digits half-way.
+ * An unconstrained numeric takes at most TLY_EVENT_DECIMAL_DIGITS_MAX digits, so that every sum of them fits a decimal.
  *
  * DOUBLES. Up to 15 digits and a power of ten up to 22 are both exact doubles, so one multiplication or division rounds
- * once and is right (W. D. Clinger, "How to read floating point numbers accurately", 1990). Everything else is
- * strtod's.
+ * once and is right (W. D. Clinger, "How to read floating point numbers accurately", 1990). The rest is strtod's.
  *
  * TIMESTAMPS in the plain RFC 3339 form are read by plain_time.h; every other form is tly_timestamp_parse's. */
 #include "common/event/convert.h"
@@ -22,10 +20,9 @@
 
 enum { INLINE_DIGITS_MAX = 38, WORD_DIGITS_MAX = 19, QUOTED_BYTES_MAX = 64 };
 
-_Static_assert(2 * TLY_EVENT_DECIMAL_DIGITS_MAX + 2 * 19 <= TLY_DECIMAL_DIGITS_MAX, "n * sum(x^2) fits a decimal");
+_Static_assert(TLY_EVENT_DECIMAL_DIGITS_MAX <= TLY_SUMMAND_DIGITS_MAX, "any sum over events fits a decimal");
 
-/* ---- words ---------------------------------------------------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 int tly_convert_quoted_size(struct tly_text text) {
   if (text.size <= QUOTED_BYTES_MAX)
@@ -65,8 +62,7 @@ static enum tly_status fail_parse(const struct tly_stream_column *column, enum t
   return FAIL(column, status, "%s", inner->message);
 }
 
-/* ---- a number's text in parts --------------------------------------------------------------------------------------
- */
+/* ---- a number's text in parts ------------------------------------------------------------------------------------ */
 
 struct number {
   bool is_negative;
@@ -201,8 +197,7 @@ static bool is_beyond_scale(const struct number *number, int64_t scale) {
   return number->significant > 0 && number->power + scale < 0;
 }
 
-/* ---- integers and numerics -----------------------------------------------------------------------------------------
- */
+/* ---- integers and numerics --------------------------------------------------------------------------------------- */
 
 static void integer_range(enum tly_type_id id, int64_t *low, int64_t *high) {
   *high = id == TLY_TYPE_SMALLINT ? INT16_MAX : id == TLY_TYPE_INTEGER ? INT32_MAX : INT64_MAX;
@@ -279,8 +274,7 @@ static enum tly_status convert_numeric(struct tly_column_target *target, uint32_
   }
 }
 
-/* ---- doubles -------------------------------------------------------------------------------------------------------
- */
+/* ---- doubles ----------------------------------------------------------------------------------------------------- */
 
 enum { EXACT_DIGITS_MAX = 15, EXACT_POWER_MAX = 22 };
 
@@ -315,8 +309,7 @@ static enum tly_status convert_double(struct tly_column_target *target, uint32_t
   return TLY_OK;
 }
 
-/* ---- dates and timestamps ------------------------------------------------------------------------------------------
- */
+/* ---- dates and timestamps ---------------------------------------------------------------------------------------- */
 
 /* The number as microseconds, rounded half away from zero as a timestamp's fraction is. */
 static enum tly_status microseconds_of_epoch(const struct tly_stream_column *column, const struct number *number,
@@ -379,8 +372,7 @@ static enum tly_status convert_time_text(struct tly_column_target *target, uint3
   return TLY_OK;
 }
 
-/* ---- texts ---------------------------------------------------------------------------------------------------------
- */
+/* ---- texts ------------------------------------------------------------------------------------------------------- */
 
 /* varchar(n): characters beyond n must be blanks, which are cut, as PostgreSQL does on input. */
 static enum tly_status convert_varchar(struct tly_column_target *target, uint32_t row, struct tly_text text,
@@ -464,8 +456,7 @@ static enum tly_status convert_number_text(struct tly_column_target *target, uin
   return fail_syntax(target->column, text, error);
 }
 
-/* ---- the doors -----------------------------------------------------------------------------------------------------
- */
+/* ---- the doors --------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_convert_text(struct tly_column_target *target, uint32_t row, struct tly_text text,
                                  enum tly_text_source source, struct tly_arena *arena, struct tly_error *error) {

@@ -2,7 +2,7 @@
  * one (22P04) takes precedence over a field that did not convert, as a line that is not JSON does.
  *
  * A QUOTE THAT IS NEVER CLOSED would swallow the rest of the input. It is looked for in the next TLY_LINE_BYTES_MAX
- * bytes; if it is not there, the line it stands on is rejected alone and the next line is read as a new record.
+ * bytes; if it is not there, the record's first line is rejected alone and the next one is read as a new record.
  * Whatever else is wrong with a record, reading goes on behind the end of the line where it was noticed. */
 #include "common/event/decode_csv.h"
 
@@ -67,8 +67,7 @@ const char *tly_csv_decoder_header(const tly_csv_decoder *decoder, size_t *size)
   return decoder->has_header ? (const char *)decoder->header.data : NULL;
 }
 
-/* ---- fields --------------------------------------------------------------------------------------------------------
- */
+/* ---- fields ------------------------------------------------------------------------------------------------------ */
 
 static unsigned long long byte_number(const struct reader *reader) {
   return (unsigned long long)(reader->next - reader->record) + 1;
@@ -192,8 +191,7 @@ static struct tly_text field_text(const struct field *field, struct tly_arena *a
   return (struct tly_text){.data = out, .size = size};
 }
 
-/* ---- the header ----------------------------------------------------------------------------------------------------
- */
+/* ---- the header -------------------------------------------------------------------------------------------------- */
 
 /* What the header says, before it is known to be good. */
 struct header {
@@ -300,8 +298,7 @@ enum tly_status tly_csv_decoder_set_header(tly_csv_decoder *decoder, const char 
   return TLY_OK;
 }
 
-/* ---- records -------------------------------------------------------------------------------------------------------
- */
+/* ---- records ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status convert_field(const tly_csv_decoder *decoder, uint32_t index, const struct field *field,
                                      struct tly_batch_writer *writer, struct tly_error *error) {

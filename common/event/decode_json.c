@@ -54,8 +54,7 @@ void tly_json_decoder_use_learned_layout(tly_json_decoder *decoder, bool use) {
   decoder->uses_layouts = use;
 }
 
-/* ---- a column that is missing --------------------------------------------------------------------------------------
- */
+/* ---- a column that is missing ------------------------------------------------------------------------------------ */
 
 /* Look for a member whose path is `column`'s but for case and underscores; its true names come to names[]. */
 static bool find_similar(const struct tly_stream_column *column, const char *line, size_t size,
@@ -124,8 +123,7 @@ static enum tly_status fill_missing(struct event_work *work, struct tly_error *e
   return TLY_OK;
 }
 
-/* ---- a value -------------------------------------------------------------------------------------------------------
- */
+/* ---- a value ----------------------------------------------------------------------------------------------------- */
 
 static struct tly_text text_of_token(struct tly_arena *arena, const struct tly_json_token *token) {
   if (!token->is_escaped)
@@ -196,8 +194,7 @@ static enum tly_status decode_strictly(struct tly_json_decoder *decoder, const c
   return work.status != TLY_OK ? work.status : fill_missing(&work, error);
 }
 
-/* ---- lines ---------------------------------------------------------------------------------------------------------
- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 /* A file that begins with a byte order mark loses its first event: its owner should learn why. (RFC 8259 forbids the
  * mark and leaves it to readers; we keep to what is forbidden.) */

@@ -6,12 +6,12 @@
  *
  * WHY IT AGREES WITH THE STRICT PATH. The line a layout was learned from was accepted by the strict path, so its
  * literals are well-formed JSON around its values, its keys are unique where that matters, its nesting is allowed and
- * every NOT NULL column has a value. Another line with the same literals differs in scalars only. Of these a layout
- * takes: (1) strings without a backslash and control characters, whose UTF-8 is checked if they leave ASCII; (2)
- * numbers in JSON's grammar: what follows must be the next literal, which begins with none of 0-9 . e E + -; (3) the
- * words true, false, null, followed by the next literal. Values are made by tly_convert_*, or by a shorter way here
- * that takes a subset and gives the same. Whatever is not taken is "no fit", never a rejection: the strict path then
- * says what is wrong.
+ * every NOT NULL column has a value. Another line with the same literals differs in scalars only. Of these it takes:
+ *   (1) strings: plain ASCII found here, others checked and unescaped by the strict scanner's own code;
+ *   (2) numbers in JSON's grammar, for the next literal must follow, and that begins with none of 0-9 . e E + -;
+ *   (3) the words true, false and null, likewise followed by the next literal.
+ * Values are made by tly_convert_*, or by a shorter way here that takes a subset and gives the same. Whatever is not
+ * taken is "no fit", never a rejection: the strict path then says what is wrong.
  *
  * A line may also lack members that the layout has, if they are whole members of an object behind another one (the
  * literal is a comma, a key and a colon) and their columns may be NULL. So one layout serves all lines that differ in
@@ -68,7 +68,7 @@ struct step {
   uint32_t column;
   uint8_t op;
   uint8_t scale;     /* OP_SCALED */
-  bool is_optional;  /* a whole member behind another one: a line without it may fit too */
+  bool is_optional;  /* the rest of a member behind another one: a line without it may fit too */
   int64_t low, high; /* OP_SCALED: what is certainly in range */
 };
 
@@ -134,8 +134,7 @@ void tly_layouts_free(struct tly_layouts *layouts) {
   tly_free(layouts);
 }
 
-/* ---- learning ------------------------------------------------------------------------------------------------------
- */
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
 
 static void describe_column(struct step *step, const struct tly_stream_column *column) {
   step->op = OP_OTHER;
@@ -158,11 +157,8 @@ static void describe_column(struct step *step, const struct tly_stream_column *c
     step->high = powers_of_ten[column->type.precision] - 1;
     step->low = -step->high;
     return;
-  case TLY_TYPE_DATE:
   case TLY_TYPE_TIMESTAMP:
   case TLY_TYPE_TIMESTAMPTZ:
-    if (column->type.id == TLY_TYPE_DATE)
-      return;
     step->op = OP_TIME;
     if (column->unit != TLY_TIME_RFC3339) {
       step->op = OP_SCALED;
@@ -234,8 +230,7 @@ static void find_absent(const struct tly_path_tree *tree, struct layout *layout)
 }
 
 /* Add the step to the scalar `token`, which belongs to `node`; `literal` is what stands before it and behind the value
- * before. When the member is optional but brackets of the value before are in the way, they become a step of their own.
- */
+ * before. When the member is optional but brackets of the value before are in the way, they become their own step. */
 static bool add_value(const struct tly_path_tree *tree, struct layout *layout, const char *literal,
                       const struct tly_json_token *token, uint32_t node) {
   uint32_t column = node == TLY_PATH_NONE ? TLY_PATH_NONE : tree->nodes[node].column;
@@ -311,8 +306,7 @@ void tly_layouts_learn(struct tly_layouts *layouts, const char *line, const char
     layout->step_count = 0; /* fits nothing */
 }
 
-/* ---- fitting -------------------------------------------------------------------------------------------------------
- */
+/* ---- fitting ----------------------------------------------------------------------------------------------------- */
 
 /* Where a line is being read. Each take_ function returns the first byte behind what it took, or NULL. */
 struct reader {

@@ -49,8 +49,7 @@ const char *tly_json_kind_words(enum tly_json_kind kind) {
   }
 }
 
-/* ---- where and what ------------------------------------------------------------------------------------------------
- */
+/* ---- where and what ---------------------------------------------------------------------------------------------- */
 
 static unsigned long long byte_number(const struct tly_json_scanner *scanner, const char *place) {
   return (unsigned long long)(place - scanner->begin) + 1;
@@ -69,8 +68,7 @@ static enum tly_status fail_at(const struct tly_json_scanner *scanner, const cha
                   byte_number(scanner, place), byte, expected);
 }
 
-/* ---- strings -------------------------------------------------------------------------------------------------------
- */
+/* ---- strings ----------------------------------------------------------------------------------------------------- */
 
 /* The first byte in [next, end) that is a quote, a backslash or a control character, or `end`. *has_high says whether a
  * byte before it is outside ASCII. */
@@ -284,8 +282,7 @@ uint32_t tly_json_unescape(const char *data, uint32_t size, char *out) {
   return (uint32_t)(to - out);
 }
 
-/* ---- numbers and words ---------------------------------------------------------------------------------------------
- */
+/* ---- numbers and words ------------------------------------------------------------------------------------------- */
 
 static bool is_digit(const char *next, const char *end) {
   return next < end && *next >= '0' && *next <= '9';
@@ -344,8 +341,7 @@ static enum tly_status scan_word(struct tly_json_scanner *scanner, const char *w
   return TLY_OK;
 }
 
-/* ---- structure -----------------------------------------------------------------------------------------------------
- */
+/* ---- structure --------------------------------------------------------------------------------------------------- */
 
 static inline void skip_space(struct tly_json_scanner *scanner) {
   const char *next = scanner->next;

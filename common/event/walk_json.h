@@ -21,8 +21,7 @@ struct tly_json_walk {
 
 void tly_json_walk_init(struct tly_json_walk *walk, const struct tly_path_tree *tree, struct tly_buffer *scratch,
                         const char *text, size_t size);
-/* As tly_json_scan; walk->node is the token's node (TLY_PATH_NONE for ends). A text that is not an object fails here.
- */
+/* As tly_json_scan; walk->node is the token's node (TLY_PATH_NONE for ends). A text that is no object fails here. */
 TLY_CHECK enum tly_status tly_json_walk_next(struct tly_json_walk *walk, struct tly_json_token *token,
                                              struct tly_error *error);
 

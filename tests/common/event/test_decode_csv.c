@@ -202,8 +202,7 @@ static void the_header_stays_in_force_from_call_to_call(void **state) {
   free_stream(&test);
 }
 
-/* ---- against a reader that is obviously right -----------------------------------------------------------------------
- */
+/* ---- against a reader that is obviously right -------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *seed) {
   *seed ^= *seed << 13;

@@ -13,8 +13,7 @@
 #include "common/base/limits.h"
 #include "tests/common/event/decode_fixture.h"
 
-/* ---- one value ------------------------------------------------------------------------------------------------------
- */
+/* ---- one value --------------------------------------------------------------------------------------------------- */
 
 struct value_case {
   struct tly_type type;
@@ -282,8 +281,7 @@ static void a_number_of_a_million_digits_is_rejected_in_no_time(void **state) {
   free(line);
 }
 
-/* ---- one event ------------------------------------------------------------------------------------------------------
- */
+/* ---- one event --------------------------------------------------------------------------------------------------- */
 
 static const struct column_spec payment[] = {
     {.name = "payment_id", .type = TEXT, .not_null = true},
@@ -423,8 +421,7 @@ static void a_value_that_does_not_fit_is_rejected_with_the_columns_name(void **s
                  "numeric(18,2) exactly\n");
 }
 
-/* ---- lines ----------------------------------------------------------------------------------------------------------
- */
+/* ---- lines ------------------------------------------------------------------------------------------------------- */
 
 static void line_ends_are_no_part_of_the_payload_and_blank_lines_are_skipped(void **state) {
   (void)state;

@@ -151,8 +151,7 @@ static void a_line_is_not_taken_when_the_input_ends_close_behind_it(void **state
   free_stream(&test);
 }
 
-/* ---- the same either way --------------------------------------------------------------------------------------------
- */
+/* ---- the same either way ----------------------------------------------------------------------------------------- */
 
 static void assert_same_either_way(const struct tly_stream *stream, const char *bytes, size_t size) {
   struct tly_buffer learned, strict;
@@ -393,8 +392,7 @@ static void mutated_lines_are_read_the_same_either_way(void **state) {
   free_stream(&test);
 }
 
-/* ---- against jansson ------------------------------------------------------------------------------------------------
- */
+/* ---- against jansson --------------------------------------------------------------------------------------------- */
 
 static const json_t *find_path(const json_t *event, const struct tly_stream_column *column) {
   for (uint32_t i = 0; event != NULL && i < column->path_count; i++)
@@ -489,8 +487,7 @@ static void mutated_lines_are_what_jansson_reads(void **state) {
   free_stream(&test);
 }
 
-/* ---- plain timestamps -----------------------------------------------------------------------------------------------
- */
+/* ---- plain timestamps -------------------------------------------------------------------------------------------- */
 
 static void a_plain_timestamp_is_what_the_parser_reads(void **state) {
   (void)state;
