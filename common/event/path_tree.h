@@ -33,8 +33,7 @@ struct tly_path_tree {
 
 void tly_path_tree_init(struct tly_path_tree *tree, const struct tly_stream *stream);
 void tly_path_tree_free(struct tly_path_tree *tree);
-/* The member `name` of `parent`, or TLY_PATH_NONE. The cost is bounded by the stream's definition and the name's size.
- */
+/* The member `name` of `parent`, or TLY_PATH_NONE. The cost is bounded by the stream's definition and by `size`. */
 uint32_t tly_path_tree_find(const struct tly_path_tree *tree, uint32_t parent, const char *name, uint32_t size);
 /* Equal but for upper and lower case, '_' and '-': what a producer may have meant. */
 bool tly_path_names_alike(const char *a, size_t a_size, const char *b, size_t b_size);
