@@ -210,6 +210,9 @@ TLY_CHECK enum tly_status tly_resolve_operator_node(struct tly_resolver *resolve
 /* left name right (left NULL: prefix), arguments coerced to the operator's types. */
 TLY_CHECK enum tly_status tly_resolve_operator(struct tly_resolver *resolver, const char *name, struct tly_expr *left,
                                                struct tly_expr *right, uint32_t location, struct tly_expr **out);
+/* Where only the presence of a value matters (IS NULL, count), an interval x becomes x = x, which is NULL exactly where
+ * x is: no store and no row of SQLite holds an interval. */
+TLY_CHECK enum tly_status tly_resolve_presence(struct tly_resolver *resolver, struct tly_expr **expression);
 TLY_CHECK enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out);
 TLY_CHECK enum tly_status tly_resolve_aggregate(struct tly_resolver *resolver, struct tly_node node, const char *name,
                                                 struct tly_expr **out);

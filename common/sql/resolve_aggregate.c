@@ -98,6 +98,8 @@ static enum tly_status choose(struct tly_resolver *resolver, const char *name, s
   if (aggregate->function == TLY_AGGREGATE_COUNT && count == 1) {
     aggregate->type = TLY_TYPE_OF(TLY_TYPE_BIGINT);
     TLY_TRY(tly_coerce_unknown_to_text(resolver, &arguments[0]));
+    if (!aggregate->distinct)
+      TLY_TRY(tly_resolve_presence(resolver, &arguments[0]));
     aggregate->argument = arguments[0];
     return TLY_OK;
   }
@@ -126,8 +128,7 @@ static enum tly_status refuse(struct tly_resolver *resolver, const char *name, s
     tly_error_hint(resolver->error, "cast the argument to numeric");
     return TLY_E_NOT_SUPPORTED;
   }
-  bool is_plain_count = aggregate->function == TLY_AGGREGATE_COUNT && !aggregate->distinct;
-  if (argument == TLY_TYPE_INTERVAL && !is_plain_count)
+  if (argument == TLY_TYPE_INTERVAL)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s over interval is not supported", name);
   bool distinct_matters = aggregate->function != TLY_AGGREGATE_COUNT && aggregate->function != TLY_AGGREGATE_MIN &&
                           aggregate->function != TLY_AGGREGATE_MAX && aggregate->function != TLY_AGGREGATE_BOOL_AND &&

@@ -209,6 +209,7 @@ static enum tly_status resolve_null_test(struct tly_resolver *resolver, struct t
   TLY_TRY(tly_resolve_expression(resolver, tly_node_child(node, "arg"), &argument));
   if (tly_expr_is_constant(argument))
     TLY_TRY(tly_coerce_unknown_to_text(resolver, &argument));
+  TLY_TRY(tly_resolve_presence(resolver, &argument));
   *out = tly_expr_new(resolver, is_null ? TLY_EXPR_IS_NULL : TLY_EXPR_IS_NOT_NULL, boolean_type(),
                       tly_node_location(node));
   tly_expr_copy_arguments(resolver, *out, &argument, 1);

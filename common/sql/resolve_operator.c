@@ -84,6 +84,12 @@ enum tly_status tly_resolve_operator(struct tly_resolver *resolver, const char *
   return TLY_OK;
 }
 
+enum tly_status tly_resolve_presence(struct tly_resolver *resolver, struct tly_expr **expression) {
+  if ((*expression)->type.id != TLY_TYPE_INTERVAL)
+    return TLY_OK;
+  return tly_resolve_operator(resolver, "=", *expression, *expression, (*expression)->location, expression);
+}
+
 static enum tly_status operator_name(struct tly_resolver *resolver, struct tly_node node, const char **name) {
   size_t parts = tly_node_count(node, "name");
   *name = tly_node_string(tly_node_item(node, "name", parts - 1));
@@ -136,6 +142,7 @@ static enum tly_status resolve_distinct(struct tly_resolver *resolver, struct tl
   if (is_null_literal(left) || is_null_literal(right)) {
     struct tly_expr *other = is_null_literal(right) ? left : right;
     TLY_TRY(tly_coerce_unknown_to_text(resolver, &other));
+    TLY_TRY(tly_resolve_presence(resolver, &other));
     *out = null_test(resolver, other, negated, location);
     return TLY_OK;
   }

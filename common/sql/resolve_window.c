@@ -237,6 +237,8 @@ static enum tly_status resolve_function_call(struct tly_resolver *resolver, stru
   *type = TLY_TYPE_OF(row->result);
   if (row->result == ANY_TYPE)
     TLY_TRY(resolve_any_arguments(resolver, window, type));
+  if (type->id == TLY_TYPE_INTERVAL)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s over interval is not supported", row->name);
   uint32_t integer_at = row->result == ANY_TYPE ? 1 : 0;
   if (window->argument_count <= integer_at)
     return TLY_OK;

@@ -161,6 +161,14 @@ static void branches_have_exactly_the_type_of_the_whole(void **state) {
   }
 }
 
+/* No row of SQLite can hold one. */
+static void whether_an_interval_is_there_is_asked_of_a_boolean(void **state) {
+  static const char *const cases[] = {"(tz - ts) IS NULL", "(tz - ts) IS NOT NULL", "(tz - ts) IS DISTINCT FROM NULL"};
+  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    assert_int_equal(fixture_expression(*state, cases[i])->arguments[0]->kernel, TLY_KERNEL_interval_eq);
+  assert_int_equal(fixture_expression(*state, "count(tz - ts)")->aggregate->argument->kernel, TLY_KERNEL_interval_eq);
+}
+
 static void now_is_one_value_of_the_statement(void **state) {
   assert_int_equal(fixture_expression(*state, "now()")->kind, TLY_EXPR_NOW);
   const struct tly_expr *today = fixture_expression(*state, "current_date");
@@ -310,6 +318,7 @@ static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **
       {"SELECT t FROM x ORDER BY tz - now()", 26, "an interval in ORDER BY is not supported"},
       {"SELECT count(*) FROM x GROUP BY tz - now()", 33, "an interval in GROUP BY is not supported"},
       {"SELECT max(tz - now()) FROM x", 8, "max over interval is not supported"},
+      {"SELECT extract(day from lag(tz - ts) OVER ()) FROM x", 26, "lag over interval is not supported"},
       {"SELECT stddev(f8) FROM x", 8, "stddev over double precision is not supported"},
       {"SELECT sum(DISTINCT i4) FROM x", 8, "sum(DISTINCT ...) is not supported"},
       {"SELECT count(i4 ORDER BY i4) FROM x", 26, "ORDER BY inside an aggregate is not supported"},
@@ -376,6 +385,7 @@ int main(void) {
       cmocka_unit_test(a_window_has_its_frame),
       cmocka_unit_test(in_compares_with_one_equality),
       cmocka_unit_test(branches_have_exactly_the_type_of_the_whole),
+      cmocka_unit_test(whether_an_interval_is_there_is_asked_of_a_boolean),
       cmocka_unit_test(now_is_one_value_of_the_statement),
       cmocka_unit_test(casts_of_constants_are_carried_out_where_they_succeed),
       cmocka_unit_test(parameters_take_their_type_from_their_use),
