@@ -31,6 +31,7 @@
 #include "common/archive/checksum.h"
 #include "common/archive/segment.h"
 #include "common/base/assert.h"
+#include "common/base/crash_point.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
@@ -582,7 +583,9 @@ enum tly_status tly_archive_writer_commit(tly_archive_writer *writer, struct tly
     tly_archive_writer_rollback(writer);
     return status;
   }
+  tly_crash_point("append.before_commit");
   status = tly_active_file_commit(state->active, &may_go_on, error);
+  tly_crash_point("append.after_commit");
   if (!may_go_on)
     break_active(writer, state);
   end_group(writer, status == TLY_OK);
@@ -627,7 +630,9 @@ enum tly_status tly_archive_writer_cut(tly_archive_writer *writer, const char *c
     out->views[i] = views[i];
   tly_archive_writer_positions(writer, arena, &out->positions, &out->position_count);
   TLY_TRY(tly_archive_index_begin(writer->index, error));
+  tly_crash_point("cut.before_commit");
   TLY_TRY(end_index(writer, tly_archive_index_put_cut(writer->index, out, error), error));
+  tly_crash_point("cut.after_commit");
   writer->generation++;
   check_invariants(writer);
   return TLY_OK;
@@ -683,7 +688,9 @@ enum tly_status tly_archive_writer_sealed(tly_archive_writer *writer, const stru
   enum tly_status status = tly_archive_index_put_segment(writer->index, stream->name, old, error);
   if (status == TLY_OK && sealed_number > 0)
     status = tly_archive_index_put_segment(writer->index, stream->name, new, error);
+  tly_crash_point("seal.before_switch");
   TLY_TRY(end_index(writer, status, error));
+  tly_crash_point("seal.after_switch");
   TLY_TRY(reload_segments(writer, state, error));
   return delete_replaced(writer, state, error);
 }

@@ -22,6 +22,7 @@
 #include "common/archive/checksum.h"
 #include "common/archive/segment.h"
 #include "common/base/assert.h"
+#include "common/base/crash_point.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
@@ -346,6 +347,7 @@ static enum tly_status put_in_place(const struct seal *seal, struct tly_error *e
   if (chmod(seal->temporary, 0444) != 0)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make \"%s\" read-only", seal->temporary);
   TLY_TRY(tly_file_sync(seal->temporary, error));
+  tly_crash_point("seal.before_rename");
   if (rename(seal->temporary, seal->path) != 0)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not rename \"%s\" to \"%s\"", seal->temporary, seal->path);
   char *folder = tly_archive_stream_folder(seal->job->directory, seal->job->stream->name);
