@@ -4,7 +4,7 @@
  * for the functions that know columns. An initial state points to nothing, so a new row is a copy of one made
  * beforehand.
  *
- * The index by key (open addressing, a slot is the hash's upper half and the group's number) exists only from the
+ * The index by key (open addressing, a slot is the hash, of 32 bits, and the group's number) exists only from the
  * moment it is needed: a fold that alone fills a table never needs it.
  *
  * Texts and wide decimals in states are replaced by new ones all the time; what they leave behind in `values` is given
@@ -32,7 +32,7 @@ enum { CAPACITY_MIN = 64, GROUPS_MAX = 1 << 30, VALUES_SLACK_BYTES = 1 << 20, KE
 enum { DOUBLING_CAPACITY_MAX = 1 << 16, I128_ALIGNMENT = 16, ROW_ALIGNMENT = 8 };
 
 struct slot {
-  uint32_t tag;
+  uint32_t hash;
   uint32_t group; /* TLY_GROUP_NONE: free */
 };
 
@@ -235,25 +235,34 @@ struct tly_arena *tly_group_table_values(tly_group_table *table) {
 
 /* --- index -------------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_of(struct tly_text key) {
-  return XXH3_64bits(key.data, key.size);
+static uint32_t hash_of(struct tly_text key) {
+  return (uint32_t)XXH3_64bits(key.data, key.size);
 }
 
-static void place(tly_group_table *table, uint64_t hash, uint32_t group) {
+static void place(tly_group_table *table, uint32_t hash, uint32_t group) {
   uint32_t mask = table->slot_count - 1;
-  uint32_t at = (uint32_t)hash & mask;
+  uint32_t at = hash & mask;
   while (table->slots[at].group != TLY_GROUP_NONE)
     at = (at + 1) & mask;
-  table->slots[at] = (struct slot){.tag = (uint32_t)(hash >> 32), .group = group};
+  table->slots[at] = (struct slot){.hash = hash, .group = group};
 }
 
-static void rebuild_index(tly_group_table *table, uint32_t slot_count) {
-  tly_free(table->slots);
+static void make_slots(tly_group_table *table, uint32_t slot_count) {
   table->slots = tly_malloc(slot_count * sizeof *table->slots);
   memset(table->slots, 0xFF, slot_count * sizeof *table->slots);
   table->slot_count = slot_count;
-  for (uint32_t group = 0; group < table->count; group++)
-    place(table, hash_of(tly_group_table_key(table, group)), group);
+}
+
+/* A slot's place follows from its hash: no key is read. */
+static void grow_slots(tly_group_table *table) {
+  struct slot *before = table->slots;
+  uint32_t count_before = table->slot_count;
+  make_slots(table, 2 * count_before);
+  for (uint32_t at = 0; at < count_before; at++) {
+    if (before[at].group != TLY_GROUP_NONE)
+      place(table, before[at].hash, before[at].group);
+  }
+  tly_free(before);
 }
 
 void tly_group_table_index(tly_group_table *table) {
@@ -262,17 +271,18 @@ void tly_group_table_index(tly_group_table *table) {
   uint32_t slot_count = 2 * CAPACITY_MIN;
   while (slot_count < 4 * (uint64_t)table->count)
     slot_count *= 2;
-  rebuild_index(table, slot_count);
+  make_slots(table, slot_count);
+  for (uint32_t group = 0; group < table->count; group++)
+    place(table, hash_of(tly_group_table_key(table, group)), group);
   table->is_indexed = true;
   check_invariants(table);
 }
 
-static uint32_t find(const tly_group_table *table, uint64_t hash, struct tly_text key) {
+static uint32_t find(const tly_group_table *table, uint32_t hash, struct tly_text key) {
   uint32_t mask = table->slot_count - 1;
-  uint32_t tag = (uint32_t)(hash >> 32);
-  for (uint32_t at = (uint32_t)hash & mask; table->slots[at].group != TLY_GROUP_NONE; at = (at + 1) & mask) {
+  for (uint32_t at = hash & mask; table->slots[at].group != TLY_GROUP_NONE; at = (at + 1) & mask) {
     uint32_t group = table->slots[at].group;
-    if (table->slots[at].tag == tag && tly_text_equal(tly_group_table_key(table, group), key))
+    if (table->slots[at].hash == hash && tly_text_equal(tly_group_table_key(table, group), key))
       return group;
   }
   return TLY_GROUP_NONE;
@@ -300,15 +310,14 @@ uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *bytes, siz
   struct tly_text key = {.data = (const char *)bytes, .size = (uint32_t)size};
   if (!table->is_indexed)
     return append_group(table, key);
-  uint64_t hash = hash_of(key);
+  uint32_t hash = hash_of(key);
   uint32_t group = find(table, hash, key);
   if (group != TLY_GROUP_NONE)
     return group;
   group = append_group(table, key);
   if (2 * (uint64_t)table->count > table->slot_count)
-    rebuild_index(table, 2 * table->slot_count);
-  else
-    place(table, hash, group);
+    grow_slots(table);
+  place(table, hash, group);
   check_invariants(table);
   return group;
 }

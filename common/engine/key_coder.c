@@ -23,7 +23,7 @@ struct entry {
 };
 
 struct slot {
-  uint32_t tag;
+  uint32_t hash;
   uint32_t number; /* NONE: free */
 };
 
@@ -148,41 +148,43 @@ static uint32_t add_entry(tly_key_coder *coder, const struct tly_value *value, s
   return coder->count++;
 }
 
-static uint64_t hash_of(struct tly_text bytes) {
-  return XXH3_64bits(bytes.data, bytes.size);
+static uint32_t hash_of(struct tly_text bytes) {
+  return (uint32_t)XXH3_64bits(bytes.data, bytes.size);
 }
 
-static void place(tly_key_coder *coder, uint64_t hash, uint32_t number) {
-  uint32_t mask = coder->slot_count - 1, at = (uint32_t)hash & mask;
+static void place(tly_key_coder *coder, uint32_t hash, uint32_t number) {
+  uint32_t mask = coder->slot_count - 1, at = hash & mask;
   while (coder->slots[at].number != NONE)
     at = (at + 1) & mask;
-  coder->slots[at] = (struct slot){.tag = (uint32_t)(hash >> 32), .number = number};
+  coder->slots[at] = (struct slot){.hash = hash, .number = number};
 }
 
+/* A slot's place follows from its hash: nothing but slots is read. */
 static void grow_slots(tly_key_coder *coder) {
-  tly_free(coder->slots);
-  coder->slot_count = coder->slot_count == 0 ? SLOTS_MIN : 2 * coder->slot_count;
+  struct slot *before = coder->slots;
+  uint32_t count_before = coder->slot_count;
+  coder->slot_count = count_before == 0 ? SLOTS_MIN : 2 * count_before;
   coder->slots = tly_malloc(coder->slot_count * sizeof *coder->slots);
   memset(coder->slots, 0xFF, coder->slot_count * sizeof *coder->slots);
-  for (uint32_t number = 0; number < coder->count; number++) {
-    if (number != coder->null_number)
-      place(coder, hash_of(coder->entries[number].bytes), number);
+  for (uint32_t at = 0; at < count_before; at++) {
+    if (before[at].number != NONE)
+      place(coder, before[at].hash, before[at].number);
   }
+  tly_free(before);
 }
 
 /* The number of a value that is found by `bytes`, whose hash is given. */
-static uint32_t intern(tly_key_coder *coder, struct tly_text bytes, uint64_t hash, const struct tly_value *value) {
-  uint32_t mask = coder->slot_count - 1, tag = (uint32_t)(hash >> 32);
-  for (uint32_t at = (uint32_t)hash & mask; coder->slots[at].number != NONE; at = (at + 1) & mask) {
+static uint32_t intern(tly_key_coder *coder, struct tly_text bytes, uint32_t hash, const struct tly_value *value) {
+  uint32_t mask = coder->slot_count - 1;
+  for (uint32_t at = hash & mask; coder->slots[at].number != NONE; at = (at + 1) & mask) {
     uint32_t number = coder->slots[at].number;
-    if (coder->slots[at].tag == tag && tly_text_equal(coder->entries[number].bytes, bytes))
+    if (coder->slots[at].hash == hash && tly_text_equal(coder->entries[number].bytes, bytes))
       return number;
   }
   uint32_t number = add_entry(coder, value, bytes);
   if (2 * (uint64_t)coder->count > coder->slot_count)
     grow_slots(coder);
-  else
-    place(coder, hash, number);
+  place(coder, hash, number);
   return number;
 }
 
@@ -201,10 +203,10 @@ static uint32_t intern_null(tly_key_coder *coder) {
 }
 
 static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
-  uint64_t hashes[TLY_EVALUATE_ROWS];
+  uint32_t hashes[TLY_EVALUATE_ROWS];
   TLY_EACH_ROW (rows, row) {
     hashes[row] = tly_vector_is_null(vector, row) ? 0 : hash_of(tly_vector_text(vector, row));
-    __builtin_prefetch(&coder->slots[(uint32_t)hashes[row] & (coder->slot_count - 1)]);
+    __builtin_prefetch(&coder->slots[hashes[row] & (coder->slot_count - 1)]);
   }
   struct tly_value value = {.type = coder->type};
   TLY_EACH_ROW (rows, row) {
