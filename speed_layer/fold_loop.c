@@ -1,11 +1,12 @@
 /* One step folds blocks in memory and then commits everything at once. How much goes into a commit adapts by itself:
  *
  *   quiet   A block arrives, nothing more is there: it is committed at once. Freshness is one fold and one commit.
- *   loaded  While a commit runs, further blocks arrive; they make up the next one. A step ends when nothing is
- *           left, at STEP_EVENTS or after STEP_US; at most a third of the time is spent committing
- *           (rest_after_commit), so commits grow with the load instead of following each other without end.
- *   behind  More than BEHIND_EVENTS to go (a start, a rebuild): nobody can have a fresh answer, so commits are
- *           large and few, bounded by memory and by BEHIND_US.
+ *   loaded  While a commit runs, further blocks arrive; they make up the next one. At most a third of the time is
+ *           spent committing (rest_after_commit), so commits grow with the load instead of following each other
+ *           without end.
+ *   behind  The more there is to fold, the longer a step may take before it commits: with many events a commit
+ *           writes each group once for many events, and what is far behind cannot be fresh anyway. The bounds are
+ *           STEP_US_MAX, STEP_EVENTS_MAX and, for memory, FOLD_GROUPS_MAX.
  *
  * The views of a stream fold from the layer's own tail. A view that is being built on a run has a tail of its own,
  * which starts at the run's cut and never passes the layer's; in the very transaction in which the two meet, the view
@@ -28,16 +29,20 @@
 
 enum {
   BLOCKS_AT_ONCE = 64,
-  STEP_EVENTS = 64 << 10,
-  STEP_US = 5000,
-  BEHIND_EVENTS = 1 << 20,
-  BEHIND_STEP_EVENTS = 16 << 20,
-  BEHIND_US = 250000,
+  STEP_EVENTS_MIN = 64 << 10,
+  STEP_EVENTS_MAX = 16 << 20,
+  STEP_US_MIN = 5000,
+  STEP_US_MAX = 250000,
+  STEP_EVENTS_A_US = 4, /* behind by so many: one microsecond more */
   CATCH_UP_US = 20000,
   REST_US_MIN = 2000,
   REST_US_MAX = 8000,
   FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
 };
+
+static int64_t clamp(int64_t value, int64_t least, int64_t most) {
+  return value < least ? least : value > most ? most : value;
+}
 
 /* What one step may still do. */
 struct budget {
@@ -229,8 +234,8 @@ static bool rest_after_commit(struct tly_speed *speed) {
   int64_t rest_us = 2 * speed->commit_took_us;
   if (speed->bell == NULL)
     return false;
-  rest_us = rest_us < REST_US_MIN ? REST_US_MIN : rest_us > REST_US_MAX ? REST_US_MAX : rest_us;
-  int64_t left_us = speed->commit_ended_us + rest_us - tly_clock_monotonic_us(speed->clock);
+  int64_t left_us =
+      speed->commit_ended_us + clamp(rest_us, REST_US_MIN, REST_US_MAX) - tly_clock_monotonic_us(speed->clock);
   if (left_us <= 0)
     return false;
   usleep((useconds_t)left_us);
@@ -257,7 +262,7 @@ static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *l
 
 /* With more time than the layer's own tail gets, so that they meet under any load. */
 static enum tly_status catch_up_views(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
-  struct budget budget = {.events_left = BEHIND_STEP_EVENTS,
+  struct budget budget = {.events_left = STEP_EVENTS_MAX,
                           .until_us = tly_clock_monotonic_us(speed->clock) + CATCH_UP_US};
   bool met;
   for (uint32_t v = 0; v < speed->view_count; v++) {
@@ -313,8 +318,9 @@ enum tly_status tly_fold_loop_step(struct tly_speed *speed, bool *did_work, stru
   do {
     TLY_TRY(read_heads(speed, &heads, &count, &behind, error));
     if (!budget.did_fold)
-      budget.events_left = behind > BEHIND_EVENTS ? BEHIND_STEP_EVENTS : STEP_EVENTS;
-    budget.until_us = tly_clock_monotonic_us(speed->clock) + (behind > BEHIND_EVENTS ? BEHIND_US : STEP_US);
+      budget.events_left = clamp(behind, STEP_EVENTS_MIN, STEP_EVENTS_MAX);
+    budget.until_us =
+        tly_clock_monotonic_us(speed->clock) + clamp(STEP_US_MIN + behind / STEP_EVENTS_A_US, STEP_US_MIN, STEP_US_MAX);
     TLY_TRY(follow_heads(speed, heads, count, &budget, error));
   } while (!speed->disagrees && budget.did_fold && !is_spent(speed, &budget) && rest_after_commit(speed));
   *did_work = budget.did_fold || becomes_checked(speed);
