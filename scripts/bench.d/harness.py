@@ -118,7 +118,7 @@ def timed(function, *arguments):
 
 # ---- results, kept between invocations so that a part can be taken again -----------------------------------------------
 
-RESULTS = os.path.join(CACHE, 'results.json')
+RESULTS = os.path.join(CACHE, f'results-{EVENTS}.json')
 
 
 def load_results():
@@ -130,7 +130,7 @@ def load_results():
 
 
 def keep(row):
-    """Write a row into results.json, stamped."""
+    """Write a row into the results of this size, stamped."""
     row['date'] = datetime.datetime.now(datetime.timezone.utc).strftime('%Y-%m-%d %H:%M UTC')
     row['commit'] = commit()
     row['events'] = row.get('events', EVENTS)

@@ -1,4 +1,4 @@
-"""docs/BENCHMARKS.md: written from the rows that runs of scripts/bench left in results.json, and from nothing else."""
+"""docs/BENCHMARKS.md: written from the rows that runs of scripts/bench left in .cache/bench, and from nothing else."""
 import os
 
 import harness
