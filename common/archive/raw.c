@@ -20,7 +20,9 @@ enum raw_form { RAW_BYTES, RAW_TEMPLATES };
 enum {
   TEMPLATE_EVENTS_MIN = 8, /* with fewer events the template itself is longer than what it saves */
   LEARN_FREE = 4,          /* events a block may try to learn from ... */
-  LEARN_EVERY = 256        /* ... and one more for so many events */
+  EVENT_SLACK = 24,
+  RENDER_ROOM_MAX = 16 << 20,
+  LEARN_EVERY = 256 /* ... and one more for so many events */
 };
 
 static bool matches(struct tly_templates *templates, uint32_t item, const struct tly_raw_source *source, uint32_t row) {
@@ -164,6 +166,10 @@ static bool render_all(const struct tly_template *templates, const int64_t *choi
     if (!tly_template_render(&templates[choice[row] - 1], columns, row, room))
       return false;
     out[row].size = (uint32_t)(room->size - start);
+    if (start == 0) { /* most events are about as long as the first: instead of growing by doubling */
+      size_t likely = (size_t)(count - row) * (out[row].size + EVENT_SLACK);
+      tly_buffer_reserve(room, likely < RENDER_ROOM_MAX ? likely : RENDER_ROOM_MAX);
+    }
   }
   return true;
 }

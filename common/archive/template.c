@@ -380,25 +380,46 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
          tly_same_bytes(next, template->literals + template->tail_start, template->tail_size);
 }
 
+/* In whole steps, which may write behind `to + size`, and read behind the literals (they are padded for it): most are a
+ * few bytes, for which a call would cost more than the copy. */
+static char *copy_literal(char *to, const char *literal, size_t size) {
+  for (size_t i = 0; i < size; i += TLY_TEMPLATE_PADDING)
+    memcpy(to + i, literal + i, TLY_TEMPLATE_PADDING);
+  return to + size;
+}
+
+/* Room for any rendering of the row. */
+static size_t render_bound(const struct tly_template *template, const struct tly_vector *columns, uint32_t row) {
+  size_t bound = TLY_TEMPLATE_LITERAL_BYTES_MAX + TLY_TEMPLATE_PADDING;
+  for (uint32_t h = 0; h < template->hole_count; h++) {
+    const struct tly_template_hole *hole = &template->holes[h];
+    bound += hole->spelling == TLY_SPELL_TEXT ? tly_vector_text(&columns[hole->column], row).size : SPELL_ROOM;
+  }
+  return bound;
+}
+
 bool tly_template_render(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
                          struct tly_buffer *out) {
+  char *start = (char *)tly_buffer_reserve(out, render_bound(template, columns, row)), *next = start;
   for (uint32_t h = 0; h < template->hole_count; h++) {
     const struct tly_template_hole *hole = &template->holes[h];
     const struct tly_vector *column = &columns[hole->column];
-    tly_buffer_append(out, template->literals + hole->literal_start, hole->literal_size);
+    next = copy_literal(next, template->literals + hole->literal_start, hole->literal_size);
     if (tly_vector_is_null(column, row))
       return false;
     if (hole->spelling == TLY_SPELL_TEXT) {
       struct tly_text text = tly_vector_text(column, row);
-      tly_buffer_append(out, text.data, text.size);
+      memcpy(next, text.data, text.size);
+      next += text.size;
       continue;
     }
-    unsigned size = spell(hole->spelling, hole->parameter, column, row, (char *)tly_buffer_reserve(out, SPELL_ROOM));
+    unsigned size = spell(hole->spelling, hole->parameter, column, row, next);
     if (size == 0)
       return false;
-    out->size += size;
+    next += size;
   }
-  tly_buffer_append(out, template->literals + template->tail_start, template->tail_size);
+  next = copy_literal(next, template->literals + template->tail_start, template->tail_size);
+  out->size += (size_t)(next - start);
   return true;
 }
 

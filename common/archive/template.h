@@ -35,7 +35,12 @@ enum tly_spelling {
   TLY_SPELL_COUNT
 };
 
-enum { TLY_TEMPLATE_HOLES_MAX = 64, TLY_TEMPLATE_LITERAL_BYTES_MAX = 2048, TLY_TEMPLATES_MAX = 8 };
+enum {
+  TLY_TEMPLATE_HOLES_MAX = 64,
+  TLY_TEMPLATE_LITERAL_BYTES_MAX = 2048,
+  TLY_TEMPLATE_PADDING = 16, /* readable behind the literals */
+  TLY_TEMPLATES_MAX = 8
+};
 
 struct tly_template_hole {
   uint16_t literal_start, literal_size; /* what stands before it */
@@ -47,7 +52,7 @@ struct tly_template {
   uint32_t hole_count;
   struct tly_template_hole holes[TLY_TEMPLATE_HOLES_MAX];
   uint16_t tail_start, tail_size;
-  char literals[TLY_TEMPLATE_LITERAL_BYTES_MAX];
+  char literals[TLY_TEMPLATE_LITERAL_BYTES_MAX + TLY_TEMPLATE_PADDING];
 };
 
 /* Learn from one event of `stream`, whose values stand in row `row` of `columns`. False when its payload has too many

@@ -147,7 +147,7 @@ static void column_round_trip(const struct tly_vector *column, const uint32_t *c
     struct tly_arena arena;
     struct tly_vector read;
     tly_arena_init(&arena);
-    tly_column_write(column, codes, codes == NULL ? 0 : dictionary->count, effort, &bytes);
+    tly_column_write(column, codes, codes == NULL ? 0 : dictionary->count, (enum tly_effort)effort, &bytes);
     pad(&bytes);
     struct tly_cursor in = tly_cursor_of(bytes.data, bytes.size);
     struct tly_column_header header = tly_column_read_header(&in);
