@@ -71,7 +71,7 @@ static const struct crash_case cases[] = {
     {"fold.before_commit", prepare_folding},       {"fold.after_commit", prepare_folding},
     {"fold.before_commit", prepare_publishing},    {"fold.after_commit", prepare_publishing},
     {"publish.before_commit", prepare_publishing}, {"publish.after_commit", prepare_publishing},
-    {"trim.before_commit", prepare_publishing},      {"trim.before_commit", prepare_definitions},
+    {"trim.before_commit", prepare_publishing},    {"trim.before_commit", prepare_definitions},
     {"merge.before_commit", prepare_merging},      {"merge.after_commit", prepare_merging},
     {"merge.before_switch", prepare_merging},      {"rebuild.before_epoch", prepare_rebuilding},
     {"rebuild.after_epoch", prepare_rebuilding},   {"definitions.before_commit", prepare_definitions},
