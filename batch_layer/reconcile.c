@@ -302,15 +302,14 @@ static enum tly_status look(struct comparison *comparison, bool *comparable, str
   return status;
 }
 
-static enum tly_status compare_view(const struct tly_reconcile_job *job, uint32_t number, tly_speed_reader *speed,
-                                    uint32_t listed_max, struct tly_arena *arena, struct tly_run_view_result *result,
-                                    struct tly_error *error) {
-  struct comparison comparison = {.job = job, .view = job->views[number], .speed = speed};
+static enum tly_status compare_view(const struct tly_reconcile_job *job, struct tly_view_program *program,
+                                    tly_speed_reader *speed, uint32_t listed_max, struct tly_arena *arena,
+                                    struct tly_run_view_result *result, struct tly_error *error) {
+  struct comparison comparison = {.job = job, .view = program->view, .program = program, .speed = speed};
   bool comparable;
   TLY_TRY(look(&comparison, &comparable, error));
   if (!comparable)
     return TLY_OK;
-  comparison.program = tly_view_program_new(comparison.view);
   comparison.list = tly_drift_list_new(comparison.view, listed_max, arena);
   enum tly_status status = compare_parts(&comparison, error);
   if (status == TLY_OK) {
@@ -320,25 +319,36 @@ static enum tly_status compare_view(const struct tly_reconcile_job *job, uint32_
   tly_run_reader_close(comparison.before);
   tly_run_reader_close(comparison.recomputed);
   tly_drift_list_free(comparison.list);
-  tly_view_program_free(comparison.program);
   return status;
+}
+
+static void compare_views(const struct tly_reconcile_job *job, struct tly_view_program **programs,
+                          tly_speed_reader *speed, struct tly_arena *arena, struct tly_run_result *result) {
+  uint32_t room = TLY_DRIFT_LISTED_MAX;
+  for (uint32_t v = 0; v < job->view_count; v++) {
+    struct tly_error why = TLY_ERROR_NONE;
+    if (compare_view(job, programs[v], speed, room, arena, &result->views[v], &why) != TLY_OK)
+      result->note = tly_arena_print(arena, "drift of view %s not checked: %s", job->views[v]->name, why.message);
+    room -= result->views[v].drift_listed_count;
+    if (job->progress != NULL)
+      job->progress(job->context, v + 1, job->view_count);
+  }
 }
 
 void tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena, struct tly_run_result *result) {
   struct tly_error why = TLY_ERROR_NONE;
-  uint32_t room = TLY_DRIFT_LISTED_MAX;
   TLY_ASSERT(result->view_count == job->view_count);
   tly_speed_reader *speed = wait_for_speed(job, &why);
   if (speed == NULL) {
     result->note = tly_arena_print(arena, "drift not checked: %s", why.message);
     return;
   }
-  for (uint32_t v = 0; v < job->view_count; v++) {
-    if (compare_view(job, v, speed, room, arena, &result->views[v], &why) != TLY_OK)
-      result->note = tly_arena_print(arena, "drift of view %s not checked: %s", job->views[v]->name, why.message);
-    room -= result->views[v].drift_listed_count;
-    if (job->progress != NULL)
-      job->progress(job->context, v + 1, job->view_count);
-  }
+  /* The reader keeps decoded blocks by program, so the programs go after it. */
+  struct tly_view_program **programs = TLY_ARENA_ARRAY(arena, struct tly_view_program *, job->view_count);
+  for (uint32_t v = 0; v < job->view_count; v++)
+    programs[v] = tly_view_program_new(job->views[v]);
+  compare_views(job, programs, speed, arena, result);
   tly_speed_reader_close(speed);
+  for (uint32_t v = 0; v < job->view_count; v++)
+    tly_view_program_free(programs[v]);
 }
