@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/assert.h"
+#include "common/sql/scan.h"
 
 bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status) {
   if (status == TLY_OK)
@@ -52,6 +53,14 @@ static bool is_plain(const char *name) {
   return name[0] != '\0';
 }
 
+enum tly_status tly_definitions_check_length(struct tly_resolver *resolver, const char *name, uint32_t location) {
+  const char *end = resolver->sql + resolver->sql_size;
+  if (strlen(name) >= TLY_NAME_BYTES_MAX - 3 && tly_scan_name_size(resolver->sql + location, end) > TLY_NAME_BYTES_MAX)
+    return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_OBJECT_DEFINITION, "a name has at most %d bytes",
+                       TLY_NAME_BYTES_MAX);
+  return TLY_OK;
+}
+
 enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
                                          const char **out) {
   struct tly_resolver *resolver = &definitions->resolver;
@@ -63,6 +72,7 @@ enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, st
   TLY_TRY(tly_resolver_expect(resolver, relation, "relname inh relpersistence"));
   if (strcmp(tly_node_text(relation, "relpersistence"), "p") != 0)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "TEMPORARY and UNLOGGED are not supported");
+  TLY_TRY(tly_definitions_check_length(resolver, name, location));
   if (!is_plain(name))
     return TLY_FAIL_AT(resolver, location, TLY_E_INVALID_OBJECT_DEFINITION,
                        "the name \"%s\" cannot be used: letters, digits and _ only, a letter first", name);

@@ -31,6 +31,9 @@ bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status
 /* The use of a name whose own definition failed is no further problem. */
 void tly_definitions_add_broken(struct tly_definitions *definitions, const char *name);
 bool tly_definitions_is_broken(const struct tly_definitions *definitions, const char *name);
+/* A name that the parser has cut off is refused, instead of being taken for another one. */
+TLY_CHECK enum tly_status tly_definitions_check_length(struct tly_resolver *resolver, const char *name,
+                                                       uint32_t location);
 /* The name of the relation a statement creates: plain, not taken, not reserved. */
 TLY_CHECK enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
                                                    const char **out);

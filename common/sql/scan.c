@@ -1,7 +1,6 @@
 #include "common/sql/scan.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <string.h>
 
 static bool starts_with(const char *at, const char *end, const char *word) {
@@ -95,4 +94,13 @@ const char *tly_scan_statement(const char *at, const char *end) {
       at++;
   }
   return at;
+}
+
+size_t tly_scan_name_size(const char *at, const char *end) {
+  bool is_quoted = at < end && *at == '"';
+  const char *start = at + is_quoted;
+  const char *stop = start;
+  while (stop < end && (is_quoted ? *stop != '"' : is_word(*stop)))
+    stop++;
+  return (size_t)(stop - start);
 }

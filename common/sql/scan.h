@@ -5,10 +5,14 @@
 #ifndef TLY_SQL_SCAN_H
 #define TLY_SQL_SCAN_H
 
+#include <stddef.h>
+
 /* Past white space and comments (nested ones too). */
 const char *tly_scan_blank(const char *at, const char *end);
 /* Where the statement that begins at `at` ends: at its semicolon or at `end`. Semicolons in quotes and comments do not
  * count; one inside parentheses does, so that a missing parenthesis spoils one statement and not the rest of a file. */
 const char *tly_scan_statement(const char *at, const char *end);
+/* How many bytes the name that begins at `at` has, without its quotes. The parser cuts names after 63 bytes. */
+size_t tly_scan_name_size(const char *at, const char *end);
 
 #endif

@@ -99,6 +99,7 @@ static enum tly_status read_column(struct tly_definitions *definitions, struct t
   const char *name = tly_node_text(node, "colname");
   column->name = tly_arena_copy(resolver->arena, name, strlen(name));
   column->location = tly_node_location(node);
+  TLY_TRY(tly_definitions_check_length(resolver, name, column->location));
   TLY_TRY(tly_resolver_expect(resolver, node, "colname typeName is_local constraints fdwoptions"));
   TLY_TRY(tly_type_of_node(resolver, tly_node_struct(node, "typeName", "TypeName"), &column->type, &has_typmod));
   if (column->type.id == TLY_TYPE_INTERVAL)

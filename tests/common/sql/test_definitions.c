@@ -201,6 +201,10 @@ static void streams_are_refused_with_all_their_problems(void **state) {
        " number\n"},
       {"CREATE FOREIGN TABLE \"../p\" (a text) SERVER embedded",
        "1:22 42P17 the name \"../p\" cannot be used: letters, digits and _ only, a letter first\n"},
+      {"CREATE FOREIGN TABLE p (xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx text, "
+       "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxb text, "
+       "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\" text) SERVER embedded",
+       "1:95 42P17 a name has at most 63 bytes\n1:166 42P17 a name has at most 63 bytes\n"},
       {"CREATE FOREIGN TABLE s.p (a text) SERVER embedded", "1:22 0A000 a schema before the name is not supported\n"},
   };
   (void)state;
