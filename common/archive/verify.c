@@ -216,15 +216,31 @@ static enum tly_status verify_open_file(struct verify *verify, struct tly_segmen
   }
 }
 
+/* A file that cannot be found is missing, unless the archiver has sealed it since the list was read: *replaced then. */
+static enum tly_status judge_missing(struct verify *verify, const struct tly_stream *stream, int64_t number,
+                                     const char *path, bool *replaced, struct tly_error *error) {
+  struct listed_file *files;
+  uint32_t count;
+  TLY_TRY(list_files(verify->directory, stream->name, &files, &count, error));
+  *replaced = true;
+  for (uint32_t i = 0; i < count; i++)
+    if (files[i].number == number)
+      *replaced = false;
+  tly_free(files);
+  if (!*replaced)
+    note(verify, path, 0, "the file is missing");
+  return TLY_OK;
+}
+
 static enum tly_status verify_file(struct verify *verify, const struct tly_stream *stream,
-                                   const struct listed_file *file, struct tly_error *error) {
+                                   const struct listed_file *file, bool *replaced, struct tly_error *error) {
   struct tly_segment *segment;
   char *path = tly_archive_file_path(verify->directory, stream->name, file->number, "");
   verify->report->files++;
   enum tly_status status = tly_segment_open(path, file->number, file->is_sealed, stream, &segment, error);
-  if (status == TLY_E_NOT_READY) { /* the index names it */
-    note(verify, path, 0, "the file is missing");
-    status = TLY_OK;
+  *replaced = false;
+  if (status == TLY_E_NOT_READY) {
+    status = judge_missing(verify, stream, file->number, path, replaced, error);
   } else if (status == TLY_OK) {
     status = verify_open_file(verify, segment, error);
     status = note_if_damaged(verify, status, path, 0, error);
@@ -306,16 +322,33 @@ static enum tly_status verify_cuts(struct verify *verify, const struct tly_strea
   return status;
 }
 
-static enum tly_status verify_stream(struct verify *verify, const struct tly_stream *stream, struct tly_error *error) {
+/* One pass over the files of a stream; *replaced when one of them was sealed meanwhile. */
+static enum tly_status verify_files(struct verify *verify, const struct tly_stream *stream, bool *replaced,
+                                    struct tly_error *error) {
   struct listed_file *files;
   uint32_t count;
   verify->extent_count = 0;
+  *replaced = false;
   enum tly_status status = list_files(verify->directory, stream->name, &files, &count, error);
-  for (uint32_t i = 0; i < count && status == TLY_OK; i++)
-    status = verify_file(verify, stream, &files[i], error);
+  for (uint32_t i = 0; i < count && status == TLY_OK && !*replaced; i++)
+    status = verify_file(verify, stream, &files[i], replaced, error);
   tly_free(files);
-  if (status != TLY_OK)
-    return status;
+  return status;
+}
+
+static enum tly_status verify_stream(struct verify *verify, const struct tly_stream *stream, struct tly_error *error) {
+  struct tly_verify_report before = *verify->report;
+  bool replaced = true;
+  while (replaced) {
+    uint32_t damages = verify->report->damage_count;
+    TLY_TRY(verify_files(verify, stream, &replaced, error));
+    if (replaced) { /* once more, with what the index names now */
+      struct tly_damage *listed = verify->report->damages;
+      *verify->report = before;
+      verify->report->damages = listed;
+      verify->report->damage_count = damages;
+    }
+  }
   verify_extents(verify);
   return verify_cuts(verify, stream, error);
 }
@@ -409,21 +442,35 @@ static enum tly_status stat_file(const char *directory, const struct tly_stream 
   return status;
 }
 
+/* Sealing may take a file away between the list and the look: then the list is read again. */
+static bool is_gone(const char *directory, const struct tly_stream *stream, const struct listed_file *file) {
+  char *path = tly_archive_file_path(directory, stream->name, file->number, "");
+  bool gone = !tly_file_exists(path);
+  tly_free(path);
+  return gone;
+}
+
 static enum tly_status stat_stream(const char *directory, const struct tly_stream *stream, struct tly_arena *arena,
                                    struct tly_archive_stat **out, uint32_t *count, struct tly_error *error) {
   struct listed_file *files;
-  uint32_t file_count;
+  uint32_t file_count, before = *count;
+  bool again = false;
   enum tly_status status = list_files(directory, stream->name, &files, &file_count, error);
   if (status == TLY_OK && file_count > 0) {
     struct tly_archive_stat *stats = TLY_ARENA_ARRAY(arena, struct tly_archive_stat, *count + file_count);
     if (*count > 0)
       memcpy(stats, *out, *count * sizeof *stats);
     *out = stats;
-    for (uint32_t i = 0; i < file_count && status == TLY_OK; i++)
+    for (uint32_t i = 0; i < file_count && status == TLY_OK; i++) {
       status = stat_file(directory, stream, &files[i], &stats[(*count)++], error);
+      again = status != TLY_OK && is_gone(directory, stream, &files[i]);
+    }
   }
   tly_free(files);
-  return status;
+  if (!again)
+    return status;
+  *count = before;
+  return stat_stream(directory, stream, arena, out, count, error);
 }
 
 enum tly_status tly_archive_stat_read(const char *directory, const struct tly_project *project, struct tly_arena *arena,
