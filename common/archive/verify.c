@@ -442,7 +442,10 @@ static enum tly_status stat_file(const char *directory, const struct tly_stream 
   return status;
 }
 
-/* Sealing may take a file away between the list and the look: then the list is read again. */
+/* Sealing may take a file away between the list and the look: then the list is read again, a few times; a file that is
+ * gone for good is an error. */
+enum { STAT_TRIES = 10 };
+
 static bool is_gone(const char *directory, const struct tly_stream *stream, const struct listed_file *file) {
   char *path = tly_archive_file_path(directory, stream->name, file->number, "");
   bool gone = !tly_file_exists(path);
@@ -450,8 +453,9 @@ static bool is_gone(const char *directory, const struct tly_stream *stream, cons
   return gone;
 }
 
-static enum tly_status stat_stream(const char *directory, const struct tly_stream *stream, struct tly_arena *arena,
-                                   struct tly_archive_stat **out, uint32_t *count, struct tly_error *error) {
+static enum tly_status stat_stream(const char *directory, const struct tly_stream *stream, int tries,
+                                   struct tly_arena *arena, struct tly_archive_stat **out, uint32_t *count,
+                                   struct tly_error *error) {
   struct listed_file *files;
   uint32_t file_count, before = *count;
   bool again = false;
@@ -467,10 +471,10 @@ static enum tly_status stat_stream(const char *directory, const struct tly_strea
     }
   }
   tly_free(files);
-  if (!again)
+  if (!again || tries == 1)
     return status;
   *count = before;
-  return stat_stream(directory, stream, arena, out, count, error);
+  return stat_stream(directory, stream, tries - 1, arena, out, count, error);
 }
 
 enum tly_status tly_archive_stat_read(const char *directory, const struct tly_project *project, struct tly_arena *arena,
@@ -478,6 +482,6 @@ enum tly_status tly_archive_stat_read(const char *directory, const struct tly_pr
   *out = NULL;
   *count = 0;
   for (uint32_t s = 0; s < project->stream_count; s++)
-    TLY_TRY(stat_stream(directory, &project->streams[s], arena, out, count, error));
+    TLY_TRY(stat_stream(directory, &project->streams[s], STAT_TRIES, arena, out, count, error));
   return TLY_OK;
 }
