@@ -150,7 +150,10 @@ enum tly_status tly_active_file_create(const char *directory, const struct tly_s
   bool may_go_on;
   *out = NULL;
   char *folder = tly_archive_stream_folder(directory, stream->name);
+  char *archive = tly_archive_stream_folder(directory, "");
   enum tly_status status = tly_file_make_folder(folder, error);
+  if (status == TLY_OK)
+    status = tly_file_sync_folder(archive, error); /* the stream's folder is a name in it */
   if (status == TLY_OK)
     status = remove_leftover(directory, stream, number, error);
   if (status == TLY_OK)
@@ -171,6 +174,7 @@ enum tly_status tly_active_file_create(const char *directory, const struct tly_s
   } else {
     tly_active_file_close(file);
   }
+  tly_free(archive);
   tly_free(folder);
   return status;
 }

@@ -133,6 +133,8 @@ enum tly_status tly_archive_index_open(const char *directory, tly_archive_index 
     status = put_archive_id(index, error);
   if (status == TLY_OK)
     status = tly_file_sync_folder(index->folder, error);
+  if (status == TLY_OK)
+    status = tly_file_sync_folder(directory, error); /* archive/ is a name in it */
   if (status != TLY_OK) {
     tly_archive_index_close(index);
     return status;

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "batch_layer/archive_writer.h"
@@ -25,6 +26,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
+#include "common/wire/request.h"
 #include "common/wire/socket.h"
 
 enum {
@@ -205,12 +207,24 @@ static void on_done(struct archiver *archiver) {
 /* ---- new connections
  * ----------------------------------------------------------------------------------------------------------------- */
 
+/* A line to say why, if it fits the socket; then the connection ends. */
+static void refuse(int fd) {
+  struct tly_error error = TLY_ERROR_NONE;
+  struct tly_buffer reply = {0};
+  (void)TLY_FAIL(&error, TLY_E_TOO_MANY, "too many connections; at most %d can ingest at once", TLY_CONNECTIONS_MAX);
+  tly_reply_error(&reply, "null", TLY_RPC_SERVER_ERROR, &error);
+  ssize_t sent = send(fd, reply.data, reply.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+  (void)sent;
+  tly_buffer_free(&reply);
+  close(fd);
+}
+
 static void on_client(struct archiver *archiver) {
   int fd = accept4(archiver->clients.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
   if (fd < 0)
     return;
   if (archiver->session_count >= TLY_CONNECTIONS_MAX) {
-    close(fd);
+    refuse(fd);
     return;
   }
   open_session(archiver, fd, 0, NULL, 0);
@@ -242,7 +256,7 @@ static void on_channel(struct archiver *archiver, struct source *channel) {
     if (archiver->session_count < TLY_CONNECTIONS_MAX)
       open_session(archiver, fd, channel->channel, rest.data, rest.size);
     else
-      close(fd);
+      refuse(fd);
   } else {
     epoll_ctl(archiver->epoll, EPOLL_CTL_DEL, channel->fd, NULL);
     close(channel->fd);
@@ -416,6 +430,7 @@ int tly_archiver_main(const struct tly_settings *settings) {
   struct tly_buffer text = {0};
   int result = 1;
   tly_process_setup("archiver", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
+  umask(0027);                                                     /* stores are for the user and the group */
   tly_sqlite_setup();
   tly_diagnostics_init(&diagnostics);
   if (tly_project_load(settings->project, &diagnostics, &project) == TLY_OK) {

@@ -358,8 +358,11 @@ static void rotate(tly_commit_thread *thread, bool all) {
   for (uint32_t s = 0; s < thread->project->stream_count; s++) {
     const struct tly_stream *stream = &thread->project->streams[s];
     bool wanted = all ? tly_archive_writer_active(thread->writer, stream).events > 0 : is_due(thread, stream);
-    if (wanted && tly_archive_writer_rotate(thread->writer, stream, &error) != TLY_OK)
-      tly_log(TLY_LOG_ERROR, "could not start a new file", "stream=\"%s\" reason=\"%s\"", stream->name, error.message);
+    if (!wanted || tly_archive_writer_rotate(thread->writer, stream, &error) == TLY_OK)
+      continue;
+    thread->seal_retry_us = tly_clock_monotonic_us(&tly_clock_real) + SEAL_RETRY_US;
+    tly_log(TLY_LOG_ERROR, "could not start a new file", "stream=\"%s\" reason=\"%s\"", stream->name, error.message);
+    answer_seal_waits(thread, &error);
   }
   note_broken(thread);
 }
@@ -369,7 +372,8 @@ static void tend_sealing(tly_commit_thread *thread) {
     finish_sealing(thread);
   if (atomic_load(&thread->broken) || atomic_load(&thread->stopping))
     return;
-  if (!thread->seal_running && !something_waits(thread)) {
+  bool may_try = tly_clock_monotonic_us(&tly_clock_real) >= thread->seal_retry_us;
+  if (!thread->seal_running && may_try && !something_waits(thread)) {
     rotate(thread, thread->seal_wanted);
     thread->seal_wanted = false;
   }
