@@ -188,8 +188,8 @@ static enum tly_status publish(struct tly_speed *speed, const struct tly_run *ru
 
 static enum tly_status consider(struct tly_speed *speed, const struct tly_run *run, bool *did_publish,
                                 struct tly_error *error) {
-  bool chosen[TLY_VIEWS_MAX];
-  bool any = false, agrees;
+  bool chosen[TLY_VIEWS_MAX] = {false};
+  bool any = false, agrees = false;
   struct tly_error why;
   for (uint32_t v = 0; v < speed->view_count; v++)
     any |= chosen[v] = wants(&speed->views[v], run);
