@@ -22,7 +22,8 @@ TLY_CHECK enum tly_status tly_finish(tly_finisher *finisher, const struct tly_gr
                                      const int64_t *const *distinct_counts, const bool *wanted,
                                      const struct tly_vector **outputs, const uint32_t **rows, uint32_t *row_count,
                                      struct tly_error *error);
-/* A slice with one group of the empty key and initial states, for a view without GROUP BY over no events. */
+/* Make `slice`, initialised for part 0, hold one group of the empty key and initial states: a view without GROUP BY
+ * over no events. */
 void tly_finish_empty_group(const struct tly_view_program *program, struct tly_group_slice *slice);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/engine/hash_seed.h"
 
 enum { SLOTS_MIN = 256, LARGE_SLOTS = 1 << 15, PREFETCH_SLOTS = 32, PREFETCH_WORDS = 16 };
 
@@ -23,6 +24,7 @@ struct tly_group_lookup {
   tly_group_table *table;
   uint64_t epoch;
   uint32_t word_count;
+  uint64_t seed, factor;
   uint64_t *words_by_group;
   uint32_t group_capacity;
   struct slot *slots;
@@ -37,6 +39,8 @@ tly_group_lookup *tly_group_lookup_new(tly_group_table *table, uint32_t word_cou
   lookup->table = table;
   lookup->word_count = word_count;
   lookup->epoch = tly_group_table_epoch(table);
+  lookup->seed = tly_hash_seed(lookup);
+  lookup->factor = tly_hash_seed(&lookup->factor) | 1;
   return lookup;
 }
 
@@ -70,22 +74,22 @@ size_t tly_group_lookup_bytes(const tly_group_lookup *lookup) {
 
 /* --- hashing ------------------------------------------------------------------------------------------------------ */
 
-/* The multiplier is 2^64 divided by the golden ratio (Knuth, 6.4); the shift brings the well mixed bits down. */
-TLY_ALWAYS_INLINE uint64_t mix(uint64_t hash, uint64_t word) {
-  hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-  return hash ^ hash >> 32;
+/* Both halves of a 128-bit product, folded (Wang Yi, wyhash). The factor is odd and nobody's guess. */
+TLY_ALWAYS_INLINE uint64_t mix(uint64_t factor, uint64_t hash, uint64_t word) {
+  tly_u128 product = (tly_u128)(hash ^ word) * factor;
+  return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
-static void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows) {
-  uint64_t hashes[TLY_EVALUATE_ROWS];
-  TLY_EACH_ROW (rows, row)
-    hashes[row] = mix(0, words[0][row]);
-  for (uint32_t w = 1; w < lookup->word_count; w++) {
-    TLY_EACH_ROW (rows, row)
-      hashes[row] = mix(hashes[row], words[w][row]);
+/* `word_count` is a constant where this is inlined. */
+TLY_ALWAYS_INLINE void hash_rows(tly_group_lookup *lookup, uint64_t *const *words, uint32_t word_count,
+                                 struct tly_rows rows) {
+  const uint64_t factor = lookup->factor, seed = lookup->seed;
+  TLY_EACH_ROW (rows, row) {
+    uint64_t hash = seed;
+    for (uint32_t w = 0; w < word_count; w++)
+      hash = mix(factor, hash, words[w][row]);
+    lookup->hashes[row] = (uint32_t)hash;
   }
-  TLY_EACH_ROW (rows, row)
-    lookup->hashes[row] = (uint32_t)hashes[row];
 }
 
 /* The slot of the row PREFETCH_SLOTS further on, and the words of the group in the slot of the one PREFETCH_WORDS
@@ -157,10 +161,10 @@ TLY_ALWAYS_INLINE bool words_equal(const uint64_t *of_group, uint64_t *const *wo
   return true;
 }
 
-/* `word_count` is a constant where this is inlined. */
 TLY_ALWAYS_INLINE void find_rows(tly_group_lookup *lookup, uint64_t *const *words, uint32_t word_count,
                                  struct tly_rows rows, tly_key_build build, void *context, uint32_t *groups) {
   const bool is_large = lookup->slot_count >= LARGE_SLOTS;
+  hash_rows(lookup, words, word_count, rows);
   TLY_EACH_ROW (rows, row) {
     if (is_large)
       prefetch_ahead(lookup, rows, row_index, word_count);
@@ -180,7 +184,6 @@ void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, str
   TLY_ASSERT(!tly_group_lookup_is_stale(lookup));
   if (lookup->slot_count == 0)
     grow_slots(lookup);
-  hash_rows(lookup, words, rows);
   switch (lookup->word_count) {
   case 1: find_rows(lookup, words, 1, rows, build, context, groups); return;
   case 2: find_rows(lookup, words, 2, rows, build, context, groups); return;

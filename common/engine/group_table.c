@@ -26,6 +26,7 @@
 #include "common/engine/group_access.h"
 #include "common/engine/group_sort.h"
 #include "common/engine/group_state.h"
+#include "common/engine/hash_seed.h"
 #include "common/engine/key_heap.h"
 
 enum { CAPACITY_MIN = 64, GROUPS_MAX = 1 << 30, VALUES_SLACK_BYTES = 1 << 20, KEEP_CAPACITY = 1024 };
@@ -235,8 +236,8 @@ struct tly_arena *tly_group_table_values(tly_group_table *table) {
 
 /* --- index -------------------------------------------------------------------------------------------------------- */
 
-static uint32_t hash_of(struct tly_text key) {
-  return (uint32_t)XXH3_64bits(key.data, key.size);
+static uint32_t hash_of(const tly_group_table *table, struct tly_text key) {
+  return (uint32_t)XXH3_64bits_withSeed(key.data, key.size, tly_hash_seed(table));
 }
 
 static void place(tly_group_table *table, uint32_t hash, uint32_t group) {
@@ -273,7 +274,7 @@ void tly_group_table_index(tly_group_table *table) {
     slot_count *= 2;
   make_slots(table, slot_count);
   for (uint32_t group = 0; group < table->count; group++)
-    place(table, hash_of(tly_group_table_key(table, group)), group);
+    place(table, hash_of(table, tly_group_table_key(table, group)), group);
   table->is_indexed = true;
   check_invariants(table);
 }
@@ -310,7 +311,7 @@ uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *bytes, siz
   struct tly_text key = {.data = (const char *)bytes, .size = (uint32_t)size};
   if (!table->is_indexed)
     return append_group(table, key);
-  uint32_t hash = hash_of(key);
+  uint32_t hash = hash_of(table, key);
   uint32_t group = find(table, hash, key);
   if (group != TLY_GROUP_NONE)
     return group;

@@ -49,7 +49,8 @@ uint64_t tly_group_table_count(const tly_group_table *table);
 size_t tly_group_table_bytes(const tly_group_table *table);
 /* Add every group of `slice` (merge states of equal keys). */
 void tly_group_table_add_slice(tly_group_table *table, const struct tly_group_slice *slice);
-/* Sort by key and hand the groups out in slices of at most `slice_groups`, in key order; the table is then empty of
+/* Sort by key and hand the groups out in slices of at most `slice_groups` (fewer where keys and texts reach
+ * TLY_SLICE_BYTES_MAX), in key order; the table is then empty of
  * use but for clear and free. `visit` borrows the slice; a status other than TLY_OK stops and is returned. */
 typedef enum tly_status (*tly_group_slice_visit)(void *context, const struct tly_group_slice *slice,
                                                  struct tly_error *error);

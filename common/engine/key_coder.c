@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "common/base/memory.h"
+#include "common/engine/hash_seed.h"
 #include "common/engine/key_heap.h"
 #include "common/value/ordered_key.h"
 
@@ -37,6 +38,7 @@ struct tly_key_coder {
   uint32_t count, capacity;
   struct slot *slots;
   uint32_t slot_count;
+  uint64_t seed;
   struct tly_key_heap heap;
   uint32_t null_number; /* NONE: not met yet */
   size_t largest;
@@ -57,6 +59,7 @@ tly_key_coder *tly_key_coder_new(const struct tly_expr *expression) {
   coder->is_interned = coder->form != TLY_FORM_I64 && coder->form != TLY_FORM_F64;
   coder->null_number = NONE;
   coder->code_stamp = 1;
+  coder->seed = tly_hash_seed(coder);
   return coder;
 }
 
@@ -148,8 +151,8 @@ static uint32_t add_entry(tly_key_coder *coder, const struct tly_value *value, s
   return coder->count++;
 }
 
-static uint32_t hash_of(struct tly_text bytes) {
-  return (uint32_t)XXH3_64bits(bytes.data, bytes.size);
+static uint32_t hash_of(const tly_key_coder *coder, struct tly_text bytes) {
+  return (uint32_t)XXH3_64bits_withSeed(bytes.data, bytes.size, coder->seed);
 }
 
 static void place(tly_key_coder *coder, uint32_t hash, uint32_t number) {
@@ -190,7 +193,7 @@ static uint32_t intern(tly_key_coder *coder, struct tly_text bytes, uint32_t has
 
 static uint32_t intern_text(tly_key_coder *coder, struct tly_text text) {
   const struct tly_value value = {.type = coder->type, .text = text};
-  return intern(coder, text, hash_of(text), &value);
+  return intern(coder, text, hash_of(coder, text), &value);
 }
 
 static uint32_t intern_null(tly_key_coder *coder) {
@@ -205,7 +208,7 @@ static uint32_t intern_null(tly_key_coder *coder) {
 static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
   uint32_t hashes[TLY_EVALUATE_ROWS];
   TLY_EACH_ROW (rows, row) {
-    hashes[row] = tly_vector_is_null(vector, row) ? 0 : hash_of(tly_vector_text(vector, row));
+    hashes[row] = tly_vector_is_null(vector, row) ? 0 : hash_of(coder, tly_vector_text(vector, row));
     __builtin_prefetch(&coder->slots[hashes[row] & (coder->slot_count - 1)]);
   }
   struct tly_value value = {.type = coder->type};
@@ -230,7 +233,7 @@ static void intern_encoded(tly_key_coder *coder, const struct tly_vector *vector
     tly_buffer_clear(&coder->scratch);
     tly_key_append(&coder->scratch, &value);
     struct tly_text bytes = {.data = (const char *)coder->scratch.data, .size = (uint32_t)coder->scratch.size};
-    words[row] = intern(coder, bytes, hash_of(bytes), &value);
+    words[row] = intern(coder, bytes, hash_of(coder, bytes), &value);
   }
 }
 

@@ -20,8 +20,9 @@ typedef struct tly_merge tly_merge;
 tly_merge *tly_merge_new(const struct tly_view_program *program, uint32_t part, const struct tly_group_source *sources,
                          uint32_t source_count);
 void tly_merge_free(tly_merge *merge);
-/* The next at most `group_max` merged groups in *out (borrowed until the next call); NULL at the end. A tly_merge is
- * itself a source: tly_merge_source. */
+/* The next merged groups in *out, at most `group_max` and at least one (borrowed until the next call); NULL at the end.
+ * How many there are depends on how the sources are cut, so whoever writes blocks makes them of groups, not of slices.
+ * A tly_merge is itself a source: tly_merge_source. */
 TLY_CHECK enum tly_status tly_merge_next(tly_merge *merge, uint32_t group_max, const struct tly_group_slice **out,
                                          struct tly_error *error);
 struct tly_group_source tly_merge_source(tly_merge *merge);
