@@ -2,8 +2,9 @@
  *
  * Memory. A thread may hold its share of the job's bound in group tables. Above it the largest table is drained into
  * sorted groups in the thread's temporary file and begins anew; the last merge adds the states of a key together again,
- * so a spill changes nothing but the time it takes. At the end what is in the tables is drained too: into memory while
- * that fits, else into the file.
+ * so a spill changes nothing but the time it takes. Many spills are merged into one now and then, so that no merge has
+ * more than some dozens of sources. At the end what is in the tables is drained too: into memory while that fits, else
+ * into the file.
  *
  * Events set aside are listed up to TLY_SET_ASIDE_LISTED_MAX a view, the first by position, whichever thread met them:
  * each thread keeps the first of those it met. */
@@ -15,12 +16,18 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
-enum { DRAIN_GROUPS = 4096, SPILL_GROUPS = 1024, SET_ASIDE_KEPT_MAX = 2 * TLY_SET_ASIDE_LISTED_MAX };
+enum {
+  DRAIN_GROUPS = 4096,
+  SPILL_GROUPS = 1024,
+  SPILLS_HANDED_OVER_MAX = 16, /* of a thread and view part */
+  SET_ASIDE_KEPT_MAX = 2 * TLY_SET_ASIDE_LISTED_MAX
+};
 
 /* What one thread has of one view. */
 struct view_fold {
   tly_fold *fold;                /* NULL: the view's stream had no block for this thread yet */
   struct tly_fold_counts counts; /* of folds before the present one */
+  struct tly_part_work *parts;   /* what was drained so far */
   struct tly_run_set_aside *set_aside;
   uint32_t set_aside_count;
   bool is_full; /* TLY_SET_ASIDE_LISTED_MAX are kept: those behind the last of them are not */
@@ -74,31 +81,68 @@ static void list_set_aside(void *context, uint32_t event, const struct tly_row_e
 /* ---- groups out of the tables -------------------------------------------------------------------------------------
  */
 
-static void add_sorted(struct tly_recompute_work *work, struct tly_part_work *part, tly_sorted_groups *sorted) {
-  pthread_mutex_lock(&work->mutex);
+static void add_sorted(struct tly_part_work *part, tly_sorted_groups *sorted) {
   if (part->sorted_count == part->sorted_capacity) {
     part->sorted_capacity = part->sorted_capacity == 0 ? 8 : 2 * part->sorted_capacity;
     part->sorted = tly_realloc_array(part->sorted, part->sorted_capacity, sizeof(tly_sorted_groups *));
   }
   part->sorted[part->sorted_count++] = sorted;
-  pthread_mutex_unlock(&work->mutex);
+}
+
+static void forget_sorted(struct tly_part_work *part) {
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    tly_sorted_groups_free(part->sorted[i]);
+  part->sorted_count = 0;
+}
+
+static enum tly_status open_spill(struct folder *folder, struct tly_spill_file **out, struct tly_error *error) {
+  *out = &folder->work->spills[folder->thread];
+  return (*out)->fd < 0 ? tly_spill_file_open(folder->work->folder, *out, error) : TLY_OK;
+}
+
+/* Merge what was drained of a part so far into one, in the file. */
+static enum tly_status join_part(struct folder *folder, uint32_t view, uint32_t number, struct tly_error *error) {
+  const struct tly_view_program *program = folder->work->views[view].program;
+  struct tly_part_work *part = &folder->folds[view].parts[number];
+  const struct tly_text open_bound = {.data = NULL};
+  struct tly_spill_file *spill;
+  TLY_TRY(open_spill(folder, &spill, error));
+  tly_sorted_groups *joined = tly_sorted_groups_new(program, number, spill);
+  tly_sorted_cursor **cursors = tly_calloc(part->sorted_count, sizeof(tly_sorted_cursor *));
+  struct tly_group_source *sources = tly_calloc(part->sorted_count, sizeof *sources);
+  for (uint32_t i = 0; i < part->sorted_count; i++) {
+    cursors[i] = tly_sorted_cursor_new(part->sorted[i], open_bound, open_bound);
+    sources[i] = tly_sorted_cursor_source(cursors[i]);
+  }
+  tly_merge *merge = tly_merge_new(program, number, sources, part->sorted_count);
+  const struct tly_group_slice *slice;
+  enum tly_status status;
+  while ((status = tly_merge_next(merge, SPILL_GROUPS, &slice, error)) == TLY_OK && slice != NULL)
+    if ((status = tly_sorted_groups_append(joined, slice, error)) != TLY_OK)
+      break;
+  tly_merge_free(merge);
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    tly_sorted_cursor_free(cursors[i]);
+  tly_free(cursors);
+  tly_free(sources);
+  forget_sorted(part);
+  add_sorted(part, joined);
+  return status;
 }
 
 static enum tly_status drain_part(struct folder *folder, uint32_t view, uint32_t part, bool to_file,
                                   struct tly_error *error) {
-  struct tly_view_work *view_work = &folder->work->views[view];
-  struct tly_spill_file *spill = &folder->work->spills[folder->thread];
+  struct tly_part_work *drained = &folder->folds[view].parts[part];
+  struct tly_spill_file *spill = NULL;
   tly_group_table *table = tly_fold_part(folder->folds[view].fold, part);
   if (tly_group_table_count(table) == 0)
     return TLY_OK;
-  if (view_work->parts[part].sorted_count >= TLY_RECOMPUTE_SPILLS_MAX)
-    return TLY_FAIL(error, TLY_E_NO_MEMORY, "view %s has too many groups to recompute within %zu bytes",
-                    view_work->view->name, folder->work->job->group_bytes_max);
-  if (to_file && spill->fd < 0)
-    TLY_TRY(tly_spill_file_open(folder->work->folder, spill, error));
-  tly_sorted_groups *sorted = tly_sorted_groups_new(view_work->program, part, to_file ? spill : NULL);
-  add_sorted(folder->work, &view_work->parts[part], sorted);
-  return tly_group_table_drain(table, to_file ? SPILL_GROUPS : DRAIN_GROUPS, tly_sorted_groups_append, sorted, error);
+  if (to_file)
+    TLY_TRY(open_spill(folder, &spill, error));
+  tly_sorted_groups *sorted = tly_sorted_groups_new(folder->work->views[view].program, part, spill);
+  add_sorted(drained, sorted);
+  TLY_TRY(tly_group_table_drain(table, to_file ? SPILL_GROUPS : DRAIN_GROUPS, tly_sorted_groups_append, sorted, error));
+  return drained->sorted_count >= TLY_RECOMPUTE_SPILLS_MAX ? join_part(folder, view, part, error) : TLY_OK;
 }
 
 /* Drain the view's tables and give their memory back. */
@@ -169,28 +213,40 @@ static enum tly_status fold_block(struct folder *folder, const struct tly_planne
   return keep_bound(folder, error);
 }
 
-/* Give this thread's groups, counts and lists to the work. */
-static enum tly_status hand_over(struct folder *folder, struct tly_error *error) {
+/* Give what was drained of a view, its counts and its list to the work. */
+static void give_view(struct folder *folder, uint32_t view) {
   struct tly_recompute_work *work = folder->work;
+  struct tly_view_work *into = &work->views[view];
+  struct view_fold *fold = &folder->folds[view];
+  pthread_mutex_lock(&work->mutex);
+  into->counts.folded += fold->counts.folded;
+  into->counts.filtered += fold->counts.filtered;
+  into->counts.set_aside += fold->counts.set_aside;
+  into->set_aside =
+      tly_realloc_array(into->set_aside, into->set_aside_count + fold->set_aside_count + 1, sizeof *into->set_aside);
+  for (uint32_t i = 0; i < fold->set_aside_count; i++)
+    into->set_aside[into->set_aside_count++] = fold->set_aside[i];
+  for (uint32_t p = 0; p < into->program->part_count; p++) {
+    for (uint32_t i = 0; i < fold->parts[p].sorted_count; i++)
+      add_sorted(&into->parts[p], fold->parts[p].sorted[i]);
+    fold->parts[p].sorted_count = 0;
+  }
+  pthread_mutex_unlock(&work->mutex);
+}
+
+static enum tly_status hand_over(struct folder *folder, struct tly_error *error) {
   size_t kept = 0;
-  for (uint32_t v = 0; v < work->job->view_count; v++) {
-    struct view_fold *fold = &folder->folds[v];
+  for (uint32_t v = 0; v < folder->work->job->view_count; v++) {
     uint32_t largest;
     size_t bytes = fold_bytes(folder, v);
     bool to_file = kept + bytes + all_bytes(folder, &largest) > folder->bytes_max;
-    if (fold->fold != NULL)
+    if (folder->folds[v].fold != NULL)
       TLY_TRY(drain_view(folder, v, to_file, error));
     kept += to_file ? 0 : bytes;
-    struct tly_view_work *into = &work->views[v];
-    pthread_mutex_lock(&work->mutex);
-    into->counts.folded += fold->counts.folded;
-    into->counts.filtered += fold->counts.filtered;
-    into->counts.set_aside += fold->counts.set_aside;
-    into->set_aside =
-        tly_realloc_array(into->set_aside, into->set_aside_count + fold->set_aside_count + 1, sizeof *into->set_aside);
-    for (uint32_t i = 0; i < fold->set_aside_count; i++)
-      into->set_aside[into->set_aside_count++] = fold->set_aside[i];
-    pthread_mutex_unlock(&work->mutex);
+    for (uint32_t p = 0; p < folder->work->views[v].program->part_count; p++)
+      if (folder->folds[v].parts[p].sorted_count > SPILLS_HANDED_OVER_MAX)
+        TLY_TRY(join_part(folder, v, p, error));
+    give_view(folder, v);
   }
   return TLY_OK;
 }
@@ -200,6 +256,11 @@ static void free_folder(struct folder *folder) {
     if (folder->folds[v].fold != NULL)
       tly_fold_free(folder->folds[v].fold);
     tly_free(folder->folds[v].set_aside);
+    for (uint32_t p = 0; p < folder->work->views[v].program->part_count; p++) {
+      forget_sorted(&folder->folds[v].parts[p]);
+      tly_free(folder->folds[v].parts[p].sorted);
+    }
+    tly_free(folder->folds[v].parts);
   }
   for (uint32_t s = 0; s < folder->work->job->project->stream_count; s++)
     if (folder->has_batch[s])
@@ -217,6 +278,8 @@ enum tly_status tly_recompute_fold(struct tly_recompute_work *work, uint32_t thr
   folder.batches = tly_calloc(job->project->stream_count, sizeof *folder.batches);
   folder.has_batch = tly_calloc(job->project->stream_count, sizeof *folder.has_batch);
   folder.folds = tly_calloc(job->view_count, sizeof *folder.folds);
+  for (uint32_t v = 0; v < job->view_count; v++)
+    folder.folds[v].parts = tly_calloc(work->views[v].program->part_count, sizeof *folder.folds[v].parts);
   enum tly_status status = TLY_OK;
   const struct tly_planned_block *block;
   while (status == TLY_OK && !atomic_load(&work->stopping) &&

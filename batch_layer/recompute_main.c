@@ -137,6 +137,12 @@ static uint32_t thread_count(const struct tly_settings *settings) {
   return wanted < 1 ? 1 : wanted > TLY_RECOMPUTE_THREADS_MAX ? TLY_RECOMPUTE_THREADS_MAX : (uint32_t)wanted;
 }
 
+/* A thread that has too little room spills after every block, so each gets enough to be of use. */
+static size_t group_bytes(uint32_t threads) {
+  size_t bytes = (size_t)threads * TLY_RECOMPUTE_THREAD_BYTES;
+  return bytes > TLY_RECOMPUTE_BYTES ? bytes : TLY_RECOMPUTE_BYTES;
+}
+
 static int drift_wait_ms(void) {
   const char *text = getenv("TALLY_DRIFT_WAIT_MS");
   return text != NULL ? atoi(text) : TLY_DRIFT_WAIT_MS;
@@ -146,13 +152,14 @@ static int drift_wait_ms(void) {
 static enum tly_status compute(struct child *child, const char *folder, struct tly_hash *manifest,
                                struct tly_error *error) {
   struct tly_run_result result;
+  uint32_t threads = thread_count(child->settings);
   struct tly_recompute_job job = {.directory = child->settings->directory,
                                   .project = child->project,
                                   .cut = &child->cut,
                                   .views = child->views,
                                   .view_count = child->view_count,
-                                  .threads = thread_count(child->settings),
-                                  .group_bytes_max = TLY_RECOMPUTE_BYTES,
+                                  .threads = threads,
+                                  .group_bytes_max = group_bytes(threads),
                                   .progress = say_folded,
                                   .context = child};
   TLY_TRY(tly_recompute(&job, &child->arena, &result, error));

@@ -37,8 +37,9 @@ enum {
   TLY_RUN_SCANS_MAX = 64,                /* scans of one run reader that are open at a time */
   TLY_RUN_CACHE_BYTES = 8 << 20,         /* decoded blocks a run reader keeps */
   TLY_RECOMPUTE_THREADS_MAX = 64,
-  TLY_RECOMPUTE_BYTES = 160 << 20,       /* groups of a recompute in memory, all threads; above that they are spilled */
-  TLY_RECOMPUTE_SPILLS_MAX = 512,        /* sorted spills a view part; each is a source of the last merge */
+  TLY_RECOMPUTE_BYTES = 160 << 20,       /* groups of a recompute in memory, all threads; above that they are spilled ... */
+  TLY_RECOMPUTE_THREAD_BYTES = 64 << 20, /* ... but each thread may have this much */
+  TLY_RECOMPUTE_SPILLS_MAX = 64,         /* sorted spills of a thread and view part that are merged into one */
   TLY_BATCH_CLIENTS_MAX = 64,            /* connections to the scheduler */
   TLY_BATCH_JOBS_MAX = 64,               /* runs that wait for their turn */
   TLY_BATCH_OUTPUT_BYTES = 256 << 10,    /* unsent replies of one connection; progress is dropped before */

@@ -11,7 +11,7 @@ static const char definitions[] =
     "CREATE MATERIALIZED VIEW each_price AS SELECT status, sum(amount / items) AS price FROM payments GROUP BY status;"
     "CREATE MATERIALIZED VIEW everything AS SELECT count(*) AS n FROM visits;";
 
-enum { BLOCKS = 12, BLOCK_EVENTS = 4000, ACCOUNTS = 40000, PARTITIONS = 3 };
+enum { BLOCKS = 80, BLOCK_EVENTS = 600, ACCOUNTS = 40000, PARTITIONS = 3 };
 
 static char directory[] = "/tmp/tally_test_recompute_XXXXXX";
 static struct tly_project *project;
@@ -162,6 +162,8 @@ static void content_is_the_same_for_any_threads_and_memory(void **state) {
                {5, TLY_RECOMPUTE_BYTES},
                {1, 1 << 20},
                {3, 1 << 20},
+               {1, 1},
+               {2, 1},
                {16, 4 << 20}};
   struct tly_run_result first, result;
   CHECK_OK(recompute(&second_cut, cases[0].threads, cases[0].bytes_max, &first));
