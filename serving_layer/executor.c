@@ -37,17 +37,22 @@ static bool is_known_function(const char *name) {
   return false;
 }
 
+/* v<number>: a merged table. */
+static bool is_merged_table(const char *name) {
+  return name != NULL && name[0] == 'v' && name[1] != 0 && strspn(name + 1, "0123456789") == strlen(name + 1);
+}
+
 static int authorize(void *context, int action, const char *first, const char *second, const char *database,
                      const char *trigger) {
   const struct tly_runtime *runtime = context;
-  (void)first;
   (void)database;
   (void)trigger;
-  if (runtime->is_declaring)
-    return SQLITE_OK;
-  if (action == SQLITE_SELECT || action == SQLITE_READ) /* there is nothing to read but merged tables */
-    return SQLITE_OK;
-  return action == SQLITE_FUNCTION && is_known_function(second) ? SQLITE_OK : SQLITE_DENY;
+  switch (action) {
+  case SQLITE_SELECT: return SQLITE_OK;
+  case SQLITE_READ: return is_merged_table(first) || runtime->is_declaring ? SQLITE_OK : SQLITE_DENY;
+  case SQLITE_FUNCTION: return is_known_function(second) ? SQLITE_OK : SQLITE_DENY;
+  default: return runtime->is_declaring ? SQLITE_OK : SQLITE_DENY;
+  }
 }
 
 static int on_progress(void *context) {
