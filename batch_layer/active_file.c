@@ -18,8 +18,7 @@ extern const char tly_schema_archive[];
 
 enum { CHECKPOINT_PAGES = 8192 /* 32 MB of log */ };
 
-/* ---- open and close
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 static enum tly_status prepare_all(struct tly_active_file *file, struct tly_error *error) {
   const struct {
@@ -68,8 +67,7 @@ static enum tly_status open_file(const char *directory, const struct tly_stream 
   return status;
 }
 
-/* ---- a new file
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- a new file -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status put_facts(struct tly_active_file *file, int64_t now_us, struct tly_error *error) {
   char number[32], now[32];
@@ -179,8 +177,7 @@ enum tly_status tly_active_file_create(const char *directory, const struct tly_s
   return status;
 }
 
-/* ---- a file that is there
- * --------------------------------------------------------------------------------------------------- */
+/* ---- a file that is there ---------------------------------------------------------------------------------------- */
 
 static enum tly_status load_number(struct tly_active_file *file, const char *sql, int64_t *out,
                                    struct tly_error *error) {
@@ -243,8 +240,7 @@ enum tly_status tly_active_file_open(const char *directory, const struct tly_str
   return TLY_OK;
 }
 
-/* ---- transactions
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- transactions ------------------------------------------------------------------------------------------------ */
 
 enum tly_status tly_active_file_begin(struct tly_active_file *file, struct tly_error *error) {
   return tly_sqlite_execute(file->database, "BEGIN IMMEDIATE", error);
@@ -280,8 +276,7 @@ int64_t tly_active_file_size(const struct tly_active_file *file) {
   return (size > 0 ? size : 0) + (int64_t)tly_sqlite_wal_pages(file->database) * 4096;
 }
 
-/* ---- producers
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- producers --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status find_reply(struct tly_active_file *file, const char *producer, int64_t sequence,
                                   struct tly_buffer *reply, struct tly_error *error) {

@@ -22,8 +22,7 @@ struct tly_archive_index {
   char *folder, *path, *marker;
 };
 
-/* ---- an index that a failed sync has spoilt
- * ------------------------------------------------------------------------------- */
+/* ---- an index that a failed sync has spoilt ---------------------------------------------------------------------- */
 
 static enum tly_status remove_file(const char *path, struct tly_error *error) {
   return unlink(path) == 0 || errno == ENOENT ? TLY_OK
@@ -98,8 +97,7 @@ void tly_archive_index_condemn(tly_archive_index *index) {
   tly_failure_forbid_writing(index->database);
 }
 
-/* ---- open and close
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 /* A random name for the archive, once, so that stores that rest on it can tell it from another one. */
 static enum tly_status put_archive_id(struct tly_archive_index *index, struct tly_error *error) {
@@ -177,8 +175,7 @@ enum tly_status tly_archive_index_commit(tly_archive_index *index, bool *may_go_
   return TLY_OK;
 }
 
-/* ---- streams
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- streams ----------------------------------------------------------------------------------------------------- */
 
 /* A statement that is used seldom: prepared, and its first text parameter bound. */
 static enum tly_status prepare_for(tly_archive_index *index, const char *sql, const char *stream, sqlite3_stmt **out,
@@ -216,8 +213,7 @@ enum tly_status tly_archive_index_put_stream(tly_archive_index *index, const str
   return run_once(row, error);
 }
 
-/* ---- segments
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- segments ---------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_archive_index_segments(tly_archive_index *index, const char *stream, struct tly_index_segment **out,
                                            uint32_t *count, struct tly_error *error) {
@@ -265,9 +261,7 @@ enum tly_status tly_archive_index_drop_segment(tly_archive_index *index, const c
   return run_once(row, error);
 }
 
-/* ---- cuts
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- cuts -------------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_archive_index_last_cut(tly_archive_index *index, int64_t *number, struct tly_error *error) {
   sqlite3_stmt *row;

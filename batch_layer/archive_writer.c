@@ -118,8 +118,7 @@ static void break_index(struct tly_archive_writer *writer) {
   writer->broken = true;
 }
 
-/* ---- the index, in one transaction
- * ------------------------------------------------------------------------------------------ */
+/* ---- the index, in one transaction ------------------------------------------------------------------------------- */
 
 static enum tly_status end_index(struct tly_archive_writer *writer, enum tly_status status, struct tly_error *error) {
   bool may_go_on;
@@ -152,8 +151,7 @@ static int64_t highest_number(const struct stream_state *state) {
   return state->segment_count == 0 ? 0 : state->segments[state->segment_count - 1].number;
 }
 
-/* ---- files that a kill has left
- * --------------------------------------------------------------------------------------------- */
+/* ---- files that a kill has left ---------------------------------------------------------------------------------- */
 
 static enum tly_status delete_file(const struct tly_archive_writer *writer, const struct tly_stream *stream,
                                    int64_t number, struct tly_error *error) {
@@ -253,9 +251,7 @@ static enum tly_status tidy_folder(struct tly_archive_writer *writer, struct str
   return status;
 }
 
-/* ---- open
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- open -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status record_stream(struct tly_archive_writer *writer, struct stream_state *state,
                                      struct tly_error *error) {
@@ -464,8 +460,7 @@ bool tly_archive_writer_is_broken(const tly_archive_writer *writer) {
   return writer->broken;
 }
 
-/* ---- groups
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
 
 enum tly_status tly_archive_writer_begin(tly_archive_writer *writer, const struct tly_stream *stream,
                                          struct tly_error *error) {
@@ -592,8 +587,7 @@ enum tly_status tly_archive_writer_commit(tly_archive_writer *writer, struct tly
   return status;
 }
 
-/* ---- cuts and positions
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- cuts and positions ------------------------------------------------------------------------------------------ */
 
 void tly_archive_writer_positions(const tly_archive_writer *writer, struct tly_arena *arena, struct tly_position **out,
                                   uint32_t *count) {
@@ -638,8 +632,7 @@ enum tly_status tly_archive_writer_cut(tly_archive_writer *writer, const char *c
   return TLY_OK;
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 struct tly_active_state tly_archive_writer_active(const tly_archive_writer *writer, const struct tly_stream *stream) {
   const struct tly_active_file *active = state_of(writer, stream)->active;

@@ -28,7 +28,7 @@ TLY_CHECK enum tly_status tly_archive_writer_open(const char *directory, const s
 void tly_archive_writer_close(tly_archive_writer *writer);
 bool tly_archive_writer_is_broken(const tly_archive_writer *writer);
 
-/* ---- groups ---- */
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
 
 TLY_CHECK enum tly_status tly_archive_writer_begin(tly_archive_writer *writer, const struct tly_stream *stream,
                                                    struct tly_error *error);
@@ -47,7 +47,7 @@ TLY_CHECK enum tly_status tly_archive_writer_commit(tly_archive_writer *writer, 
 /* Take the open group back; after a failed call of it, and allowed when none is open. */
 void tly_archive_writer_rollback(tly_archive_writer *writer);
 
-/* ---- cuts and positions ---- */
+/* ---- cuts and positions ------------------------------------------------------------------------------------------ */
 
 /* Record the next cut at the ends of all partitions, for `views`. Not while a group is open. Positions live in `arena`.
  */
@@ -59,7 +59,7 @@ void tly_archive_writer_positions(const tly_archive_writer *writer, struct tly_a
                                   uint32_t *count);
 int64_t tly_archive_writer_last_cut(const tly_archive_writer *writer);
 
-/* ---- files (for seal.h) ---- */
+/* ---- files (for seal.h) ------------------------------------------------------------------------------------------ */
 
 struct tly_active_state {
   int64_t number, size_bytes, age_s;

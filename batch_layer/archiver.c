@@ -64,9 +64,7 @@ struct archiver {
   bool stopping, is_trimmed;
 };
 
-/* ---- sessions
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- sessions ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status watch(struct archiver *archiver, struct source *source, uint32_t events,
                              struct tly_error *error) {
@@ -172,8 +170,7 @@ static void on_session(struct archiver *archiver, struct source *source, uint32_
   settle(archiver, session->holder);
 }
 
-/* ---- what the commit thread has done
- * ---------------------------------------------------------------------------------------------- */
+/* ---- what the commit thread has done ----------------------------------------------------------------------------- */
 
 static void touch(struct tly_ingest_session **touched, struct tly_ingest_session *session) {
   if (session->is_touched)
@@ -204,8 +201,7 @@ static void on_done(struct archiver *archiver) {
   }
 }
 
-/* ---- new connections
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- new connections --------------------------------------------------------------------------------------------- */
 
 /* A line to say why, if it fits the socket; then the connection ends. */
 static void refuse(int fd) {
@@ -265,9 +261,7 @@ static void on_channel(struct archiver *archiver, struct source *channel) {
   tly_buffer_free(&rest);
 }
 
-/* ---- the loop
- * --------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void dispatch(struct archiver *archiver, const struct epoll_event *event) {
   struct source *source = event->data.ptr;
@@ -329,9 +323,7 @@ static void drain(struct archiver *archiver) {
   }
 }
 
-/* ---- start and stop
- * ----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- start and stop ---------------------------------------------------------------------------------------------- */
 
 /* Files that a failed sync has spoilt are copied into sound ones before any event is taken. */
 static enum tly_status copy_spoilt(const struct tly_settings *settings, tly_archive_writer *writer,

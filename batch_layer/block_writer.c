@@ -81,8 +81,7 @@ enum tly_status tly_block_writer_stop_coding(struct tly_block_writer *writer, ui
   return TLY_OK;
 }
 
-/* ---- codes
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- codes ------------------------------------------------------------------------------------------------------- */
 
 static bool has_outgrown(const struct tly_coded_column *column, uint64_t rows) {
   uint32_t entries = column->dictionary.view.count;
@@ -150,8 +149,7 @@ static enum tly_status code_column(struct tly_block_writer *writer, uint32_t c, 
   return store_pieces(writer, c, error);
 }
 
-/* ---- blocks
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 static void time_range(const struct tly_stream *stream, const struct tly_vector *columns, uint32_t count,
                        struct tly_block *block) {

@@ -110,8 +110,7 @@ static void note_broken(tly_commit_thread *thread) {
     atomic_store(&thread->broken, true);
 }
 
-/* ---- groups
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
 
 /* A gap is the request's own mistake: it fails, the group goes on. */
 static void fail_sequence(struct tly_archive_job *job, int64_t expected) {
@@ -212,8 +211,7 @@ static struct tly_archive_job *do_first_group(tly_commit_thread *thread, struct 
   return rest;
 }
 
-/* ---- other jobs
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- other jobs -------------------------------------------------------------------------------------------------- */
 
 static void print_hash(tly_chain chain, struct tly_buffer *out) {
   for (size_t i = 0; i < sizeof chain.bytes; i++)
@@ -270,8 +268,7 @@ static void do_status(tly_commit_thread *thread, struct tly_archive_job *job) {
   give_back(thread, job);
 }
 
-/* ---- sealing
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- sealing ----------------------------------------------------------------------------------------------------- */
 
 static void *seal_main(void *argument) {
   tly_commit_thread *thread = argument;
@@ -388,8 +385,7 @@ static void do_seal(tly_commit_thread *thread, struct tly_archive_job *job) {
   thread->seal_retry_us = 0;
 }
 
-/* ---- the thread
- * --------------------------------------------------------------------------------------------------------------- */
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
 
 static struct timespec in_us(int64_t microseconds) {
   struct timespec time;
@@ -485,8 +481,7 @@ static void *thread_main(void *argument) {
   return NULL;
 }
 
-/* ---- the loop's side
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the loop's side --------------------------------------------------------------------------------------------- */
 
 static enum tly_status init_locks(tly_commit_thread *thread, struct tly_error *error) {
   pthread_condattr_t attributes;

@@ -47,8 +47,7 @@ void tly_ingest_session_free(struct tly_ingest_session *session) {
   tly_free(session);
 }
 
-/* ---- replies
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- replies ----------------------------------------------------------------------------------------------------- */
 
 static void print_reply(struct tly_buffer *out, const struct tly_archive_job *job) {
   if (job->error.status != TLY_OK) {
@@ -109,9 +108,7 @@ static void submit(struct tly_ingest_session *session, struct tly_archive_job *j
   tly_commit_thread_submit(session->context->commits, job);
 }
 
-/* ---- ingest
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- ingest ------------------------------------------------------------------------------------------------------ */
 
 static void decode_and_submit(struct tly_ingest_session *session, struct tly_archive_job *job) {
   if (job->error.status == TLY_OK && tly_job_decoder_decode(session->context->decoder, job, &job->error) == TLY_OK)
@@ -163,8 +160,7 @@ static void take_bulk(struct tly_ingest_session *session, const char *data, size
   decode_and_submit(session, job);
 }
 
-/* ---- other methods
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- other methods ----------------------------------------------------------------------------------------------- */
 
 static enum tly_status set_views(const struct tly_project *project, const json_t *params, struct tly_archive_job *job,
                                  struct tly_error *error) {
@@ -208,9 +204,7 @@ static void take_command(struct tly_ingest_session *session, struct tly_request 
     submit(session, job);
 }
 
-/* ---- frames
- * -----------------------------------------------------------------------------------------------------------------------
- */
+/* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 static void leave(struct tly_ingest_session *session, const char *line, size_t size) {
   session->state = TLY_SESSION_LEAVING;
@@ -267,9 +261,7 @@ static void take_frames(struct tly_ingest_session *session) {
   }
 }
 
-/* ---- the socket
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- the socket -------------------------------------------------------------------------------------------------- */
 
 static void is_gone(struct tly_ingest_session *session) {
   session->state = TLY_SESSION_GONE;

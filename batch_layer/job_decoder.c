@@ -55,8 +55,7 @@ void tly_job_decoder_recycle(struct tly_job_decoder *decoder, struct tly_archive
   decoder->kept[decoder->kept_count++] = job;
 }
 
-/* ---- parameters
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status set_format(const char *name, struct tly_archive_job *job, struct tly_error *error) {
   job->format = job->stream->format;
@@ -105,8 +104,7 @@ enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, 
   return set_producer(params, job, error);
 }
 
-/* ---- decoding
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- decoding ---------------------------------------------------------------------------------------------------- */
 
 static tly_decoder *json_decoder(struct tly_job_decoder *decoder, const struct tly_stream *stream) {
   size_t s = (size_t)(stream - decoder->project->streams);
@@ -183,8 +181,7 @@ enum tly_status tly_job_decoder_decode(struct tly_job_decoder *decoder, struct t
   return status;
 }
 
-/* ---- events in the request line
- * ------------------------------------------------------------------------------------------------ */
+/* ---- events in the request line ---------------------------------------------------------------------------------- */
 
 static bool find_member(struct tly_json_walk *walk, const char *name) {
   struct tly_text member;

@@ -121,14 +121,26 @@ static enum tly_status find_run(struct child *child, int64_t number, struct tly_
   return find_views(child, &run, error);
 }
 
+/* A run that batch.db calls ready must be there after a power cut too: the folder's own name is synced like its files.
+ */
 static enum tly_status make_folder(struct child *child, const char *folder, struct tly_error *error) {
-  struct tly_buffer lock = {0};
+  struct tly_buffer path = {0};
+  tly_buffer_print(&path, "%s/runs", child->settings->directory);
+  bool is_first = !tly_file_exists(tly_buffer_text(&path));
+  enum tly_status status = TLY_OK;
   if (tly_file_exists(folder))
-    return TLY_FAIL(error, TLY_E_IN_USE, "%s is there already, and no run of ours", folder);
-  TLY_TRY(tly_file_make_folder(folder, error));
-  tly_buffer_print(&lock, "%s/lock", folder);
-  enum tly_status status = tly_file_lock(tly_buffer_text(&lock), true, &child->lock, error);
-  tly_buffer_free(&lock);
+    status = TLY_FAIL(error, TLY_E_IN_USE, "%s is there already, and no run of ours", folder);
+  if (status == TLY_OK)
+    status = tly_file_make_folder(folder, error);
+  if (status == TLY_OK)
+    status = tly_file_sync_folder(tly_buffer_text(&path), error);
+  if (status == TLY_OK && is_first)
+    status = tly_file_sync_folder(child->settings->directory, error);
+  tly_buffer_clear(&path);
+  tly_buffer_print(&path, "%s/lock", folder);
+  if (status == TLY_OK)
+    status = tly_file_lock(tly_buffer_text(&path), true, &child->lock, error);
+  tly_buffer_free(&path);
   return status;
 }
 

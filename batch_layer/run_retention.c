@@ -77,6 +77,13 @@ static bool has_manifest(const char *directory, int64_t run) {
   return tly_file_exists(path);
 }
 
+/* A folder that cannot be removed now is met again at the next run. */
+static void remove_or_warn(const struct tly_run_retention *retention, int64_t run) {
+  struct tly_error error;
+  if (tly_run_remove_folder(retention->directory, run, &error) != TLY_OK)
+    tly_log(TLY_LOG_WARN, "folder not removed", "run=%" PRId64 " error=\"%s\"", run, error.message);
+}
+
 static enum tly_status clean_folder(const struct tly_run_retention *retention, const char *name,
                                     struct tly_arena *arena, struct tly_error *error) {
   char *end;
@@ -87,11 +94,10 @@ static enum tly_status clean_folder(const struct tly_run_retention *retention, c
     if (status != TLY_OK && status != TLY_E_UNDEFINED_OBJECT)
       return status;
   }
-  if (strcmp(run.state, "withdrawn") == 0)
-    return tly_run_remove_folder(retention->directory, number, error);
-  if (strcmp(run.state, "failed") == 0 && !has_manifest(retention->directory, number))
-    return tly_run_remove_folder(retention->directory, number, error);
-  if (strcmp(run.state, "failed") == 0 || run.id == 0)
+  bool is_attempt = strcmp(run.state, "failed") == 0 && !has_manifest(retention->directory, number);
+  if (strcmp(run.state, "withdrawn") == 0 || is_attempt)
+    remove_or_warn(retention, number);
+  else if (strcmp(run.state, "failed") == 0 || run.id == 0)
     tly_log(TLY_LOG_WARN, "folder of no use", "folder=\"%s/runs/%s\" run=%s", retention->directory, name, run.state);
   return TLY_OK;
 }

@@ -14,8 +14,9 @@ typedef struct tly_run_schedule tly_run_schedule;
 TLY_CHECK enum tly_status tly_run_schedule_open(const struct tly_project *project, tly_batch_store *store,
                                                 int64_t now_us, tly_run_schedule **out, struct tly_error *error);
 void tly_run_schedule_close(tly_run_schedule *schedule);
-/* How many views are due. If any is, fired_at_us[view] is the minute it is due for (0: it is not), and they count as fired,
- * so that they are told once. That they were is durable only with the run that serves them (tly_batch_store_begin). */
+/* How many views are due. If any is, fired_at_us[view] is the minute it is due for (0: it is not), and they count as
+ * fired, so that they are told once. That they were is durable only with the run that serves them
+ * (tly_batch_store_begin). */
 uint32_t tly_run_schedule_due(tly_run_schedule *schedule, int64_t now_us, int64_t *fired_at_us);
 
 #endif

@@ -57,8 +57,7 @@ static enum tly_status check_stop(const struct seal *seal, struct tly_error *err
   return TLY_OK;
 }
 
-/* ---- the new file
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- the new file ------------------------------------------------------------------------------------------------ */
 
 static enum tly_status remove_file(const char *path, struct tly_error *error) {
   if (unlink(path) != 0 && tly_file_exists(path))
@@ -138,8 +137,7 @@ static enum tly_status create_file(struct seal *seal, struct tly_error *error) {
   return choose_coding(seal, error);
 }
 
-/* ---- blocks
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 static enum tly_status sync_in_steps(struct seal *seal, struct tly_error *error) {
   seal->unsynced_bytes += seal->writer.columns_bytes.size + seal->writer.raw_bytes.size;
@@ -241,9 +239,7 @@ static enum tly_status take_all(struct seal *seal, struct tly_error *error) {
   }
 }
 
-/* ---- proof
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- proof ------------------------------------------------------------------------------------------------------- */
 
 static bool values_equal(const struct tly_vector *a, const struct tly_vector *b, uint32_t row_a, uint32_t row_b) {
   if (tly_vector_is_null(a, row_a) || tly_vector_is_null(b, row_b))
@@ -356,8 +352,7 @@ static enum tly_status put_in_place(const struct seal *seal, struct tly_error *e
   return status;
 }
 
-/* ---- all of it
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static void close_new(struct seal *seal) {
   if (seal->has_writer)

@@ -73,8 +73,7 @@ int tly_command_check(struct tly_options *options) {
   return TLY_EXIT_OK;
 }
 
-/* ---- archive
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- archive ----------------------------------------------------------------------------------------------------- */
 
 static void show_verify(void *context, uint64_t done, uint64_t all) {
   tly_progress_show(context, "verify", done, all, "blocks");

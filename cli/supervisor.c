@@ -72,8 +72,7 @@ static void close_everything(struct supervisor *supervisor) {
     uv_close((uv_handle_t *)&supervisor->children[i].restart_timer, NULL);
 }
 
-/* ---- a child's life
- * -------------------------------------------------------------------------------------------------- */
+/* ---- a child's life ---------------------------------------------------------------------------------------------- */
 
 static void on_restart_timer(uv_timer_t *timer) {
   start_child(timer->data);
@@ -190,8 +189,7 @@ static void start_child(struct child *child) {
   spawn(child, &options);
 }
 
-/* ---- the end
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void signal_children(struct supervisor *supervisor, int number) {
   for (int i = 0; i < CHILD_COUNT; i++)
@@ -222,8 +220,7 @@ static void on_signal(uv_signal_t *handle, int number) {
     close_everything(supervisor);
 }
 
-/* ---- the start
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the start --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status copy_definition(const char *project, const char *folder, const char *name,
                                        struct tly_error *error) {

@@ -165,8 +165,7 @@ void tly_table_row(tly_table *table, const json_t *row) {
   }
 }
 
-/* ---- the aligned form
- * ------------------------------------------------------------------------------------------------ */
+/* ---- the aligned form -------------------------------------------------------------------------------------------- */
 
 static size_t width_of(const char *text) {
   return text != NULL ? tly_text_length(tly_text_of(text)) : 0;
@@ -237,8 +236,7 @@ void tly_table_end(tly_table *table) {
   tly_free(table);
 }
 
-/* ---- objects
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- objects ----------------------------------------------------------------------------------------------------- */
 
 static const char *type_of_member(const json_t *objects, const char *name) {
   size_t i;

@@ -62,7 +62,7 @@ static bool is_spent(struct tly_speed *speed, const struct budget *budget) {
   return groups > FOLD_GROUPS_MAX;
 }
 
-/* ---- one block ----------------------------------------------------------------------------------------------- */
+/* ---- one block --------------------------------------------------------------------------------------------------- */
 
 /* The cuts below `stamp` are recorded, with a sync, before any block is stamped with it: they can be read now. */
 static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct tly_error *error) {
@@ -186,7 +186,7 @@ static enum tly_status take_blocks(struct tly_speed *speed, const struct tly_liv
   return TLY_OK;
 }
 
-/* ---- the layer's own tail ------------------------------------------------------------------------------------ */
+/* ---- the layer's own tail ---------------------------------------------------------------------------------------- */
 
 /* The archive's ends, as of now. *behind: how many events stand above the tail. */
 static enum tly_status read_heads(struct tly_speed *speed, struct tly_position **heads, uint32_t *count,
@@ -242,7 +242,7 @@ static bool rest_after_commit(struct tly_speed *speed) {
   return true;
 }
 
-/* ---- views that are being built ------------------------------------------------------------------------------ */
+/* ---- views that are being built ---------------------------------------------------------------------------------- */
 
 /* Bring a building view's own tail towards the layer's. *met: they are at the same place. */
 static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *live, struct budget *budget, bool *met,
@@ -282,7 +282,7 @@ static enum tly_status catch_up_views(struct tly_speed *speed, bool *did_work, s
   return TLY_OK;
 }
 
-/* ---- the commit ---------------------------------------------------------------------------------------------- */
+/* ---- the commit -------------------------------------------------------------------------------------------------- */
 
 /* The archive had `target` when this state was opened: whoever has seen an answer before must not see less after. */
 static bool becomes_checked(const struct tly_speed *speed) {

@@ -50,7 +50,7 @@ static enum tly_status refuse(struct tly_speed *speed, const struct tly_run *run
   return TLY_OK;
 }
 
-/* ---- (3): the run's cut is the archive's --------------------------------------------------------------------- */
+/* ---- (3): the run's cut is the archive's ------------------------------------------------------------------------- */
 
 static const struct tly_position *find_position(const struct tly_position *positions, uint32_t count,
                                                 const struct tly_position *wanted) {
@@ -114,7 +114,7 @@ static enum tly_status archive_agrees(struct tly_speed *speed, const struct tly_
   return TLY_OK;
 }
 
-/* ---- (4) and (5) --------------------------------------------------------------------------------------------- */
+/* ---- (4) and (5) ------------------------------------------------------------------------------------------------- */
 
 static bool has_reached(const struct tly_speed *speed, const struct tly_run *run) {
   for (uint32_t p = 0; p < run->position_count; p++) {
@@ -138,7 +138,7 @@ static bool has_files(const struct tly_speed *speed, const struct tly_live_view 
   return true;
 }
 
-/* ---- publishing ---------------------------------------------------------------------------------------------- */
+/* ---- publishing -------------------------------------------------------------------------------------------------- */
 
 static bool wants(const struct tly_live_view *live, const struct tly_run *run) {
   if (!covers(run, live))
@@ -281,7 +281,7 @@ enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_
   return TLY_OK;
 }
 
-/* ---- a view that was built ----------------------------------------------------------------------------------- */
+/* ---- a view that was built --------------------------------------------------------------------------------------- */
 
 /* The row of a new view takes the place of the old one; what was folded under the old id is nobody's and is trimmed. */
 static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {

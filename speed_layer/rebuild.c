@@ -28,7 +28,7 @@
 #include "common/base/memory.h"
 #include "speed_layer/publish.h"
 
-/* ---- is the store still true? -------------------------------------------------------------------------------- */
+/* ---- is the store still true? ------------------------------------------------------------------------------------ */
 
 static enum tly_status check_positions(struct tly_speed *speed, bool *agrees, struct tly_error *error) {
   *agrees = true;
@@ -85,7 +85,7 @@ static enum tly_status open_trusted(struct tly_speed *speed, int64_t epoch, bool
   return is_untrusted && !speed->is_archive_failure ? TLY_OK : status;
 }
 
-/* ---- a new store --------------------------------------------------------------------------------------------- */
+/* ---- a new store ------------------------------------------------------------------------------------------------- */
 
 /* What a new store says of one view. */
 struct base {
@@ -154,7 +154,7 @@ static enum tly_status make_store(struct tly_speed *speed, int64_t epoch, struct
   return tly_speed_store_adopt(speed->store, error);
 }
 
-/* ---- definitions --------------------------------------------------------------------------------------------- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 static bool is_folded_from(const struct tly_speed *speed, const struct tly_stream *stream) {
   for (uint32_t p = 0; p < speed->tail.count; p++)
@@ -209,7 +209,7 @@ static enum tly_status follow_definitions(struct tly_speed *speed, struct tly_er
   return TLY_OK;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_target(struct tly_speed *speed, struct tly_error *error) {
   struct tly_position *heads;

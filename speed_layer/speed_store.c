@@ -100,7 +100,7 @@ struct tly_speed_store {
   tly_wal_sync *wal_sync;  /* from the first commit on, when there is a WAL */
 };
 
-/* ---- the file ------------------------------------------------------------------------------------------------ */
+/* ---- the file ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status store_path(const char *directory, int64_t epoch, char *out, size_t size,
                                   struct tly_error *error) {
@@ -212,7 +212,7 @@ int64_t tly_speed_store_epoch(const tly_speed_store *store) {
   return store->epoch;
 }
 
-/* ---- transactions -------------------------------------------------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------------------------------------------------ */
 
 enum tly_status tly_speed_store_begin(tly_speed_store *store, struct tly_error *error) {
   if (store->is_in_transaction)
@@ -265,7 +265,7 @@ enum tly_status tly_speed_store_set_checked(tly_speed_store *store, struct tly_e
   return status;
 }
 
-/* ---- positions ----------------------------------------------------------------------------------------------- */
+/* ---- positions --------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_speed_store_load_positions(tly_speed_store *store, const struct tly_project *project,
                                                struct tly_tail *tail, struct tly_error *error) {
@@ -303,7 +303,7 @@ enum tly_status tly_speed_store_save_positions(tly_speed_store *store, struct tl
   return TLY_OK;
 }
 
-/* ---- views --------------------------------------------------------------------------------------------------- */
+/* ---- views ------------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_speed_store_load_views(tly_speed_store *store, struct tly_arena *arena, struct tly_view_row **out,
                                            uint32_t *count, struct tly_error *error) {
@@ -416,7 +416,7 @@ enum tly_status tly_speed_store_forget_catch_up(tly_speed_store *store, int64_t 
   return tly_sqlite_run(store->statements[FORGET_CATCH_UP], error);
 }
 
-/* ---- generations --------------------------------------------------------------------------------------------- */
+/* ---- generations ------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_speed_store_add_counts(tly_speed_store *store, int64_t view, int64_t generation,
                                            const struct tly_fold_counts *counts, struct tly_error *error) {
@@ -455,7 +455,7 @@ enum tly_status tly_speed_store_add_set_aside(tly_speed_store *store, int64_t vi
   return tly_sqlite_run(statement, error);
 }
 
-/* ---- deltas -------------------------------------------------------------------------------------------------- */
+/* ---- deltas ------------------------------------------------------------------------------------------------------ */
 
 enum tly_status tly_speed_store_load_deltas(tly_speed_store *store, struct tly_delta **out, uint32_t *count,
                                             struct tly_error *error) {

@@ -39,7 +39,7 @@ TLY_CHECK enum tly_status tly_speed_store_checkpoint(tly_speed_store *store, boo
 /* Remember that the store was checked against the archive since this boot: readers wait for it. */
 TLY_CHECK enum tly_status tly_speed_store_set_checked(tly_speed_store *store, struct tly_error *error);
 
-/* ---- positions ---- */
+/* ---- positions --------------------------------------------------------------------------------------------------- */
 /* Of the project's streams; rows of others are left alone. */
 TLY_CHECK enum tly_status tly_speed_store_load_positions(tly_speed_store *store, const struct tly_project *project,
                                                          struct tly_tail *tail, struct tly_error *error);
@@ -47,7 +47,7 @@ TLY_CHECK enum tly_status tly_speed_store_load_positions(tly_speed_store *store,
 TLY_CHECK enum tly_status tly_speed_store_save_positions(tly_speed_store *store, struct tly_tail *tail,
                                                          struct tly_error *error);
 
-/* ---- views ---- */
+/* ---- views ------------------------------------------------------------------------------------------------------- */
 struct tly_view_row {
   int64_t id;
   const char *name;
@@ -78,7 +78,7 @@ TLY_CHECK enum tly_status tly_speed_store_save_catch_up(tly_speed_store *store, 
 TLY_CHECK enum tly_status tly_speed_store_forget_catch_up(tly_speed_store *store, int64_t view,
                                                           struct tly_error *error);
 
-/* ---- generations ---- */
+/* ---- generations ------------------------------------------------------------------------------------------------- */
 TLY_CHECK enum tly_status tly_speed_store_add_counts(tly_speed_store *store, int64_t view, int64_t generation,
                                                      const struct tly_fold_counts *counts, struct tly_error *error);
 TLY_CHECK enum tly_status tly_speed_store_count_set_aside(tly_speed_store *store, int64_t view, uint32_t *count,
@@ -87,7 +87,7 @@ TLY_CHECK enum tly_status tly_speed_store_add_set_aside(tly_speed_store *store, 
                                                         uint32_t partition, int64_t offset, const char *sqlstate,
                                                         const char *message, struct tly_error *error);
 
-/* ---- deltas ---- */
+/* ---- deltas ------------------------------------------------------------------------------------------------------ */
 struct tly_delta {
   int64_t id, view;
   uint32_t part;

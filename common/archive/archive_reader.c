@@ -67,8 +67,7 @@ struct tly_archive_reader {
   bool has_scratch;
 };
 
-/* ---- open segments
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- open segments ----------------------------------------------------------------------------------------------- */
 
 static void close_segment(struct tly_archive_reader *reader, struct segment_entry *entry) {
   if (entry->open == NULL)
@@ -163,8 +162,7 @@ static enum tly_status extents_of(struct tly_archive_reader *reader, struct stre
   return TLY_OK;
 }
 
-/* ---- the index
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the index --------------------------------------------------------------------------------------------------- */
 
 static void close_index(struct tly_archive_reader *reader) {
   sqlite3_finalize(reader->list_segments);
@@ -259,8 +257,7 @@ static enum tly_status refresh(struct tly_archive_reader *reader, struct tly_err
   return TLY_OK;
 }
 
-/* ---- trying again
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- trying again ------------------------------------------------------------------------------------------------ */
 
 /* What one attempt does; it may be made again from the start. */
 typedef enum tly_status (*attempt)(struct tly_archive_reader *reader, void *context, struct tly_error *error);
@@ -284,8 +281,7 @@ static enum tly_status try_until_steady(struct tly_archive_reader *reader, attem
   }
 }
 
-/* ---- open and close
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 static enum tly_status look(struct tly_archive_reader *reader, void *context, struct tly_error *error) {
   (void)reader;
@@ -345,8 +341,7 @@ static struct stream_entry *stream_entry(struct tly_archive_reader *reader, cons
   TLY_UNREACHABLE(); /* a stream of another project */
 }
 
-/* ---- heads
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- heads ------------------------------------------------------------------------------------------------------- */
 
 struct heads {
   struct tly_arena *arena;
@@ -406,9 +401,7 @@ enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_
   return TLY_OK;
 }
 
-/* ---- cuts
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- cuts -------------------------------------------------------------------------------------------------------- */
 
 struct cut_search {
   int64_t first, last; /* numbers wanted */
@@ -526,8 +519,7 @@ enum tly_status tly_archive_reader_cut(tly_archive_reader *reader, int64_t numbe
   return TLY_OK;
 }
 
-/* ---- blocks
- * ----------------------------------------------------------------------------------------------------------------- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 struct block_search {
   struct stream_entry *stream;
@@ -619,8 +611,7 @@ enum tly_status tly_archive_reader_blocks(tly_archive_reader *reader, const stru
   return TLY_OK;
 }
 
-/* ---- reading a block
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- reading a block --------------------------------------------------------------------------------------------- */
 
 struct block_read {
   struct stream_entry *stream;

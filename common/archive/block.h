@@ -28,8 +28,7 @@ struct tly_block {
 struct tly_hash tly_block_checksum(const char *stream, const struct tly_block *block);
 struct tly_hash tly_block_raw_checksum(const char *stream, const struct tly_block *block);
 
-/* ---- columns
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 /* The codes of a text column that uses its file's dictionary. */
 struct tly_column_codes {

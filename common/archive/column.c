@@ -38,8 +38,7 @@ enum { NUMBER_DIGITS_MAX = 18, DOUBLE_INTEGER_BITS = 53 };
 
 static const double powers_of_ten[TLY_SCALED_DIGITS_MAX + 1] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9};
 
-/* ---- doubles
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- doubles ----------------------------------------------------------------------------------------------------- */
 
 double tly_double_of_scaled(int64_t scaled, unsigned digits) {
   return (double)scaled / powers_of_ten[digits]; /* both are exact, so this is the double nearest to the decimal */
@@ -82,8 +81,7 @@ static void write_doubles(const double *values, uint32_t count, struct tly_buffe
   tly_free(scaled);
 }
 
-/* ---- wide integers and decimals
- * ---------------------------------------------------------------------------------------- */
+/* ---- wide integers and decimals ---------------------------------------------------------------------------------- */
 
 static bool fits_i64(tly_i128 value) {
   return value == (tly_i128)(int64_t)value;
@@ -125,8 +123,7 @@ static void write_decimals(const struct tly_decimal *values, uint32_t count, enu
   tly_free(scales);
 }
 
-/* ---- text
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- text -------------------------------------------------------------------------------------------------------- */
 
 static uint32_t digits_at_end(struct tly_text text) {
   uint32_t digits = 0;
@@ -200,8 +197,7 @@ static void write_codes(const uint32_t *codes, uint32_t count, enum tly_effort e
   tly_free(wide);
 }
 
-/* ---- writing a column
- * -------------------------------------------------------------------------------------------------- */
+/* ---- writing a column -------------------------------------------------------------------------------------------- */
 
 static enum null_form null_form_of(const struct tly_vector *vector) {
   if (vector->null == NULL)
@@ -303,8 +299,7 @@ void tly_column_write(const struct tly_vector *vector, const uint32_t *codes, ui
   tly_buffer_free(&rows);
 }
 
-/* ---- reading a column
- * -------------------------------------------------------------------------------------------------- */
+/* ---- reading a column -------------------------------------------------------------------------------------------- */
 
 struct tly_column_header tly_column_read_header(struct tly_cursor *in) {
   struct tly_column_header header;

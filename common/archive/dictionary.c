@@ -157,8 +157,7 @@ void tly_text_dictionary_truncate(struct tly_text_dictionary *dictionary, uint32
     rebuild_slots(dictionary, count + 1);
 }
 
-/* ---- pieces
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 void tly_text_dictionary_write(const struct tly_text_dictionary *dictionary, uint32_t first, uint32_t count,
                                enum tly_effort effort, struct tly_buffer *out) {

@@ -94,8 +94,7 @@ static uint64_t unit_of(const int64_t *values, uint32_t count, int64_t base, int
   return hint > 1 && divides_all(values, count, base, (uint64_t)hint) ? (uint64_t)hint : 1;
 }
 
-/* ---- bits
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- bits -------------------------------------------------------------------------------------------------------- */
 
 __extension__ typedef unsigned __int128 two_words;
 
@@ -137,8 +136,7 @@ static void pack_bits(const int64_t *values, uint32_t count, bool is_delta, int6
   out->size += size;
 }
 
-/* ---- packing
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------------------------------------- */
 
 static void pack_constant(int64_t value, struct tly_buffer *out) {
   tly_buffer_append_byte(out, PACK_CONSTANT);
@@ -221,8 +219,7 @@ void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint,
     pack_frame(values, count, shape.min, unit, frame_width, out);
 }
 
-/* ---- unpacking
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- unpacking --------------------------------------------------------------------------------------------------- */
 
 struct packed {
   const uint8_t *bytes;

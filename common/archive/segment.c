@@ -15,8 +15,7 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static void append_escaped(struct tly_buffer *out, const char *name) {
   for (const char *c = name; *c != '\0'; c++)
@@ -53,8 +52,7 @@ char *tly_archive_index_path(const char *directory, const char *suffix) {
   return result;
 }
 
-/* ---- open and close
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- open and close ---------------------------------------------------------------------------------------------- */
 
 static int32_t stream_column(const struct tly_stream *stream, const char *name) {
   for (uint32_t c = 0; c < stream->column_count; c++)
@@ -184,8 +182,7 @@ void tly_segment_close(struct tly_segment *segment) {
   tly_free(segment);
 }
 
-/* ---- rows
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status damaged(const struct tly_segment *segment, int64_t block, const char *what,
                                struct tly_error *error) {
@@ -347,8 +344,7 @@ enum tly_status tly_segment_find(struct tly_segment *segment, uint32_t partition
   return status;
 }
 
-/* ---- content
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- content ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_piece(struct tly_segment *segment, uint32_t column, struct tly_error *error) {
   struct tly_text_dictionary *dictionary = &segment->dictionaries[column];

@@ -17,8 +17,7 @@
 
 enum { SPELL_ROOM = 64, TIME_SHORTEST = 7, TIME_SPACE = 8, TIME_PARAMETERS = 16, FRACTION_DIGITS = 6 };
 
-/* ---- spelling
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- spelling ---------------------------------------------------------------------------------------------------- */
 
 static const char digit_pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
                                   "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
@@ -229,8 +228,7 @@ static bool spelling_fits(enum tly_spelling spelling, unsigned parameter, struct
   return false;
 }
 
-/* ---- learning
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- learning ---------------------------------------------------------------------------------------------------- */
 
 struct learner {
   const struct tly_stream *stream;
@@ -352,8 +350,7 @@ bool tly_template_learn(const struct tly_stream *stream, const struct tly_vector
   return !learner.failed && out->hole_count > 0;
 }
 
-/* ---- matching and rendering
- * -------------------------------------------------------------------------------------------- */
+/* ---- matching and rendering -------------------------------------------------------------------------------------- */
 
 bool tly_template_matches(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
                           struct tly_text payload) {
@@ -423,8 +420,7 @@ bool tly_template_render(const struct tly_template *template, const struct tly_v
   return true;
 }
 
-/* ---- stored form
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- stored form ------------------------------------------------------------------------------------------------- */
 
 void tly_template_write(const struct tly_template *template, struct tly_buffer *out) {
   tly_buffer_append_varint(out, template->hole_count);

@@ -41,9 +41,7 @@ struct verify {
   tly_archive_reader *reader;
 };
 
-/* ---- notes
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- notes ------------------------------------------------------------------------------------------------------- */
 
 static void note(struct verify *verify, const char *file, int64_t block, const char *message) {
   struct tly_verify_report *report = verify->report;
@@ -70,8 +68,7 @@ static enum tly_status note_if_damaged(struct verify *verify, enum tly_status st
   return TLY_OK;
 }
 
-/* ---- files of a stream
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- files of a stream ------------------------------------------------------------------------------------------- */
 
 static enum tly_status list_files(const char *directory, const char *stream, struct listed_file **out, uint32_t *count,
                                   struct tly_error *error) {
@@ -111,9 +108,7 @@ static enum tly_status query_number(struct tly_segment *segment, const char *sql
   return status;
 }
 
-/* ---- one file
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- one file ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status verify_content(struct verify *verify, struct tly_segment *segment, const struct tly_block *block,
                                       struct tly_error *error) {
@@ -252,8 +247,7 @@ static enum tly_status verify_file(struct verify *verify, const struct tly_strea
   return status;
 }
 
-/* ---- a stream's files against each other, and against the cuts
- * ------------------------------------------------------------------ */
+/* ---- a stream's files against each other, and against the cuts --------------------------------------------------- */
 
 static int compare_extents(const void *a, const void *b) {
   const struct extent *left = a, *right = b;
@@ -353,9 +347,7 @@ static enum tly_status verify_stream(struct verify *verify, const struct tly_str
   return verify_cuts(verify, stream, error);
 }
 
-/* ---- all of it
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status count_blocks(struct verify *verify, struct tly_error *error) {
   for (uint32_t s = 0; s < verify->project->stream_count; s++) {
@@ -402,9 +394,7 @@ enum tly_status tly_archive_verify(const char *directory, const struct tly_proje
   return status;
 }
 
-/* ---- stat
- * ----------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- stat -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status stat_file(const char *directory, const struct tly_stream *stream, const struct listed_file *file,
                                  struct tly_archive_stat *out, struct tly_error *error) {

@@ -12,19 +12,19 @@
 #define TLY_STATUS_LIST(X)                                                                                             \
   X(OK, "00000", false)                                                                                                \
   X(E_INTERNAL, "XX000", false)                                                                                        \
-  X(E_CORRUPT, "XX001", false)            /* stored bytes are not what was written */                                  \
-  X(E_IO, "58030", false)                 /* a system call on a file failed */                                         \
+  X(E_CORRUPT, "XX001", false) /* stored bytes are not what was written */                                             \
+  X(E_IO, "58030", false)      /* a system call on a file failed */                                                    \
   X(E_DISK_FULL, "53100", true)                                                                                        \
-  X(E_NO_MEMORY, "53200", true)           /* a memory bound was reached */                                             \
-  X(E_TOO_MANY, "53300", true)            /* connections, queue entries */                                             \
-  X(E_TOO_LARGE, "54000", false)          /* a line, a row, a file over its bound */                                   \
+  X(E_NO_MEMORY, "53200", true)  /* a memory bound was reached */                                                      \
+  X(E_TOO_MANY, "53300", true)   /* connections, queue entries */                                                      \
+  X(E_TOO_LARGE, "54000", false) /* a line, a row, a file over its bound */                                            \
   X(E_TOO_COMPLEX, "54001", false)                                                                                     \
-  X(E_NOT_READY, "55000", true)           /* view still building, layer still starting */                              \
-  X(E_IN_USE, "55006", true)              /* another process holds the store */                                        \
-  X(E_CANCELLED, "57014", true)           /* deadline or shutdown */                                                   \
+  X(E_NOT_READY, "55000", true) /* view still building, layer still starting */                                        \
+  X(E_IN_USE, "55006", true)    /* another process holds the store */                                                  \
+  X(E_CANCELLED, "57014", true) /* deadline or shutdown */                                                             \
   X(E_CONNECTION, "08006", true)                                                                                       \
   X(E_PROTOCOL, "08P01", false)                                                                                        \
-  X(E_SEQUENCE, "22000", false)           /* a producer's sequence has a gap */                                        \
+  X(E_SEQUENCE, "22000", false) /* a producer's sequence has a gap */                                                  \
   X(E_CONFIG, "F0000", false)                                                                                          \
   X(E_NOT_SUPPORTED, "0A000", false)                                                                                   \
   X(E_STRING_TRUNCATION, "22001", false)                                                                               \
@@ -35,7 +35,7 @@
   X(E_TIME_ZONE_DISPLACEMENT, "22009", false)                                                                          \
   X(E_SUBSTRING, "22011", false)                                                                                       \
   X(E_DIVISION_BY_ZERO, "22012", false)                                                                                \
-  X(E_FRAME_OFFSET, "22013", false)        /* a window frame's offset is negative */                                   \
+  X(E_FRAME_OFFSET, "22013", false) /* a window frame's offset is negative */                                          \
   X(E_NTILE_ARGUMENT, "22014", false)                                                                                  \
   X(E_NTH_VALUE_ARGUMENT, "22016", false)                                                                              \
   X(E_INTERVAL_OVERFLOW, "22015", false)                                                                               \

@@ -100,8 +100,7 @@ static enum tly_status give_type(struct tly_resolver *resolver, enum tly_type_id
                                                    : read_literal(resolver, target, expression);
 }
 
-/* ---- constants
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- constants --------------------------------------------------------------------------------------------------- */
 
 static bool fold_to_integer(enum tly_type_id target, int64_t value, struct tly_value *out) {
   int64_t limit = target == TLY_TYPE_SMALLINT ? INT16_MAX : target == TLY_TYPE_INTEGER ? INT32_MAX : INT64_MAX;
@@ -163,8 +162,7 @@ static bool fold(struct tly_resolver *resolver, const struct tly_value *in, stru
   return false;
 }
 
-/* ---- conversions
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- conversions ------------------------------------------------------------------------------------------------- */
 
 struct tly_expr *tly_coerce_relabel(struct tly_resolver *resolver, struct tly_type type, struct tly_expr *expression) {
   struct tly_type is = expression->type;
@@ -250,8 +248,7 @@ enum tly_status tly_coerce_boolean(struct tly_resolver *resolver, const char *wh
   return tly_coerce_implicit(resolver, TLY_TYPE_BOOLEAN, expression);
 }
 
-/* ---- one type for several
- * --------------------------------------------------------------------------------------------- */
+/* ---- one type for several ---------------------------------------------------------------------------------------- */
 
 static bool all_same(struct tly_expr *const *expressions, uint32_t count) {
   for (uint32_t i = 0; i < count; i++)

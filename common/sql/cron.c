@@ -27,8 +27,7 @@ static const struct field fields[] = {
 };
 enum { FIELD_COUNT = sizeof fields / sizeof fields[0] };
 
-/* ---- parsing
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- parsing ----------------------------------------------------------------------------------------------------- */
 
 static bool read_number(const char **at, const struct field *field, unsigned *out) {
   if (**at >= '0' && **at <= '9') {
@@ -145,8 +144,7 @@ enum tly_status tly_cron_parse(const char *text, struct tly_cron *out, struct tl
   return TLY_OK;
 }
 
-/* ---- matching
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- matching ---------------------------------------------------------------------------------------------------- */
 
 /* Days since 1970-01-01 to year, month and day (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms"). */
 struct civil {

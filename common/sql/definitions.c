@@ -31,8 +31,7 @@ bool tly_definitions_is_broken(const struct tly_definitions *definitions, const 
   return false;
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 /* Names that the product gives itself: stores, system relations, and the schemas of kept runs. */
 static bool is_reserved(const char *name) {
@@ -88,8 +87,7 @@ enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, st
   return TLY_OK;
 }
 
-/* ---- options
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- options ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status unknown_option(struct tly_resolver *resolver, const char *name, const char *const *known,
                                       uint32_t location) {
@@ -158,8 +156,7 @@ const struct tly_option *tly_option_find(const struct tly_option *options, uint3
   return NULL;
 }
 
-/* ---- servers
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status define_server(struct tly_definitions *definitions, struct tly_node node) {
   struct tly_project *project = definitions->project;
@@ -192,8 +189,7 @@ void tly_define_server(struct tly_definitions *definitions, struct tly_node node
   (void)tly_definitions_report(definitions, define_server(definitions, node));
 }
 
-/* ---- statements
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 void tly_define_statement(struct tly_definitions *definitions, struct tly_node statement) {
   if (tly_node_is(statement, "CreateForeignServerStmt")) {

@@ -78,8 +78,7 @@ void tly_diagnostics_print(const struct tly_diagnostics *diagnostics, struct tly
   }
 }
 
-/* ---- as psql shows it
- * ------------------------------------------------------------------------------------------------- */
+/* ---- as psql shows it -------------------------------------------------------------------------------------------- */
 
 enum { SHOWN_CHARACTERS = 60, SHOWN_BEHIND_CARET = 10 };
 

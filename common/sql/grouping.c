@@ -62,8 +62,7 @@ static enum tly_status store_aggregate(struct tly_resolver *resolver, struct tly
   return TLY_OK;
 }
 
-/* ---- sub-selects that use columns of the grouped query
- * --------------------------------------------------------------- */
+/* ---- sub-selects that use columns of the grouped query ----------------------------------------------------------- */
 
 struct outer_use {
   struct grouping *grouping;
@@ -105,8 +104,7 @@ static void visit_query_expression(struct tly_expr **expression, uint32_t levels
   visit_outer_use(expression, &use);
 }
 
-/* ---- the expression itself
- * -------------------------------------------------------------------------------------------- */
+/* ---- the expression itself --------------------------------------------------------------------------------------- */
 
 static void visit(struct tly_expr **node, void *argument) {
   struct grouping *grouping = argument;

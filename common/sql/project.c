@@ -44,8 +44,7 @@ const struct tly_view *tly_project_view(const struct tly_project *project, const
   return NULL;
 }
 
-/* ---- statements
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 static void define_piece(struct tly_definitions *definitions, const char *start, const char *end) {
   struct tly_resolver *resolver = &definitions->resolver;
@@ -78,8 +77,7 @@ static void define_text(struct tly_definitions *definitions, const char *file, c
   }
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- files ------------------------------------------------------------------------------------------------------- */
 
 /* A problem of a whole file, or of the folder. */
 static void report_file(struct tly_definitions *definitions, const char *file) {
@@ -122,8 +120,7 @@ static void define_folder(struct tly_definitions *definitions, const char *folde
   tly_file_list_free(names, count);
 }
 
-/* ---- in a thread with a large stack
- * ----------------------------------------------------------------------------------- */
+/* ---- in a thread with a large stack ------------------------------------------------------------------------------ */
 
 struct load {
   struct tly_definitions *definitions;

@@ -127,8 +127,7 @@ void tly_expr_each(struct tly_expr *expression, void (*visit)(struct tly_expr **
 /* Nodes of the tree (a shared node counts at each place), at most `limit` + 1. */
 uint32_t tly_expr_count(const struct tly_expr *expression, uint32_t limit);
 
-/* ---- proof.c
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- proof.c ----------------------------------------------------------------------------------------------------- */
 
 /* The type of kernel(arguments), numeric precision and scale proven where that is certain. */
 struct tly_type tly_proof_type(enum tly_kernel kernel, struct tly_type type, struct tly_expr *const *arguments,
@@ -143,8 +142,7 @@ struct tly_type tly_proof_of_decimal(struct tly_decimal value);
 /* A proof that holds for values of both: same scale, the larger precision; else none. */
 struct tly_type tly_proof_union(struct tly_type a, struct tly_type b);
 
-/* ---- overload.c
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- overload.c -------------------------------------------------------------------------------------------------- */
 
 /* PostgreSQL's choice among functions of one name (manual, 10.2 and 10.3). `types` may hold TLY_TYPE_UNKNOWN. `row` is
  * the index in the table, or SIZE_MAX; *is_ambiguous tells which. */
@@ -156,8 +154,7 @@ bool tly_overload_function_exists(const char *name);
 bool tly_overload_operator_exists(const char *name);
 bool tly_overload_aggregate_exists(const char *name);
 
-/* ---- coerce.c
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- coerce.c ---------------------------------------------------------------------------------------------------- */
 
 enum tly_coercion { TLY_COERCION_IMPLICIT, TLY_COERCION_ASSIGNMENT, TLY_COERCION_EXPLICIT };
 
@@ -188,15 +185,13 @@ struct tly_expr *tly_coerce_relabel(struct tly_resolver *resolver, struct tly_ty
 /* The cast named by a type, as PostgreSQL sees date(x): TLY_TYPE_UNKNOWN when `name` names no type. */
 enum tly_type_id tly_type_of_function_name(const char *name);
 
-/* ---- type_name.c
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- type_name.c ------------------------------------------------------------------------------------------------- */
 
 /* A TypeName node; *has_typmod when it limits values: numeric(p,s), varchar(n). */
 TLY_CHECK enum tly_status tly_type_of_node(struct tly_resolver *resolver, struct tly_node type_name,
                                            struct tly_type *type, bool *has_typmod);
 
-/* ---- resolve_*.c
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- resolve_*.c ------------------------------------------------------------------------------------------------- */
 
 TLY_CHECK enum tly_status tly_resolve_expression(struct tly_resolver *resolver, struct tly_node node,
                                                  struct tly_expr **out);
@@ -285,8 +280,7 @@ bool tly_query_can_raise(struct tly_query *query);
 /* Sums that stop far above any limit. */
 void tly_cost_add(struct tly_cost *cost, struct tly_cost more);
 
-/* ---- grouping.c
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- grouping.c -------------------------------------------------------------------------------------------------- */
 
 /* 42803 when `expression` uses a column of this level that is neither a group key nor inside an aggregate. */
 TLY_CHECK enum tly_status tly_grouping_check(struct tly_resolver *resolver, struct tly_expr *const *keys,
@@ -295,8 +289,7 @@ TLY_CHECK enum tly_status tly_grouping_check(struct tly_resolver *resolver, stru
 TLY_CHECK enum tly_status tly_grouping_rewrite(struct tly_resolver *resolver, struct tly_view *view,
                                                struct tly_expr **expression);
 
-/* ---- definitions
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 /* Fill in the canonical text and the hash of a finished definition. */
 void tly_canonical_stream(struct tly_resolver *resolver, struct tly_stream *stream);

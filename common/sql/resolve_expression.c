@@ -62,8 +62,7 @@ enum tly_status tly_resolver_expect(struct tly_resolver *resolver, struct tly_no
   return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s of %s is not supported", member, node.kind);
 }
 
-/* ---- leaves
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- leaves ------------------------------------------------------------------------------------------------------ */
 
 static struct tly_value boolean_value(bool truth) {
   struct tly_value value = tly_value_null(TLY_TYPE_OF(TLY_TYPE_BOOLEAN));
@@ -180,8 +179,7 @@ static enum tly_status resolve_value_function(struct tly_resolver *resolver, str
   return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "%s is not supported", words);
 }
 
-/* ---- boolean
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- boolean ----------------------------------------------------------------------------------------------------- */
 
 static struct tly_type boolean_type(void) {
   return TLY_TYPE_OF(TLY_TYPE_BOOLEAN);
@@ -240,8 +238,7 @@ static enum tly_status resolve_boolean_test(struct tly_resolver *resolver, struc
   return TLY_OK;
 }
 
-/* ---- branches
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- branches ---------------------------------------------------------------------------------------------------- */
 
 /* CASE x WHEN v is x = v; an x without a type is text. */
 static enum tly_status resolve_when(struct tly_resolver *resolver, struct tly_node when, struct tly_expr *subject,
@@ -326,8 +323,7 @@ static enum tly_status resolve_coalesce(struct tly_resolver *resolver, struct tl
   return resolve_choice(resolver, node, TLY_EXPR_COALESCE, "COALESCE", out);
 }
 
-/* ---- casts and calls
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- casts and calls --------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_cast(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
   struct tly_type type;
@@ -355,8 +351,7 @@ static enum tly_status resolve_call(struct tly_resolver *resolver, struct tly_no
   return tly_resolve_call(resolver, node, out);
 }
 
-/* ---- dispatch
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- dispatch ---------------------------------------------------------------------------------------------------- */
 
 static const struct {
   const char *kind, *members;

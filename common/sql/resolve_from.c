@@ -8,8 +8,7 @@
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-/* ---- one item
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- one item ---------------------------------------------------------------------------------------------------- */
 
 static const char *alias_of(struct tly_resolver *resolver, struct tly_node item, const char *name) {
   struct tly_node alias = tly_node_struct(item, "alias", "Alias");
@@ -181,8 +180,7 @@ static enum tly_status add_item(struct tly_resolver *resolver, struct tly_node n
   return TLY_OK;
 }
 
-/* ---- joins
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- joins ------------------------------------------------------------------------------------------------------- */
 
 static struct tly_expr *column_of(struct tly_resolver *resolver, uint32_t relation, uint32_t column,
                                   uint32_t location) {
@@ -286,8 +284,7 @@ enum tly_status tly_resolve_from(struct tly_resolver *resolver, struct tly_node 
   return TLY_OK;
 }
 
-/* ---- WITH
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- WITH -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_cte(struct tly_resolver *resolver, struct tly_node node) {
   struct tly_scope *scope = resolver->scope;

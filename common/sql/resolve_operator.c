@@ -188,8 +188,7 @@ static enum tly_status resolve_between(struct tly_resolver *resolver, struct tly
   return TLY_OK;
 }
 
-/* ---- IN (list)
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- IN (list) --------------------------------------------------------------------------------------------------- */
 
 static void find_column(struct tly_expr **node, void *argument) {
   bool *found = argument;

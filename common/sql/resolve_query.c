@@ -10,8 +10,7 @@ static const char select_members[] = "distinctClause targetList fromClause where
                                      "windowClause sortClause limitOffset limitCount limitOption withClause op";
 static const char union_members[] = "op all larg rarg sortClause limitOffset limitCount limitOption withClause";
 
-/* ---- LIMIT and OFFSET
- * ------------------------------------------------------------------------------------------------- */
+/* ---- LIMIT and OFFSET -------------------------------------------------------------------------------------------- */
 
 static void find_variable(struct tly_expr **node, void *argument) {
   const struct tly_expr **found = argument;
@@ -52,8 +51,7 @@ static enum tly_status resolve_limits(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- result columns
- * --------------------------------------------------------------------------------------------------- */
+/* ---- result columns ---------------------------------------------------------------------------------------------- */
 
 static enum tly_status check_result(struct tly_resolver *resolver, const struct tly_expr *target) {
   if (target->type.id != TLY_TYPE_INTERVAL)
@@ -86,8 +84,7 @@ static enum tly_status finish_targets(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- ORDER BY, DISTINCT, GROUP BY
- * ------------------------------------------------------------------------------------- */
+/* ---- ORDER BY, DISTINCT, GROUP BY -------------------------------------------------------------------------------- */
 
 static struct tly_expr *result_column(struct tly_resolver *resolver, const struct tly_result_column *column,
                                       uint32_t number, uint32_t location) {
@@ -159,8 +156,7 @@ static enum tly_status check_grouping(struct tly_resolver *resolver, struct tly_
   return TLY_OK;
 }
 
-/* ---- one SELECT
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- one SELECT -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_targets(struct tly_resolver *resolver, struct tly_node select,
                                        struct tly_target_list *targets) {
@@ -196,8 +192,7 @@ static enum tly_status resolve_plain(struct tly_resolver *resolver, struct tly_n
   return check_grouping(resolver, query);
 }
 
-/* ---- UNION ALL
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- UNION ALL --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status refuse_set_operation(struct tly_resolver *resolver, struct tly_node node) {
   const char *op = tly_node_text(node, "op");
@@ -358,8 +353,7 @@ static enum tly_status resolve_union(struct tly_resolver *resolver, struct tly_n
   return resolve_limits(resolver, select, query);
 }
 
-/* ---- any query
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- any query --------------------------------------------------------------------------------------------------- */
 
 struct node_count {
   uint32_t count;

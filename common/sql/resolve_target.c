@@ -8,8 +8,7 @@
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
 
-/* ---- names of result columns
- * ------------------------------------------------------------------------------------------ */
+/* ---- names of result columns ------------------------------------------------------------------------------------- */
 
 static const char *last_string(struct tly_node node, const char *member) {
   size_t count = tly_node_count(node, member);
@@ -98,8 +97,7 @@ const char *tly_resolve_target_name(struct tly_node target) {
   return name == NULL ? "?column?" : name;
 }
 
-/* ---- the list
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------------------------------------------------- */
 
 static void add_target(struct tly_resolver *resolver, struct tly_target_list *list, const char *name,
                        struct tly_expr *expression, struct tly_node node) {
@@ -188,8 +186,7 @@ enum tly_status tly_resolve_target(struct tly_resolver *resolver, struct tly_nod
   return TLY_OK;
 }
 
-/* ---- by name and number
- * ----------------------------------------------------------------------------------------------- */
+/* ---- by name and number ------------------------------------------------------------------------------------------ */
 
 #define NO_TARGET UINT32_MAX
 

@@ -38,8 +38,7 @@ bool tly_resolve_is_window_function(const char *name) {
   return row_of(name) != NULL;
 }
 
-/* ---- where it stands
- * -------------------------------------------------------------------------------------------------- */
+/* ---- where it stands --------------------------------------------------------------------------------------------- */
 
 static const char *forbidden_place(enum tly_clause clause) {
   switch (clause) {
@@ -85,8 +84,7 @@ static enum tly_status check_place(struct tly_resolver *resolver, struct tly_nod
   return TLY_OK;
 }
 
-/* ---- OVER
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- OVER -------------------------------------------------------------------------------------------------------- */
 
 enum frame_option { /* PostgreSQL's FRAMEOPTION_ bits */
                     FRAME_NON_DEFAULT = 0x1,
@@ -197,8 +195,7 @@ enum tly_status tly_resolve_window_clause(struct tly_resolver *resolver, struct 
   return TLY_OK;
 }
 
-/* ---- the call
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the call ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status resolve_aggregate_call(struct tly_resolver *resolver, struct tly_node node, const char *name,
                                               struct tly_window *window) {

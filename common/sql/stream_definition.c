@@ -4,8 +4,7 @@
 #include "common/base/assert.h"
 #include "common/sql/definitions.h"
 
-/* ---- columns
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_constraints(struct tly_resolver *resolver, struct tly_node column, bool *not_null) {
   bool is_null = false;
@@ -154,8 +153,7 @@ static bool read_columns(struct tly_definitions *definitions, struct tly_node ba
   return fine;
 }
 
-/* ---- the stream
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- the stream -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status find_server(struct tly_definitions *definitions, struct tly_node node,
                                    struct tly_stream *stream) {

@@ -8,8 +8,7 @@
 #include "common/sql/cron.h"
 #include "common/sql/definitions.h"
 
-/* ---- what a definition cannot have
- * ------------------------------------------------------------------------------------ */
+/* ---- what a definition cannot have ------------------------------------------------------------------------------- */
 
 static const struct {
   const char *member, *words, *hint;
@@ -56,8 +55,7 @@ static bool refuse_clauses(struct tly_definitions *definitions, struct tly_node 
                                                                          "groupClause havingClause limitOption op"));
 }
 
-/* ---- FROM
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- FROM -------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status refuse_from(struct tly_resolver *resolver, struct tly_node item, uint32_t count,
                                    uint32_t location) {
@@ -126,8 +124,7 @@ static enum tly_status read_from(struct tly_definitions *definitions, struct tly
   return TLY_OK;
 }
 
-/* ---- SELECT, WHERE, HAVING, GROUP BY
- * ---------------------------------------------------------------------------------- */
+/* ---- SELECT, WHERE, HAVING, GROUP BY ----------------------------------------------------------------------------- */
 
 static bool read_targets(struct tly_definitions *definitions, struct tly_node select, struct tly_target_list *targets) {
   bool fine = true;
@@ -192,8 +189,7 @@ static enum tly_status check_size(struct tly_resolver *resolver, const struct tl
   return TLY_OK;
 }
 
-/* ---- outputs
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status add_output(struct tly_definitions *definitions, const struct tly_target *target,
                                   const char *name, struct tly_view *view) {
@@ -268,8 +264,7 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
   return fine && add_outputs(definitions, into, &targets, view);
 }
 
-/* ---- the view
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the view ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
                                  struct tly_view *view) {

@@ -42,8 +42,7 @@ struct tly_run_block tly_run_reader_block(const tly_run_reader *reader, uint32_t
 /* The first block that may hold keys >= `key`: the one it would stand in. 0 when it is below all of them. */
 uint32_t tly_run_reader_find_block(const tly_run_reader *reader, uint32_t part, struct tly_text key);
 
-/* ---- what readers and writers of run files agree on
- * ------------------------------------------------------------------ */
+/* ---- what readers and writers of run files agree on -------------------------------------------------------------- */
 
 /* Append "<view>.<part>.<piece>.db"; bytes of the view's name that are not letters, digits, '-' or '_' as %XX. */
 void tly_run_file_name(const char *view, uint32_t part, uint32_t piece, struct tly_buffer *out);

@@ -95,7 +95,7 @@ struct tly_speed_reader {
   tly_delta_cache *cache;
 };
 
-/* ---- opening ------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static void close_store(tly_speed_reader *reader) {
   TLY_ASSERT(!reader->in_snapshot);
@@ -205,7 +205,7 @@ void tly_speed_reader_close(tly_speed_reader *reader) {
   tly_free(reader);
 }
 
-/* ---- snapshots ----------------------------------------------------------------------------------------------- */
+/* ---- snapshots --------------------------------------------------------------------------------------------------- */
 
 static enum tly_status read_version(tly_speed_reader *reader, uint64_t *out, struct tly_error *error) {
   sqlite3_stmt *statement = reader->statements[DATA_VERSION];
@@ -265,7 +265,7 @@ void tly_speed_snapshot_end(tly_speed_reader *reader) {
   (void)ignored;
 }
 
-/* ---- what is published --------------------------------------------------------------------------------------- */
+/* ---- what is published ------------------------------------------------------------------------------------------- */
 
 static void read_view_row(sqlite3_stmt *statement, struct tly_arena *arena, struct known_view *view) {
   struct tly_text name = tly_column_text(statement, 1);
@@ -348,7 +348,7 @@ enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const str
   return status;
 }
 
-/* ---- live groups --------------------------------------------------------------------------------------------- */
+/* ---- live groups ------------------------------------------------------------------------------------------------- */
 
 static struct delta_list *list_of(tly_speed_reader *reader, int64_t view_id, uint32_t part) {
   for (uint32_t l = 0; l < reader->list_count; l++)

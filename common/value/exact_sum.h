@@ -2,9 +2,9 @@
  *
  * Path of an event: fold keeps one for each sum or avg over double precision. The sum is exact, hence commutative and
  * associative bit for bit; it is rounded once, when it is shown. The stored form is canonical (equal sums of equal
- * multisets give equal bytes, and equal sums at all do) and as long as the sum has bits: 10 to 14 bytes for ordinary data.
- * Source: R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015), with a window that grows.
- * Thread: pure. */
+ * multisets give equal bytes, and equal sums at all do) and as long as the sum has bits: 10 to 14 bytes for ordinary
+ * data. Source: R. M. Neal, "Fast exact summation using small and large superaccumulators" (2015), with a window that
+ * grows. Thread: pure. */
 #ifndef TLY_VALUE_EXACT_SUM_H
 #define TLY_VALUE_EXACT_SUM_H
 
@@ -15,7 +15,7 @@
 
 /* Opaque in use; open so that it can stand in arrays. Init before use; free gives back what wide values took. */
 struct tly_exact_sum {
-  double tame;        /* the whole sum while it is exactly a double and `wide` is NULL */
+  double tame; /* the whole sum while it is exactly a double and `wide` is NULL */
   struct tly_wide_sum *wide;
 };
 

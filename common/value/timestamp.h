@@ -1,9 +1,9 @@
 /* common/value/timestamp.h -- dates, timestamps and intervals with PostgreSQL's arithmetic, UTC only.
  *
- * date: days since 1970-01-01; timestamp: microseconds since 1970-01-01 00:00:00. Proleptic Gregorian calendar from year
- * 1 on: dates to 5874897 as in PostgreSQL, timestamps to the end of 294246, the last whole year that 64 bits reach from
- * 1970 (PostgreSQL counts from 2000 and ends 30 years later). BC and infinity are refused (0A000).
- * Thread: pure. */
+ * date: days since 1970-01-01; timestamp: microseconds since 1970-01-01 00:00:00. Proleptic Gregorian calendar from
+ * year 1 on: dates to 5874897 as in PostgreSQL, timestamps to the end of 294246, the last whole year that 64 bits reach
+ * from 1970 (PostgreSQL counts from 2000 and ends 30 years later). BC and infinity are refused (0A000). Thread: pure.
+ */
 #ifndef TLY_VALUE_TIMESTAMP_H
 #define TLY_VALUE_TIMESTAMP_H
 

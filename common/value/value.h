@@ -34,8 +34,8 @@ void tly_value_print_json(const struct tly_value *value, struct tly_buffer *out)
 void tly_value_print_csv(const struct tly_value *value, struct tly_buffer *out);
 /* A JSON text literal with quotes, escaped. `data` is valid UTF-8. */
 void tly_json_print_text(const char *data, size_t size, struct tly_buffer *out);
-/* Any numeric value (I64, I128 or DECIMAL form) as a decimal with its display scale, an integer with scale 0. Asserts on
- * other types. */
+/* Any numeric value (I64, I128 or DECIMAL form) as a decimal with its display scale, an integer with scale 0. Asserts
+ * on other types. */
 struct tly_decimal tly_value_decimal(const struct tly_value *value);
 /* Store `decimal` into a value of numeric type `type` in that type's form; asserts that the type's proof holds. */
 struct tly_value tly_value_of_decimal(struct tly_type type, struct tly_decimal decimal);

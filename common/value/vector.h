@@ -11,8 +11,8 @@
 struct tly_dictionary {
   const struct tly_text *entries;
   uint32_t count;
-  /* Two dictionaries of one process with the same id, not 0, are the same list or one is a prefix of the other: what was
-   * learned of a code holds for the next batch too. 0: known only while this batch is. */
+  /* Two dictionaries of one process with the same id, not 0, are the same list or one is a prefix of the other: what
+   * was learned of a code holds for the next batch too. 0: known only while this batch is. */
   uint64_t id;
 };
 

@@ -525,8 +525,7 @@ static int run_open(void) {
   return 0;
 }
 
-/* ---- bulk: clients that ingest
- * ---------------------------------------------------------------------------------------- */
+/* ---- bulk: clients that ingest ----------------------------------------------------------------------------------- */
 
 static struct {
   const char *next, *end;

@@ -47,8 +47,7 @@ static struct tly_cut cut(struct archive_fixture *fixture, struct tly_arena *are
   return made;
 }
 
-/* ---- content
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- content ----------------------------------------------------------------------------------------------------- */
 
 static void events_come_back_bit_for_bit_from_active_and_sealed_files(void **state) {
   struct archive_fixture *fixture = *state;
@@ -170,8 +169,7 @@ static void the_chain_is_the_same_before_and_after_sealing(void **state) {
   tly_arena_free(&arena);
 }
 
-/* ---- cuts
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- cuts -------------------------------------------------------------------------------------------------------- */
 
 static void a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_generation(void **state) {
   struct archive_fixture *fixture = *state;
@@ -219,8 +217,7 @@ static void a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_gener
   tly_arena_free(&arena);
 }
 
-/* ---- producers
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- producers --------------------------------------------------------------------------------------------------- */
 
 static enum tly_sequence sequence(struct archive_fixture *fixture, int64_t number, const char *reply_if_new) {
   struct tly_error error = TLY_ERROR_NONE;
@@ -258,8 +255,7 @@ static void a_repeated_sequence_gets_its_first_reply_and_a_gap_is_refused(void *
   assert_int_equal(sequence(fixture, 41, NULL), TLY_SEQUENCE_REPEATED); /* its words are gone, not its effect */
 }
 
-/* ---- definitions
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 static void reopen_as(struct archive_fixture *fixture, const char *definition, enum tly_status expected) {
   struct tly_diagnostics diagnostics;
@@ -312,8 +308,7 @@ static void a_changed_stream_is_refused_and_an_added_nullable_column_is_decoded_
   assert_int_equal(archive_fixture_verify(fixture), 0);
 }
 
-/* ---- failures
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 static void a_full_disk_takes_the_group_back_and_the_writer_goes_on_when_there_is_room(void **state) {
   struct archive_fixture *fixture = *state;
@@ -393,9 +388,7 @@ static void an_index_with_a_failed_sync_is_rewritten(void **state) {
   tly_arena_free(&arena);
 }
 
-/* ---- kills
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- kills ------------------------------------------------------------------------------------------------------- */
 
 /* What a killed child has told: how far events were acknowledged, and the last cut it was given. */
 struct told {

@@ -141,8 +141,7 @@ static void send_bulk(struct process *process, tly_client *client, int id, uint6
   tly_buffer_free(&request);
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void what_was_acknowledged_is_there_after_a_kill(void **state) {
   struct process *process = *state;

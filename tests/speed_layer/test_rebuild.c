@@ -53,7 +53,7 @@ static enum tly_status snapshot_status(const struct rig *rig) {
   return status;
 }
 
-/* ---- lost and stale ------------------------------------------------------------------------------------------ */
+/* ---- lost and stale ---------------------------------------------------------------------------------------------- */
 
 static void a_lost_store_is_built_from_the_newest_run_and_the_archive(void **state) {
   struct rig rig;
@@ -271,7 +271,7 @@ static void a_damaged_delta_is_noticed_and_made_anew(void **state) {
   rig_close(&rig);
 }
 
-/* ---- who may read, and when ---------------------------------------------------------------------------------- */
+/* ---- who may read, and when -------------------------------------------------------------------------------------- */
 
 static void readers_wait_until_the_store_was_checked_since_the_boot(void **state) {
   struct rig rig;
@@ -321,7 +321,7 @@ static void an_open_reader_follows_to_the_new_store(void **state) {
   rig_close(&rig);
 }
 
-/* ---- definitions --------------------------------------------------------------------------------------------- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 static void a_view_added_before_the_first_event_is_ready_at_once(void **state) {
   struct rig rig;

@@ -30,7 +30,7 @@
       fail_msg("%s: %s (%s)", #call, tly_status_name(must_status), error.message);                                     \
   } while (0)
 
-/* ---- folder and project -------------------------------------------------------------------------------------- */
+/* ---- folder and project ------------------------------------------------------------------------------------------ */
 
 static struct tly_project *parse(const char *definitions) {
   struct tly_diagnostics diagnostics;
@@ -78,7 +78,7 @@ void rig_close(struct rig *rig) {
   MUST(tly_file_remove_tree(rig->directory, &error));
 }
 
-/* ---- the archive --------------------------------------------------------------------------------------------- */
+/* ---- the archive ------------------------------------------------------------------------------------------------- */
 
 static void start_writer(struct rig *rig) {
   if (rig->writer == NULL)
@@ -149,7 +149,7 @@ int64_t rig_cut(struct rig *rig, const char *const *views) {
   return cut.number;
 }
 
-/* ---- runs ---------------------------------------------------------------------------------------------------- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 static void make_run_folder(struct rig *rig, int64_t run) {
   char path[512];
@@ -200,7 +200,7 @@ int64_t rig_cut_and_run(struct rig *rig, const char *const *views) {
   return cut;
 }
 
-/* ---- the speed layer ----------------------------------------------------------------------------------------- */
+/* ---- the speed layer --------------------------------------------------------------------------------------------- */
 
 void rig_start(struct rig *rig) {
   assert_null(rig->speed);
@@ -248,7 +248,7 @@ bool rig_dies_at(struct rig *rig, const char *point) {
   return false;
 }
 
-/* ---- what is shown, what should be --------------------------------------------------------------------------- */
+/* ---- what is shown, what should be ------------------------------------------------------------------------------- */
 
 static enum tly_status dump_slice(void *context, const struct tly_group_slice *slice, struct tly_error *error) {
   (void)error;

@@ -116,8 +116,7 @@ static void no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end(void
   }
 }
 
-/* ---- columns
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- columns ----------------------------------------------------------------------------------------------------- */
 
 static void assert_columns_equal(const struct tly_vector *a, const struct tly_vector *b) {
   assert_int_equal(a->count, b->count);

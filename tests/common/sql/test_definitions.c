@@ -6,8 +6,7 @@
 #include "common/base/file.h"
 #include "tests/common/sql/sql_fixture.h"
 
-/* ---- what is read
- * ----------------------------------------------------------------------------------------------------- */
+/* ---- what is read ------------------------------------------------------------------------------------------------ */
 
 static void a_stream_has_its_columns_where_they_stand_in_an_event(void **state) {
   const struct fixture *fixture = *state;
@@ -99,8 +98,7 @@ static void equal_aggregate_calls_are_stored_once(void **state) {
   fixture_close(&fixture);
 }
 
-/* ---- what is refused
- * -------------------------------------------------------------------------------------------------- */
+/* ---- what is refused --------------------------------------------------------------------------------------------- */
 
 static const char streams[] = "CREATE FOREIGN TABLE pay (account text NOT NULL, amount numeric(18,2), at timestamptz)"
                               " SERVER embedded;\n";
@@ -306,8 +304,7 @@ static void one_slip_does_not_hide_the_next_nor_make_others(void **state) {
   assert_refused(refusals, sizeof refusals / sizeof refusals[0]);
 }
 
-/* ---- a folder
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- a folder ---------------------------------------------------------------------------------------------------- */
 
 static void write_file(const char *folder, const char *name, const char *text) {
   char path[256];
@@ -343,8 +340,7 @@ static void a_folder_is_read_in_name_order(void **state) {
   assert_int_equal(tly_file_remove_tree(folder, NULL), TLY_OK);
 }
 
-/* ---- equal and different
- * ---------------------------------------------------------------------------------------------- */
+/* ---- equal and different ----------------------------------------------------------------------------------------- */
 
 static struct tly_hash hash_of(const char *stream, const char *view) {
   struct fixture fixture;

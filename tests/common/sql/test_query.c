@@ -11,8 +11,7 @@ static const struct tly_query *query_of(struct fixture *fixture, const char *sql
   return fixture->statement->query;
 }
 
-/* ---- the tree
- * --------------------------------------------------------------------------------------------------------- */
+/* ---- the tree ---------------------------------------------------------------------------------------------------- */
 
 static void from_items_stand_in_a_row(void **state) {
   const struct tly_query *query =
@@ -186,8 +185,7 @@ static void casts_of_constants_are_carried_out_where_they_succeed(void **state) 
   assert_true(fixture_expression(*state, "123.4::numeric(2,1)")->can_raise);
 }
 
-/* ---- parameters
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
 
 static void parameters_take_their_type_from_their_use(void **state) {
   static const struct {
@@ -232,8 +230,7 @@ static void a_parameter_without_or_with_two_types_is_refused(void **state) {
   assert_int_equal(fixture_query(fixture, "SELECT $101"), TLY_E_TOO_COMPLEX);
 }
 
-/* ---- limits
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- limits ------------------------------------------------------------------------------------------------------ */
 
 static void what_a_query_expands_to_is_counted(void **state) {
   static const struct {
@@ -268,8 +265,7 @@ static void a_shared_expression_counts_at_each_use(void **state) {
   assert_int_equal(fixture_query(*state, sql), TLY_E_TOO_COMPLEX);
 }
 
-/* ---- refused by name
- * -------------------------------------------------------------------------------------------------- */
+/* ---- refused by name --------------------------------------------------------------------------------------------- */
 
 static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **state) {
   static const struct {

@@ -184,7 +184,7 @@ static int64_t hits(struct store *store, tly_speed_reader *reader, int low, int 
   return sum;
 }
 
-/* ---- groups -------------------------------------------------------------------------------------------------- */
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
 
 static void all_deltas_of_a_group_are_added_up(void **state) {
   struct store store;
@@ -307,7 +307,7 @@ static void a_flipped_bit_in_a_block_is_found(void **state) {
   close_store(&store);
 }
 
-/* ---- who may read -------------------------------------------------------------------------------------------- */
+/* ---- who may read ------------------------------------------------------------------------------------------------ */
 
 static void a_store_that_nobody_checked_since_the_boot_is_not_read(void **state) {
   struct store store;
@@ -403,7 +403,7 @@ static void positions_are_those_of_the_asked_stream(void **state) {
   close_store(&store);
 }
 
-/* ---- the cache ----------------------------------------------------------------------------------------------- */
+/* ---- the cache --------------------------------------------------------------------------------------------------- */
 
 static struct tly_delta_directory *make_directory(size_t bytes) {
   struct tly_delta_directory *directory = tly_calloc(1, sizeof *directory + bytes);
