@@ -72,7 +72,7 @@ struct tly_archive_reader {
 static void close_segment(struct tly_archive_reader *reader, struct segment_entry *entry) {
   if (entry->open == NULL)
     return;
-  reader->retired = tly_realloc_array(reader->retired, reader->retired_count + 1, sizeof *reader->retired);
+  reader->retired = tly_realloc_array(reader->retired, reader->retired_count + 1, sizeof(struct tly_text_dictionary *));
   reader->retired[reader->retired_count++] = tly_segment_take_dictionaries(entry->open);
   tly_segment_close(entry->open);
   entry->open = NULL;

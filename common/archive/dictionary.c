@@ -2,6 +2,7 @@
 
 #define XXH_INLINE_ALL /* as in checksum.c */
 #include <string.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 #include "common/archive/bytes.h"
@@ -50,8 +51,8 @@ static void make_room(struct tly_text_dictionary *dictionary, uint32_t more) {
 /* A slot is a code + 1 in its lower half and upper bits of the text's hash in its upper half, so that a look-up
  * compares bytes about once; 0 is empty. */
 
-static uint64_t hash_of(struct tly_text text) {
-  return XXH3_64bits(text.data, text.size);
+static uint64_t hash_of(const struct tly_text_dictionary *dictionary, struct tly_text text) {
+  return XXH3_64bits_withSeed(text.data, text.size, dictionary->seed);
 }
 
 static uint64_t slot_value(uint64_t hash, uint32_t code) {
@@ -59,7 +60,7 @@ static uint64_t slot_value(uint64_t hash, uint32_t code) {
 }
 
 static void put_in_slot(struct tly_text_dictionary *dictionary, uint32_t code) {
-  uint64_t hash = hash_of(dictionary->entries[code]);
+  uint64_t hash = hash_of(dictionary, dictionary->entries[code]);
   uint32_t slot = (uint32_t)hash & (dictionary->slot_count - 1);
   while (dictionary->slots[slot] != 0)
     slot = (slot + 1) & (dictionary->slot_count - 1);
@@ -71,6 +72,8 @@ static void rebuild_slots(struct tly_text_dictionary *dictionary, uint32_t entri
   uint32_t count = FIRST_CAPACITY;
   while (count < SLOTS_PER_ENTRY * (uint64_t)entries)
     count *= 2;
+  if (dictionary->slots == NULL && getrandom(&dictionary->seed, sizeof dictionary->seed, GRND_NONBLOCK) < 0)
+    dictionary->seed = (uint64_t)(uintptr_t)dictionary; /* early after boot: at least it is not the same everywhere */
   tly_free(dictionary->slots);
   dictionary->slots = tly_calloc(count, sizeof *dictionary->slots);
   dictionary->slot_count = count;
@@ -111,7 +114,7 @@ static uint32_t find_or_add(struct tly_text_dictionary *dictionary, struct tly_t
 
 uint32_t tly_text_dictionary_intern(struct tly_text_dictionary *dictionary, struct tly_text text) {
   make_slots(dictionary, 1);
-  return find_or_add(dictionary, text, hash_of(text));
+  return find_or_add(dictionary, text, hash_of(dictionary, text));
 }
 
 /* Up to STRIP_ROWS rows: their slots are fetched while they are hashed, then their entries, then the entries' bytes. */
@@ -120,7 +123,7 @@ static void intern_strip(struct tly_text_dictionary *dictionary, const struct tl
   uint64_t hashes[STRIP_ROWS];
   uint32_t mask = dictionary->slot_count - 1;
   for (uint32_t i = 0; i < count; i++) {
-    hashes[i] = hash_of(texts[i]);
+    hashes[i] = hash_of(dictionary, texts[i]);
     __builtin_prefetch(&dictionary->slots[(uint32_t)hashes[i] & mask]);
   }
   for (uint32_t i = 0; i < count; i++) {

@@ -19,6 +19,7 @@ struct tly_text_dictionary {
   struct tly_arena arena; /* the bytes of the entries */
   uint64_t *slots;        /* for finding a text's code; NULL until the first intern */
   uint32_t slot_count;    /* a power of two */
+  uint64_t seed;          /* of the hash: nobody outside can make texts that all meet in one slot */
 };
 
 void tly_text_dictionary_init(struct tly_text_dictionary *dictionary);
