@@ -25,7 +25,7 @@ struct tly_job_decoder {
 struct tly_job_decoder *tly_job_decoder_new(const struct tly_project *project) {
   struct tly_job_decoder *decoder = tly_calloc(1, sizeof *decoder);
   decoder->project = project;
-  decoder->json = tly_calloc(project->stream_count + 1, sizeof *decoder->json);
+  decoder->json = tly_calloc(project->stream_count + 1, sizeof(tly_decoder *));
   return decoder;
 }
 
