@@ -27,9 +27,9 @@ struct tly_executor {
 
 static bool is_known_function(const char *name) {
   static const char *const names[] = {
-      "tly",       "tly_key", "tly_limit", "tly_offset", "tly_one",     "tly_aggregate", "count",
-      "min",       "max",     "coalesce",  "row_number", "rank",        "dense_rank",    "percent_rank",
-      "cume_dist", "ntile",   "lead",      "lag",        "first_value", "last_value",    "nth_value",
+      "tly",   "tly_key", "tly_flip", "tly_limit",   "tly_offset", "tly_one",    "tly_aggregate", "count",
+      "min",   "max",     "coalesce", "row_number",  "rank",       "dense_rank", "percent_rank",  "cume_dist",
+      "ntile", "lead",    "lag",      "first_value", "last_value", "nth_value",
   };
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(names[i], name) == 0)

@@ -1,6 +1,7 @@
-/* The scalar functions of the plan's SQL: tly (the evaluator), tly_key (a numeric without its display scale), tly_limit
- * and tly_offset (PostgreSQL's rules for LIMIT and OFFSET), and tly_one (the aggregate behind a scalar sub-select).
- * None is marked deterministic: SQLite would compute calls of constants before it knows that a row needs them. */
+/* The scalar functions of the plan's SQL: tly (the evaluator), tly_key (a numeric without its display scale), tly_flip
+ * (with it turned round), tly_limit and tly_offset (PostgreSQL's rules for LIMIT and OFFSET), and tly_one (the
+ * aggregate behind a scalar sub-select). None is marked deterministic: SQLite would compute calls of constants before
+ * it knows that a row needs them. */
 #include <string.h>
 
 #include "common/base/assert.h"
@@ -58,6 +59,23 @@ static void numeric_key(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_value(context, values[0]); /* NULL */
   else
     sqlite3_result_blob(context, sqlite3_value_blob(values[0]), size - TLY_FORM_SCALE_BYTES, SQLITE_TRANSIENT);
+}
+
+/* The same numeric with its display scale turned round, so that of equal ones that with the least scale is the
+ * greatest; twice is the numeric itself. */
+static void flipped_scale(sqlite3_context *context, int count, sqlite3_value **values) {
+  (void)count;
+  int size = sqlite3_value_bytes(values[0]);
+  if (sqlite3_value_type(values[0]) != SQLITE_BLOB || size <= TLY_FORM_SCALE_BYTES) {
+    sqlite3_result_value(context, values[0]); /* NULL */
+    return;
+  }
+  struct tly_buffer bytes = {0};
+  tly_buffer_append(&bytes, sqlite3_value_blob(values[0]), (size_t)size);
+  for (size_t i = bytes.size - TLY_FORM_SCALE_BYTES; i < bytes.size; i++)
+    bytes.data[i] = (uint8_t)~bytes.data[i];
+  sqlite3_result_blob64(context, bytes.data, bytes.size, SQLITE_TRANSIENT);
+  tly_buffer_free(&bytes);
 }
 
 static void count_of_rows(sqlite3_context *context, sqlite3_value *value, int64_t if_null, enum tly_status negative,
@@ -122,6 +140,8 @@ enum tly_status tly_functions_register(struct tly_runtime *runtime, struct tly_e
   const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
   if (sqlite3_create_function_v2(database, "tly", -1, flags, runtime, call_evaluator, NULL, NULL, NULL) != SQLITE_OK ||
       sqlite3_create_function_v2(database, "tly_key", 1, flags, runtime, numeric_key, NULL, NULL, NULL) != SQLITE_OK ||
+      sqlite3_create_function_v2(database, "tly_flip", 1, flags, runtime, flipped_scale, NULL, NULL, NULL) !=
+          SQLITE_OK ||
       sqlite3_create_function_v2(database, "tly_limit", 1, flags, runtime, limit_value, NULL, NULL, NULL) !=
           SQLITE_OK ||
       sqlite3_create_function_v2(database, "tly_offset", 1, flags, runtime, offset_value, NULL, NULL, NULL) !=

@@ -29,29 +29,57 @@ static void plan_function(struct tly_planner *planner, const struct tly_aggregat
   }
 }
 
-enum tly_status tly_plan_aggregate(struct tly_planner *planner, const struct tly_aggregate *aggregate, bool is_window,
-                                   struct tly_buffer *out) {
+/* Of numerics that are equal the one with the least display scale is shown. In their forms it is the least: right for
+ * min; max looks at forms with the scale turned round. */
+static bool is_flipped(const struct tly_aggregate *aggregate) {
+  return aggregate->function == TLY_AGGREGATE_MAX && !tly_form_is_canonical(aggregate->argument->type);
+}
+
+static enum tly_status plan_argument(struct tly_planner *planner, const struct tly_aggregate *aggregate,
+                                     struct tly_buffer *out) {
   const struct tly_expr *argument = aggregate->argument;
+  if (argument == NULL) {
+    tly_buffer_append_byte(out, '*');
+    return TLY_OK;
+  }
+  if (aggregate->distinct)
+    return tly_plan_comparable(planner, argument, out);
+  tly_buffer_append_text(out, is_flipped(aggregate) ? "tly_flip(" : "");
+  TLY_TRY(tly_plan_expression(planner, argument, out));
+  tly_buffer_append_text(out, is_flipped(aggregate) ? ")" : "");
+  return TLY_OK;
+}
+
+/* The call, without what is_flipped wraps around it. In a window the filter is a CASE around the argument, since NULLs
+ * are ignored anyway: SQLite computes a window's arguments for every row before any filter, so one that raises would do
+ * so too early; and SQLite 3.40 forgets the FILTER of min and max over a frame that slides. */
+static enum tly_status plan_aggregate_call(struct tly_planner *planner, const struct tly_aggregate *aggregate,
+                                           bool is_window, struct tly_buffer *out) {
+  bool is_guarded = is_window && aggregate->filter != NULL;
   plan_function(planner, aggregate, out);
-  /* A window's arguments are computed for every row before any filter: one that can raise waits behind it. */
-  bool is_guarded = is_window && aggregate->filter != NULL && argument != NULL && argument->can_raise;
   if (is_guarded) {
     tly_buffer_append_text(out, "CASE WHEN ");
-    TLY_TRY(tly_plan_expression(planner, aggregate->filter, out));
+    TLY_TRY(tly_plan_condition(planner, aggregate->filter, false, out));
     tly_buffer_append_text(out, " THEN ");
   }
-  if (argument == NULL)
-    tly_buffer_append_byte(out, '*');
-  else if (aggregate->distinct)
-    TLY_TRY(tly_plan_comparable(planner, argument, out));
+  if (is_guarded && aggregate->argument == NULL)
+    tly_buffer_append_byte(out, '1'); /* count(*) */
   else
-    TLY_TRY(tly_plan_expression(planner, argument, out));
+    TLY_TRY(plan_argument(planner, aggregate, out));
   tly_buffer_append_text(out, is_guarded ? " END)" : ")");
-  if (aggregate->filter == NULL)
+  if (aggregate->filter == NULL || is_window)
     return TLY_OK;
   tly_buffer_append_text(out, " FILTER (WHERE ");
   TLY_TRY(tly_plan_condition(planner, aggregate->filter, false, out));
   tly_buffer_append_byte(out, ')');
+  return TLY_OK;
+}
+
+enum tly_status tly_plan_aggregate(struct tly_planner *planner, const struct tly_aggregate *aggregate,
+                                   struct tly_buffer *out) {
+  tly_buffer_append_text(out, is_flipped(aggregate) ? "tly_flip(" : "");
+  TLY_TRY(plan_aggregate_call(planner, aggregate, false, out));
+  tly_buffer_append_text(out, is_flipped(aggregate) ? ")" : "");
   return TLY_OK;
 }
 
@@ -90,7 +118,7 @@ static enum tly_status plan_window_function(struct tly_planner *planner, const s
       [TLY_WINDOW_NTH_VALUE] = "nth_value",
   };
   if (window->is_aggregate)
-    return tly_plan_aggregate(planner, &window->aggregate, true, out);
+    return plan_aggregate_call(planner, &window->aggregate, true, out);
   if (window->function == TLY_WINDOW_LAG)
     return plan_lag(planner, window, out);
   tly_buffer_print(out, "%s(", names[window->function]);
@@ -135,6 +163,8 @@ static enum tly_status plan_frame(struct tly_planner *planner, const struct tly_
 }
 
 enum tly_status tly_plan_window(struct tly_planner *planner, const struct tly_window *window, struct tly_buffer *out) {
+  bool flips = window->is_aggregate && is_flipped(&window->aggregate);
+  tly_buffer_append_text(out, flips ? "tly_flip(" : "");
   TLY_TRY(plan_window_function(planner, window, out));
   tly_buffer_append_text(out, " OVER (");
   for (uint32_t i = 0; i < window->partition_count; i++) {
@@ -148,7 +178,7 @@ enum tly_status tly_plan_window(struct tly_planner *planner, const struct tly_wi
     tly_buffer_print(out, "%s NULLS %s", item->descending ? " DESC" : " ASC", item->nulls_first ? "FIRST" : "LAST");
   }
   TLY_TRY(plan_frame(planner, window, out));
-  tly_buffer_append_byte(out, ')');
+  tly_buffer_append_text(out, flips ? "))" : ")");
   return TLY_OK;
 }
 

@@ -37,9 +37,9 @@ TLY_CHECK enum tly_status tly_plan_comparable(struct tly_planner *planner, const
 /* A condition: terms that cannot raise stay SQLite's, from the first that can on it is one call in written order. */
 TLY_CHECK enum tly_status tly_plan_condition(struct tly_planner *planner, const struct tly_expr *condition,
                                              bool is_joined, struct tly_buffer *out);
-/* An aggregate call, with its FILTER. In a window the filter also guards the argument. */
+/* An aggregate call, with its FILTER. */
 TLY_CHECK enum tly_status tly_plan_aggregate(struct tly_planner *planner, const struct tly_aggregate *aggregate,
-                                             bool is_window, struct tly_buffer *out);
+                                             struct tly_buffer *out);
 TLY_CHECK enum tly_status tly_plan_window(struct tly_planner *planner, const struct tly_window *window,
                                           struct tly_buffer *out);
 TLY_CHECK enum tly_status tly_plan_order_item(struct tly_planner *planner, const struct tly_order_item *item,

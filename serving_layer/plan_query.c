@@ -223,7 +223,7 @@ static enum tly_status plan_group_columns(struct tly_planner *planner, const str
   TLY_TRY(plan_keys(planner, query, out));
   for (uint32_t i = 0; i < scope->aggregate_count; i++) {
     tly_buffer_append_text(out, query->group_count + i > 0 ? "," : "");
-    TLY_TRY(tly_plan_aggregate(planner, scope->aggregates[i]->aggregate, false, out));
+    TLY_TRY(tly_plan_aggregate(planner, scope->aggregates[i]->aggregate, out));
     tly_buffer_print(out, " AS a%u", i);
   }
   if (query->group_count + scope->aggregate_count == 0) /* HAVING alone: one group */

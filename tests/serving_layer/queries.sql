@@ -141,3 +141,13 @@ SELECT a.n, (SELECT count(*) FROM by_account b WHERE b.n > a.n) AS above FROM by
 SELECT d.account, count(*) AS c, (SELECT a.n FROM by_account a WHERE a.account = d.account) FROM by_account_day d GROUP BY d.account ORDER BY d.account;
 SELECT account FROM by_account_day d GROUP BY account HAVING sum(n) = (SELECT a.n FROM by_account a WHERE a.account = d.account) ORDER BY account;
 SELECT max(c) FROM (SELECT count(*) AS c FROM by_account_day GROUP BY account) t;
+SELECT max(x.m), min(x.m) FROM (SELECT 0 * mean AS m FROM by_account UNION ALL SELECT 0::numeric) x;
+SELECT max(x.m) OVER (ORDER BY x.m ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS top FROM (SELECT free AS m FROM by_free) x ORDER BY 1;
+SELECT account, max(free) FILTER (WHERE n > 14) OVER (ORDER BY account ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM by_account ORDER BY account;
+SELECT account, count(*) FILTER (WHERE n > 14) OVER w, min(n) FILTER (WHERE n > 14) OVER w, bool_or(ok) FILTER (WHERE n > 14) OVER w, avg(n) FILTER (WHERE n > 14) OVER w FROM by_account WINDOW w AS (ORDER BY account ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) ORDER BY account;
+SELECT account, sum(100 / (n - 14)) FILTER (WHERE n > 14) OVER (ORDER BY account) FROM by_account ORDER BY account;
+SELECT account, min(total) OVER (PARTITION BY left(account, 1) ORDER BY n DESC, account ROWS BETWEEN CURRENT ROW AND 2 FOLLOWING), max(midnight) OVER (PARTITION BY account) FROM (SELECT a.account, a.total, a.n, d.midnight FROM by_account a JOIN by_account_day d USING (account)) x ORDER BY 1, 2, 3;
+SELECT account, sum(total) OVER (ORDER BY n GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING), count(*) OVER (ORDER BY n RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) FROM by_account ORDER BY account;
+SELECT branch, ok, sum(n) OVER (PARTITION BY branch ORDER BY ok), first_value(n) OVER (PARTITION BY ok ORDER BY branch DESC NULLS LAST) FROM by_branch ORDER BY branch, ok;
+SELECT account, lag(total, 1, 0) OVER (ORDER BY account), lead(account, 1, 'end') OVER (ORDER BY n, account) FROM by_account ORDER BY account;
+SELECT free, lag(free) OVER (ORDER BY free), sum(free) OVER (ORDER BY free) FROM by_free ORDER BY free;
