@@ -98,50 +98,37 @@ static enum tly_status sealed_failure(const struct piece *piece, enum tly_status
   return status;
 }
 
-/* The values of meta as text, NULL where absent. */
+/* The values of meta, by name. */
+enum meta_name { META_RUN, META_VIEW, META_DEFINITION, META_PIECES, META_GROUPS, META_CHECKSUM, META_COUNT };
+
+static const char *const meta_names[META_COUNT] = {"run", "view", "definition", "pieces", "groups", "checksum"};
+
 struct meta_texts {
-  char *run, *view, *definition, *part, *piece, *pieces, *groups, *checksum;
+  char *texts[META_COUNT]; /* all there once read_meta has succeeded */
 };
 
 static void free_meta(struct meta_texts *meta) {
-  char **fields = (char **)meta;
-  for (size_t i = 0; i < sizeof *meta / sizeof *fields; i++)
-    tly_free(fields[i]);
-}
-
-static char **meta_field(struct meta_texts *meta, const char *name) {
-  const struct {
-    const char *name;
-    char **field;
-  } fields[] = {{"run", &meta->run},       {"view", &meta->view},        {"definition", &meta->definition},
-                {"part", &meta->part},     {"piece", &meta->piece},      {"pieces", &meta->pieces},
-                {"groups", &meta->groups}, {"checksum", &meta->checksum}};
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-    if (strcmp(name, fields[i].name) == 0)
-      return fields[i].field;
-  return NULL;
+  for (int i = 0; i < META_COUNT; i++)
+    tly_free(meta->texts[i]);
 }
 
 static enum tly_status read_meta(const struct piece *piece, struct meta_texts *meta, struct tly_error *error) {
   sqlite3_stmt *statement;
   bool has_row = false;
-  TLY_TRY(tly_sqlite_prepare(piece->database, "SELECT name, value FROM meta", &statement, error));
-  enum tly_status status;
-  while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row) {
-    const char *name = (const char *)sqlite3_column_text(statement, 0);
-    const char *value = (const char *)sqlite3_column_text(statement, 1);
-    char **field = name != NULL && value != NULL ? meta_field(meta, name) : NULL;
-    if (field != NULL && *field == NULL)
-      *field = tly_strdup(value);
+  TLY_TRY(tly_sqlite_prepare(piece->database, "SELECT value FROM meta WHERE name = ?1", &statement, error));
+  enum tly_status status = TLY_OK;
+  for (int i = 0; status == TLY_OK && i < META_COUNT; i++) {
+    sqlite3_bind_text(statement, 1, meta_names[i], -1, SQLITE_STATIC);
+    status = tly_sqlite_step(statement, &has_row, error);
+    const char *text = status == TLY_OK && has_row ? (const char *)sqlite3_column_text(statement, 0) : NULL;
+    if (text != NULL)
+      meta->texts[i] = tly_strdup(text);
+    else if (status == TLY_OK)
+      status = damaged(piece, error, "meta is not complete");
+    sqlite3_reset(statement);
   }
   sqlite3_finalize(statement);
-  if (status != TLY_OK)
-    return status;
-  char **fields = (char **)meta;
-  for (size_t i = 0; i < sizeof *meta / sizeof *fields; i++)
-    if (fields[i] == NULL)
-      return damaged(piece, error, "meta is not complete");
-  return TLY_OK;
+  return status;
 }
 
 static struct tly_text column_blob(sqlite3_stmt *statement, int column, struct tly_arena *arena) {
@@ -189,11 +176,12 @@ static enum tly_status check_definition(const tly_run_reader *reader, const stru
                                         const struct meta_texts *meta, struct tly_error *error) {
   char expected[33];
   tly_run_hash_print(&reader->program->view->hash, expected);
-  if (strcmp(meta->view, reader->program->view->name) != 0 || strtoll(meta->run, NULL, 10) != reader->run)
+  if (strcmp(meta->texts[META_VIEW], reader->program->view->name) != 0 ||
+      strtoll(meta->texts[META_RUN], NULL, 10) != reader->run)
     return damaged(piece, error, "it belongs to another run or view");
-  if (strcmp(meta->definition, expected) != 0)
+  if (strcmp(meta->texts[META_DEFINITION], expected) != 0)
     return TLY_FAIL(error, TLY_E_CORRUPT, "run file %s was computed by another definition of view %s (%s, now %s)",
-                    piece->path, reader->program->view->name, meta->definition, expected);
+                    piece->path, reader->program->view->name, meta->texts[META_DEFINITION], expected);
   return TLY_OK;
 }
 
@@ -202,16 +190,16 @@ static enum tly_status load_piece(tly_run_reader *reader, uint32_t part_number, 
                                   struct tly_error *error) {
   struct part *part = &reader->parts[part_number];
   struct piece *piece = &part->pieces[number];
-  struct meta_texts texts = {0};
+  struct meta_texts found = {{NULL}};
   struct tly_run_checksum checksum;
   char text[33];
   uint64_t groups_before = part->groups;
-  enum tly_status status = read_meta(piece, &texts, error);
+  enum tly_status status = read_meta(piece, &found, error);
   if (status == TLY_OK)
-    status = check_definition(reader, piece, &texts, error);
+    status = check_definition(reader, piece, &found, error);
   if (status != TLY_OK)
-    goto free_texts;
-  *pieces = (uint32_t)strtoul(texts.pieces, NULL, 10);
+    goto free_meta;
+  *pieces = (uint32_t)strtoul(found.texts[META_PIECES], NULL, 10);
   struct tly_run_meta meta = {.run = reader->run,
                               .view = reader->program->view->name,
                               .definition_hash = reader->program->view->hash,
@@ -221,11 +209,11 @@ static enum tly_status load_piece(tly_run_reader *reader, uint32_t part_number, 
   tly_run_checksum_begin(&checksum, &meta);
   status = read_directory(reader, part, number, &checksum, error);
   tly_run_checksum_end(&checksum, text);
-  if (status == TLY_OK &&
-      (strcmp(text, texts.checksum) != 0 || strtoull(texts.groups, NULL, 10) != part->groups - groups_before))
+  if (status == TLY_OK && (strcmp(text, found.texts[META_CHECKSUM]) != 0 ||
+                           strtoull(found.texts[META_GROUPS], NULL, 10) != part->groups - groups_before))
     status = damaged(piece, error, "the directory of its blocks does not have its checksum");
-free_texts:
-  free_meta(&texts);
+free_meta:
+  free_meta(&found);
   return status;
 }
 
