@@ -654,17 +654,29 @@ enum tly_status tly_archive_writer_rotate(tly_archive_writer *writer, const stru
   return status;
 }
 
+static const struct tly_index_segment *first_waiting(const struct tly_archive_writer *writer,
+                                                     const struct stream_state *state, bool spoilt) {
+  for (uint32_t i = 0; i < state->segment_count; i++) {
+    const struct tly_index_segment *segment = &state->segments[i];
+    if (segment->state == 'a' && segment->number != state->active->number &&
+        (!spoilt || is_spoilt(writer, state->stream, segment->number)))
+      return segment;
+  }
+  return NULL;
+}
+
 bool tly_archive_writer_next_to_seal(tly_archive_writer *writer, const struct tly_stream **stream, int64_t *number,
                                      int64_t *sealed_number, bool *spoilt) {
-  for (uint32_t s = 0; s < writer->project->stream_count; s++) {
-    struct stream_state *state = &writer->streams[s];
-    for (uint32_t i = 0; i < state->segment_count; i++) {
-      if (state->segments[i].state != 'a' || state->segments[i].number == state->active->number)
+  for (int pass = 0; pass < 2; pass++) { /* the spoilt ones first */
+    *spoilt = pass == 0;
+    for (uint32_t s = 0; s < writer->project->stream_count; s++) {
+      const struct stream_state *state = &writer->streams[s];
+      const struct tly_index_segment *waiting = first_waiting(writer, state, *spoilt);
+      if (waiting == NULL)
         continue;
       *stream = state->stream;
-      *number = state->segments[i].number;
+      *number = waiting->number;
       *sealed_number = highest_number(state) + 1;
-      *spoilt = is_spoilt(writer, state->stream, *number);
       return true;
     }
   }

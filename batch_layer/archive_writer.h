@@ -71,8 +71,8 @@ struct tly_active_state tly_archive_writer_active(const tly_archive_writer *writ
  * stream waits (their numbers would meet). */
 TLY_CHECK enum tly_status tly_archive_writer_rotate(tly_archive_writer *writer, const struct tly_stream *stream,
                                                     struct tly_error *error);
-/* The oldest file that waits to be sealed, and the number its sealed copy will have; false when there is none. A spoilt
- * one must be sealed before any event is taken. */
+/* A file that waits to be sealed, spoilt ones first and then the oldest, and the number its sealed copy will have;
+ * false when there is none. A spoilt one must be sealed before any event is taken. */
 bool tly_archive_writer_next_to_seal(tly_archive_writer *writer, const struct tly_stream **stream, int64_t *number,
                                      int64_t *sealed_number, bool *spoilt);
 /* The sealed copy is complete, synced and in place (0: the file held no events, there is none): switch the index to it,

@@ -86,6 +86,7 @@ enum tly_status tly_block_writer_stop_coding(struct tly_block_writer *writer, ui
 static bool has_outgrown(const struct tly_coded_column *column, uint64_t rows) {
   uint32_t entries = column->dictionary.view.count;
   return entries > TLY_DICTIONARY_ENTRIES_MAX - TLY_BATCH_EVENTS_MAX ||
+         column->dictionary.arena.allocated_bytes > TLY_DICTIONARY_BYTES_MAX ||
          (entries >= TLY_DICTIONARY_DOUBT_ENTRIES && entries > rows / 2);
 }
 

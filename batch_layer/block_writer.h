@@ -9,9 +9,13 @@
 #include "common/archive/raw.h"
 #include "common/sqlite/sqlite.h"
 
-/* When a column stops using a dictionary: with so many entries, or, from the lower bound on, when more than half of the
- * rows brought a new one. */
-enum { TLY_DICTIONARY_ENTRIES_MAX = 1 << 20, TLY_DICTIONARY_DOUBT_ENTRIES = 1 << 17 };
+/* When a column stops using a dictionary: with so many entries or bytes, or, from the lower bound on, when more than
+ * half of the rows brought a new one. */
+enum {
+  TLY_DICTIONARY_ENTRIES_MAX = 1 << 20,
+  TLY_DICTIONARY_DOUBT_ENTRIES = 1 << 17,
+  TLY_DICTIONARY_BYTES_MAX = 32 << 20
+};
 
 /* One text column's dictionary while a file is written. */
 struct tly_coded_column {

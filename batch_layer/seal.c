@@ -33,7 +33,8 @@ enum {
   LARGE_PAGE = 65536, /* a column of a large block is one or a few pages ... */
   SMALL_PAGE = 4096,  /* ... but a table of a small file should not take that much */
   LARGE_FILE_BYTES = 8 << 20,
-  SYNC_EVERY_BYTES = 4 << 20 /* small steps, so that nobody else's sync waits behind a large one */
+  BLOCK_BYTES_MAX = 32 << 20, /* payloads of one block: what a reader holds at once */
+  SYNC_EVERY_BYTES = 4 << 20  /* small steps, so that nobody else's sync waits behind a large one */
 };
 
 struct seal {
@@ -46,6 +47,7 @@ struct seal {
   struct tly_pending_block pending;
   struct tly_arena arena;     /* what the pending events point to */
   struct tly_block_ref first; /* of the pending events */
+  int64_t pending_bytes;      /* of their payloads */
   tly_chain chain;            /* behind the last pending event, by the old blocks */
   size_t unsynced_bytes;
   uint64_t events;
@@ -164,6 +166,7 @@ static enum tly_status write_pending(struct seal *seal, struct tly_error *error)
                     seal->old->path, (long long)seal->first.first_offset);
   seal->events += seal->pending.count;
   tly_pending_block_clear(&seal->pending);
+  seal->pending_bytes = 0;
   tly_arena_reset(&seal->arena);
   return sync_in_steps(seal, error);
 }
@@ -176,7 +179,7 @@ static enum tly_status take_block(struct seal *seal, const struct tly_block *blo
   if (!tly_raw_read_header(block->raw, block->raw_size, &head))
     return TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s is damaged", (long long)block->id, old->path);
   if (seal->pending.count > 0 &&
-      (seal->first.generation != block->generation ||
+      (seal->first.generation != block->generation || seal->pending_bytes + block->payload_bytes > BLOCK_BYTES_MAX ||
        !tly_pending_block_takes(&seal->pending, block->partition, block->event_count, head.format, head.header)))
     TLY_TRY(write_pending(seal, error));
   batch.columns = TLY_ARENA_ARRAY(&seal->arena, struct tly_vector, old->file_stream.column_count);
@@ -195,6 +198,7 @@ static enum tly_status take_block(struct seal *seal, const struct tly_block *blo
     return TLY_FAIL(error, TLY_E_CORRUPT, "block %lld of %s does not continue the one before it", (long long)block->id,
                     old->path);
   tly_pending_block_add(&seal->pending, block->partition, &batch, format, header);
+  seal->pending_bytes += block->payload_bytes;
   seal->chain = block->chain_after;
   return TLY_OK;
 }
