@@ -47,6 +47,8 @@ struct tly_commit_thread {
   pthread_mutex_t mutex;
   pthread_cond_t wake; /* something was submitted, sealing has ended, or stop */
   struct job_list submitted, done;
+  uint64_t submitted_events;
+  bool is_gathering; /* the thread waits for the group to grow: only enough events, or time, end that */
   atomic_bool stopping, broken;
   size_t queued_bytes; /* the loop's */
   int done_fd;
@@ -96,13 +98,18 @@ static void unlock(tly_commit_thread *thread) {
   TLY_ASSERT(pthread_mutex_unlock(&thread->mutex) == 0);
 }
 
-static void give_back(tly_commit_thread *thread, struct tly_archive_job *job) {
+static void give_back_all(tly_commit_thread *thread, struct tly_archive_job *const *jobs, uint32_t count) {
   uint64_t one = 1;
   lock(thread);
-  list_add(&thread->done, job);
+  for (uint32_t i = 0; i < count; i++)
+    list_add(&thread->done, jobs[i]);
   unlock(thread);
   ssize_t written = write(thread->done_fd, &one, sizeof one);
   (void)written; /* a counter that is full is readable all the same */
+}
+
+static void give_back(tly_commit_thread *thread, struct tly_archive_job *job) {
+  give_back_all(thread, &job, 1);
 }
 
 static void note_broken(tly_commit_thread *thread) {
@@ -176,8 +183,7 @@ static void do_group(tly_commit_thread *thread, struct tly_archive_job *const *j
     fail_group(jobs, count, &error);
   }
   note_broken(thread);
-  for (uint32_t i = 0; i < count; i++)
-    give_back(thread, jobs[i]);
+  give_back_all(thread, jobs, count);
   if (status == TLY_OK)
     tly_doorbell_ring(thread->settings->directory, "speed");
 }
@@ -396,13 +402,6 @@ static struct timespec in_us(int64_t microseconds) {
   return time;
 }
 
-static uint64_t submitted_events(const tly_commit_thread *thread) {
-  uint64_t events = 0;
-  for (const struct tly_archive_job *job = thread->submitted.first; job != NULL; job = job->next)
-    events += job->event_count;
-  return events;
-}
-
 /* Under load, let the group grow until a commit is due. Holds the mutex. */
 static void wait_for_group(tly_commit_thread *thread) {
   int64_t now = tly_clock_monotonic_us(&tly_clock_real);
@@ -410,9 +409,11 @@ static void wait_for_group(tly_commit_thread *thread) {
   if (thread->last_group_jobs < GROUP_JOBS_BUSY || now >= due)
     return;
   struct timespec deadline = in_us(due - now);
-  while (!atomic_load(&thread->stopping) && submitted_events(thread) < GROUP_EVENTS_MAX &&
+  thread->is_gathering = true;
+  while (!atomic_load(&thread->stopping) && thread->submitted_events < GROUP_EVENTS_MAX &&
          pthread_cond_timedwait(&thread->wake, &thread->mutex, &deadline) != ETIMEDOUT)
     continue;
+  thread->is_gathering = false;
 }
 
 /* Wait for jobs, the end of a sealing, a tick or stop; take the jobs. */
@@ -426,6 +427,7 @@ static struct tly_archive_job *wait_for_jobs(tly_commit_thread *thread) {
   if (thread->submitted.first != NULL)
     wait_for_group(thread);
   struct tly_archive_job *jobs = list_take(&thread->submitted);
+  thread->submitted_events = 0;
   unlock(thread);
   return jobs;
 }
@@ -524,7 +526,9 @@ void tly_commit_thread_submit(tly_commit_thread *thread, struct tly_archive_job 
   thread->queued_bytes += job->bytes;
   lock(thread);
   list_add(&thread->submitted, job);
-  pthread_cond_signal(&thread->wake);
+  thread->submitted_events += job->event_count;
+  if (!thread->is_gathering || thread->submitted_events >= GROUP_EVENTS_MAX)
+    pthread_cond_signal(&thread->wake);
   unlock(thread);
 }
 
