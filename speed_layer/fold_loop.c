@@ -75,6 +75,7 @@ static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct 
   for (uint32_t c = 0; c < count; c++) {
     TLY_ASSERT(cuts[c].number > speed->cut_known);
     speed->cut_known = cuts[c].number;
+    speed->cut_chain = tly_tail_chain_cut(speed->cut_chain, &cuts[c]);
     for (uint32_t v = 0; v < cuts[c].view_count; v++) {
       struct tly_live_view *live = tly_speed_view(speed, cuts[c].views[v]);
       if (live != NULL && cuts[c].number > live->cut)
@@ -295,6 +296,10 @@ static enum tly_status commit(struct tly_speed *speed, struct tly_error *error) 
   for (uint32_t v = 0; v < speed->view_count; v++)
     TLY_TRY(tly_live_view_flush(&speed->views[v], speed->store, speed->merge, error));
   TLY_TRY(tly_speed_store_save_positions(speed->store, &speed->tail, error));
+  if (speed->cut_known > speed->cut_stored) {
+    TLY_TRY(tly_speed_store_set_cuts(speed->store, speed->cut_known, &speed->cut_chain, error));
+    speed->cut_stored = speed->cut_known;
+  }
   if (becomes_checked(speed)) {
     TLY_TRY(tly_speed_store_set_checked(speed->store, error));
     speed->is_checked = true;

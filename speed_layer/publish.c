@@ -294,6 +294,7 @@ static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view 
   tly_tail_free(&live->catch_up);
   tly_cut_list_free(&live->cuts);
   speed->cut_known = 0; /* the lists of all views are read again */
+  memset(&speed->cut_chain, 0, sizeof speed->cut_chain);
   return tly_live_view_adopt(live, speed->store, &row, error);
 }
 

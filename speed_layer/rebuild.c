@@ -1,5 +1,6 @@
 /* The store is trusted if, for every partition, the archive has all events below the stored offset, under the stored
- * hash and stamp, and if every published run is one that could be published now (publish.c), its files included. The
+ * hash and stamp; if the archive's cuts are those on which the generations rest; and if every published run is one
+ * that could be published now (publish.c), its files included. The
  * archive can have gone back behind the store: a process killed between write and sync leaves a block in the page
  * cache alone; it is folded, the store reaches the disk, the power goes. The archive can then go on with other events
  * (offsets alone would not show it, hashes do), or with the same ones behind another cut, when a producer repeats
@@ -49,6 +50,26 @@ static bool is_same_view(const struct tly_view_row *row, const struct tly_view *
          memcmp(row->definition_hash.bytes, view->hash.bytes, sizeof view->hash.bytes) == 0;
 }
 
+/* A number that was given to two cuts (an archive restored from a copy) would make generations mean something else. */
+static enum tly_status check_cuts(struct tly_speed *speed, bool *agrees, struct tly_error *error) {
+  struct tly_cut *cuts;
+  uint32_t count;
+  int64_t number;
+  tly_chain stored, found = {{0}};
+  TLY_TRY(tly_speed_store_cuts(speed->store, &number, &stored, error));
+  if (number == 0 || !*agrees)
+    return TLY_OK;
+  TLY_TRY(
+      tly_speed_archive_status(speed, tly_archive_reader_cuts(speed->archive, 0, &speed->arena, &cuts, &count, error)));
+  for (uint32_t c = 0; c < count && cuts[c].number <= number; c++)
+    found = tly_tail_chain_cut(found, &cuts[c]);
+  *agrees = tly_chain_equal(&found, &stored);
+  speed->cut_stored = number;
+  if (!*agrees)
+    tly_log(TLY_LOG_WARN, "the live state rests on cuts that the archive does not have", "cut=%lld", (long long)number);
+  return TLY_OK;
+}
+
 /* The runs that the store shows must be the archive's as much as its own folds. */
 static enum tly_status check_runs(struct tly_speed *speed, const struct tly_view_row *rows, uint32_t row_count,
                                   bool *agrees, struct tly_error *error) {
@@ -67,6 +88,7 @@ static enum tly_status is_true(struct tly_speed *speed, bool *out, struct tly_er
   TLY_TRY(tly_speed_store_load_positions(speed->store, speed->project, &speed->tail, error));
   TLY_TRY(tly_speed_store_load_views(speed->store, &speed->arena, &rows, &count, error));
   TLY_TRY(check_positions(speed, out, error));
+  TLY_TRY(check_cuts(speed, out, error));
   return check_runs(speed, rows, count, out, error);
 }
 
@@ -80,6 +102,7 @@ static enum tly_status open_trusted(struct tly_speed *speed, int64_t epoch, bool
     return TLY_OK;
   tly_speed_store_close(speed->store);
   speed->store = NULL;
+  speed->cut_stored = 0;
   tly_tail_free(&speed->tail);
   bool is_untrusted = status == TLY_OK || status == TLY_E_NOT_READY || status == TLY_E_CORRUPT;
   return is_untrusted && !speed->is_archive_failure ? TLY_OK : status;

@@ -28,6 +28,8 @@ enum { WAL_FRAMES_MAX = 16 << 10, WAL_FRAMES_STEP = 1 << 10 };
 enum statement {
   BEGIN,
   COMMIT,
+  SET_CUTS,
+  CUTS,
   LOAD_POSITIONS,
   SAVE_POSITION,
   LOAD_VIEWS,
@@ -57,6 +59,8 @@ enum statement {
 static const char *const statement_sql[STATEMENT_COUNT] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
+    [SET_CUTS] = "INSERT OR REPLACE INTO known_cuts (id, number, chain) VALUES (1, ?1, ?2)",
+    [CUTS] = "SELECT number, chain FROM known_cuts WHERE id = 1",
     [LOAD_POSITIONS] = "SELECT stream, partition, next_offset, chain, generation FROM position",
     [SAVE_POSITION] = "INSERT OR REPLACE INTO position (stream, partition, next_offset, chain, generation)"
                       " VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -263,6 +267,29 @@ enum tly_status tly_speed_store_set_checked(tly_speed_store *store, struct tly_e
   enum tly_status status = tly_sqlite_meta_set(store->database, "checked", tly_buffer_text(&value), error);
   tly_buffer_free(&value);
   return status;
+}
+
+enum tly_status tly_speed_store_set_cuts(tly_speed_store *store, int64_t number, const tly_chain *chain,
+                                         struct tly_error *error) {
+  TLY_ASSERT(store->is_in_transaction);
+  sqlite3_bind_int64(store->statements[SET_CUTS], 1, number);
+  sqlite3_bind_blob(store->statements[SET_CUTS], 2, chain->bytes, sizeof chain->bytes, SQLITE_STATIC);
+  return tly_sqlite_run(store->statements[SET_CUTS], error);
+}
+
+enum tly_status tly_speed_store_cuts(tly_speed_store *store, int64_t *number, tly_chain *chain,
+                                     struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[CUTS];
+  bool has_row;
+  *number = 0;
+  memset(chain, 0, sizeof *chain);
+  TLY_TRY(tly_sqlite_step(statement, &has_row, error));
+  if (has_row) {
+    *number = sqlite3_column_int64(statement, 0);
+    *chain = tly_column_hash(statement, 1);
+  }
+  sqlite3_reset(statement);
+  return TLY_OK;
 }
 
 /* ---- positions --------------------------------------------------------------------------------------------------- */

@@ -39,6 +39,12 @@ TLY_CHECK enum tly_status tly_speed_store_checkpoint(tly_speed_store *store, boo
 /* Remember that the store was checked against the archive since this boot: readers wait for it. */
 TLY_CHECK enum tly_status tly_speed_store_set_checked(tly_speed_store *store, struct tly_error *error);
 
+/* The running hash over the archive's cuts up to `number` on which the generations rest; number 0: none. */
+TLY_CHECK enum tly_status tly_speed_store_set_cuts(tly_speed_store *store, int64_t number, const tly_chain *chain,
+                                                   struct tly_error *error);
+TLY_CHECK enum tly_status tly_speed_store_cuts(tly_speed_store *store, int64_t *number, tly_chain *chain,
+                                               struct tly_error *error);
+
 /* ---- positions --------------------------------------------------------------------------------------------------- */
 /* Of the project's streams; rows of others are left alone. */
 TLY_CHECK enum tly_status tly_speed_store_load_positions(tly_speed_store *store, const struct tly_project *project,

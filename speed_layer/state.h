@@ -29,6 +29,8 @@ struct tly_speed {
   bool disagrees;          /* the archive is not the one that was folded: open again, which checks and rebuilds */
   bool is_archive_failure; /* the last failed status came from reading the archive, not the store */
   int64_t cut_known;       /* all cuts up to this one are in the views' lists */
+  tly_chain cut_chain;     /* over all of these */
+  int64_t cut_stored;      /* up to which the store has them */
   struct tly_event_batch *batches; /* one a stream, for reading */
   struct tly_vector *columns;      /* room for the columns of a part of a batch */
   struct tly_arena arena;          /* of one step */

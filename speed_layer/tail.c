@@ -103,6 +103,17 @@ enum tly_status tly_tail_check(tly_archive_reader *archive, const struct tly_tai
   return TLY_OK;
 }
 
+tly_chain tly_tail_chain_cut(tly_chain before, const struct tly_cut *cut) {
+  struct tly_buffer bytes = {0};
+  tly_buffer_append_u64(&bytes, (uint64_t)cut->number);
+  tly_buffer_append_u64(&bytes, (uint64_t)cut->made_at_us);
+  for (uint32_t v = 0; v < cut->view_count; v++)
+    tly_buffer_append(&bytes, cut->views[v], strlen(cut->views[v]) + 1);
+  tly_chain after = tly_chain_next(before, bytes.data, bytes.size);
+  tly_buffer_free(&bytes);
+  return after;
+}
+
 static struct tly_vector slice_vector(const struct tly_vector *from, uint32_t first, uint32_t count) {
   struct tly_vector vector = *from;
   TLY_ASSERT(!vector.is_constant && first + count <= vector.count);

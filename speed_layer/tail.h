@@ -52,6 +52,8 @@ tly_chain tly_tail_chain_over(tly_chain before, const struct tly_event_batch *ba
  * borrows everything and is not freed. */
 void tly_tail_slice(const struct tly_event_batch *from, uint32_t first, uint32_t count, struct tly_vector *columns,
                     struct tly_event_batch *out);
+/* A running hash over cuts: what a generation is rests on their numbers, their order and the views they name. */
+tly_chain tly_tail_chain_cut(tly_chain before, const struct tly_cut *cut);
 bool tly_chain_equal(const tly_chain *a, const tly_chain *b);
 
 #endif

@@ -15,6 +15,12 @@ CREATE TABLE position (         -- the next event to fold and the chain hash bef
   PRIMARY KEY (stream, partition)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE known_cuts (       -- the archive's cuts on which the generations rest: one row
+  id     INTEGER PRIMARY KEY CHECK (id = 1),
+  number INTEGER NOT NULL,      -- of the newest
+  chain  BLOB NOT NULL          -- running hash over all cuts up to it: number, time, views
+) STRICT;
+
 CREATE TABLE view (             -- the views that are folded, a row a definition
   id              INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: what belongs to no view is dropped
   name            TEXT NOT NULL UNIQUE,

@@ -23,6 +23,7 @@ RULES = {
     "one_transaction": "live state and offsets move together (fold_loop.c)",
     "chain_check": "the fold goes on only from the archive's own hash, else it starts over (tail.c, rebuild.c)",
     "stamp_check": "... and only if the archive still has the stamp the last block was folded under (rebuild.c)",
+    "cuts_check": "... and the cuts on which its generations rest (rebuild.c)",
     "checked_since_boot": "no answer before the store was checked and has caught up since the boot (speed_reader.c)",
     "published_per_view": "a run is published for the views it covers, not for all (publish.c)",
     "offsets_reached": "a run is published once the fold has passed its cut (publish.c)",
@@ -42,7 +43,7 @@ Block = collections.namedtuple("Block", "event stamp status")
 Cut = collections.namedtuple("Cut", "number events views")  # events: those below it, a tuple a partition
 Run = collections.namedtuple("Run", "number events views has_files is_ready")  # views: ((view, definition, counted), ...)
 View = collections.namedtuple("View", "definition is_ready run cut live shadow")  # live: sorted ((generation, event), ...)
-Speed = collections.namedtuple("Speed", "folded stamps views")  # a partition each: the events in order; the last stamp
+Speed = collections.namedtuple("Speed", "folded stamps cuts views")  # a partition: events, last stamp; the cuts known
 State = collections.namedtuple(
     "State", "log cuts synced_cuts is_archiver_up pending acked runs definitions speed disk is_checked seen made left")
 
@@ -61,7 +62,7 @@ def start(limit):
     """A fresh data folder: all views are ready, all live."""
     nothing = ((),) * limit.partitions
     view = View(definition=0, is_ready=True, run=0, cut=0, live=(), shadow=None)
-    speed = Speed(nothing, (0,) * limit.partitions, (view,) * limit.views)
+    speed = Speed(nothing, (0,) * limit.partitions, (), (view,) * limit.views)
     return State(log=nothing, cuts=(), synced_cuts=0, is_archiver_up=True, pending=None, acked=frozenset(), runs=(),
                  definitions=(0,) * limit.views, speed=speed, disk=speed, is_checked=True, seen=frozenset(), made=0,
                  left=limit)
@@ -233,6 +234,8 @@ def with_view(state, v, view):
 
 
 def agrees_with_archive(state, rules):
+    if "cuts_check" in rules and state.cuts[:len(state.speed.cuts)] != state.speed.cuts:
+        return False
     for p, folded in enumerate(state.speed.folded):
         below = state.log[p][:len(folded)]
         if "chain_check" in rules and tuple(block.event for block in below) != folded:
@@ -253,7 +256,7 @@ def fold_steps(state, rules):
         views = tuple(fold_into(state, v, block, view, rules) if view.is_ready else view
                       for v, view in enumerate(state.speed.views))
         moved = Speed(replaced(state.speed.folded, p, folded + (block.event,)),
-                      replaced(state.speed.stamps, p, block.stamp), views)
+                      replaced(state.speed.stamps, p, block.stamp), state.cuts, views)
         yield f"event {block.event} is folded", state._replace(speed=moved)
         if "one_transaction" not in rules and may(state, "kills"):
             yield f"event {block.event} is folded, speed layer killed before it stores the offset", spend(
@@ -337,7 +340,7 @@ def rebuilt(state, rules):
         number = bases[v].number if bases[v] else 0
         is_ready = bases[v] is not None or not runs
         views.append(View(view.definition, is_ready, number, number, (), None))
-    return state._replace(speed=Speed(folded, stamps, tuple(views)), is_checked=False)
+    return state._replace(speed=Speed(folded, stamps, state.cuts, tuple(views)), is_checked=False)
 
 
 def check_steps(state, rules):

@@ -228,6 +228,33 @@ static void the_same_events_behind_another_cut_make_a_new_state(void **state) {
   rig_close(&rig);
 }
 
+/* tests/model: an archive restored from a copy gives the same number to another cut. */
+static void a_cut_number_that_was_given_again_makes_a_new_state(void **state) {
+  struct rig rig;
+  char path[400];
+  sqlite3 *index;
+  (void)state;
+  rig_open(&rig, THREE_VIEWS);
+  rig_ingest_payments(&rig, 0, 0, 100, 50);
+  rig_cut(&rig, totals_only);
+  rig_ingest_payments(&rig, 0, 100, 100, 50);
+  rig_settle(&rig);
+  rig_stop(&rig);
+  rig_settle(&rig);
+  assert_int_equal(tly_speed_store_current(rig.directory), 1);
+  rig_stop(&rig);
+  tly_archive_writer_close(rig.writer);
+  rig.writer = NULL;
+  snprintf(path, sizeof path, "%s/archive/index.db", rig.directory);
+  assert_int_equal(sqlite3_open(path, &index), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(index, "UPDATE cut_view SET view = 'kinds'", NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(index);
+  rig_settle(&rig);
+  assert_int_equal(tly_speed_store_current(rig.directory), 2);
+  rig_assert_right(&rig);
+  rig_close(&rig);
+}
+
 static void a_published_run_that_is_gone_makes_a_new_state(void **state) {
   struct rig rig;
   (void)state;
@@ -435,6 +462,7 @@ int main(void) {
       cmocka_unit_test(a_large_block_is_taken_only_if_its_own_events_lead_to_the_fold),
       cmocka_unit_test(a_stored_hash_that_the_archive_does_not_have_makes_a_new_state),
       cmocka_unit_test(the_same_events_behind_another_cut_make_a_new_state),
+      cmocka_unit_test(a_cut_number_that_was_given_again_makes_a_new_state),
       cmocka_unit_test(a_published_run_that_is_gone_makes_a_new_state),
       cmocka_unit_test(a_damaged_delta_is_noticed_and_made_anew),
       cmocka_unit_test(readers_wait_until_the_store_was_checked_since_the_boot),
