@@ -291,14 +291,14 @@ static void a_flipped_bit_in_a_block_is_found(void **state) {
   add_delta(&store, 1, 0, 0, 1, 300, 1);
   execute(&store, "UPDATE delta_block SET body = CAST(substr(body, 1, length(body) - 1) || x'5a' AS BLOB)");
   tly_speed_reader *reader = open_reader(&store);
-  struct tly_error error;
+  struct tly_error refusal;
   struct tly_buffer key = {0}, next = {0};
   tly_group_table *table = tly_group_table_new(store.program, 0);
   OK(tly_speed_snapshot_begin(reader, &error));
   assert_int_equal(tly_speed_snapshot_groups(reader, store.program, 1, 0, 0, INT64_MAX, page_key(5, &key),
-                                             page_key(6, &next), table, &error),
+                                             page_key(6, &next), table, &refusal),
                    TLY_E_CORRUPT);
-  assert_non_null(strstr(error.message, "block 0 of delta 1"));
+  assert_non_null(strstr(refusal.message, "block 0 of delta 1"));
   tly_group_table_free(table);
   tly_speed_snapshot_end(reader);
   tly_speed_reader_close(reader);
@@ -351,14 +351,14 @@ static void the_version_changes_with_every_commit_and_with_the_epoch(void **stat
 
 static void a_view_of_another_definition_is_not_ready(void **state) {
   struct store store;
-  struct tly_error error;
+  struct tly_error refusal;
   struct tly_published published;
   (void)state;
   open_store(&store);
   execute(&store, "UPDATE view SET definition_hash = zeroblob(16)");
   tly_speed_reader *reader = open_reader(&store);
   OK(tly_speed_snapshot_begin(reader, &error));
-  assert_int_equal(tly_speed_snapshot_view(reader, &store.project->views[0], &published, &error), TLY_E_NOT_READY);
+  assert_int_equal(tly_speed_snapshot_view(reader, &store.project->views[0], &published, &refusal), TLY_E_NOT_READY);
   tly_speed_snapshot_end(reader);
   tly_speed_reader_close(reader);
   close_store(&store);
