@@ -35,7 +35,7 @@ enum {
   STEP_US_MAX = 250000,
   STEP_EVENTS_A_US = 4, /* behind by so many: one microsecond more */
   CATCH_UP_US = 20000,
-  REST_US_MIN = 2000,
+  REST_US_MIN = 3000,
   REST_US_MAX = 8000,
   FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
 };
