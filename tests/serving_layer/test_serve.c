@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -480,6 +481,41 @@ static void clients_that_never_read_hold_nobody_up(void **state) {
   start_server(QUERY_TIMEOUT_MS);
 }
 
+static void the_connection_over_the_limit_is_told_and_closed(void **state) {
+  static tly_client *clients[TLY_CONNECTIONS_MAX];
+  struct rlimit limit;
+  struct tly_error error;
+  json_t *reply;
+  (void)state;
+  assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  if (limit.rlim_max < TLY_CONNECTIONS_MAX + 100)
+    skip();
+  limit.rlim_cur = limit.rlim_max;
+  assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+  for (int i = 0; i < TLY_CONNECTIONS_MAX; i++)
+    clients[i] = client_open();
+  client_send(clients[TLY_CONNECTIONS_MAX - 1], "SELECT 3\n"); /* answered: all were accepted */
+  json_decref(client_receive(clients[TLY_CONNECTIONS_MAX - 1]));
+  tly_client *over = client_open();
+  reply = client_receive(over);
+  assert_string_equal(text_at(reply, "error.data.sqlstate"), "53300");
+  json_decref(reply);
+  assert_int_equal(tly_client_receive(over, TIMEOUT_MS, &reply, &error), TLY_E_CONNECTION);
+  tly_client_close(over);
+  for (int i = 0; i < TLY_CONNECTIONS_MAX; i++)
+    tly_client_close(clients[i]);
+  do { /* as soon as the server has noticed */
+    over = client_open();
+    client_send(over, "SELECT 2\n");
+    reply = client_receive(over);
+    tly_client_close(over);
+    if (at(reply, "result") != NULL)
+      break;
+    json_decref(reply);
+  } while (true);
+  json_decref(reply);
+}
+
 static void bytes_of_any_kind_do_no_harm(void **state) {
   unsigned seed = 20260302;
   (void)state;
@@ -810,6 +846,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(deep_parentheses_are_an_error_not_a_crash),
       cmocka_unit_test(a_cross_join_is_refused_or_ends_at_its_deadline),
       cmocka_unit_test(clients_that_never_read_hold_nobody_up),
+      cmocka_unit_test(the_connection_over_the_limit_is_told_and_closed),
       cmocka_unit_test(bytes_of_any_kind_do_no_harm),
       cmocka_unit_test(runs_views_and_status_have_their_documented_members),
       cmocka_unit_test(the_examples_of_the_protocol_are_true),
