@@ -33,6 +33,7 @@ enum {
   EVENTS_AT_ONCE = 64,
   IDLE_MS = 2000,  /* nothing has happened for so long: memory kept for reuse is given back */
   DRAIN_MS = 2000, /* how long clients have to read their last replies */
+  SWEEP_US = 5000000,
   CHANNELS_MAX = 16
 };
 
@@ -61,6 +62,7 @@ struct archiver {
   uint32_t channel_count;               /* ever opened */
   struct session_source *sessions;
   uint32_t session_count;
+  int64_t swept_us; /* when stalled clients were last looked for */
   bool stopping, is_trimmed;
 };
 
@@ -164,7 +166,7 @@ static void on_session(struct archiver *archiver, struct source *source, uint32_
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0 && !archiver->stopping && tly_ingest_session_wants_read(session))
     tly_ingest_session_read(session);
   else if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-    session->state = TLY_SESSION_GONE; /* nobody is there to read the replies */
+    tly_ingest_session_abandon(session); /* nobody is there to read the replies */
   else
     tly_ingest_session_pump(session);
   settle(archiver, session->holder);
@@ -285,6 +287,23 @@ static void trim(struct archiver *archiver) {
   malloc_trim(0);
 }
 
+/* Close clients that have stalled, now and then; and when a bulk has made room, look who waits for it. */
+static void sweep(struct archiver *archiver) {
+  int64_t now = tly_clock_monotonic_us(&tly_clock_real);
+  bool look_for_stalled = now - archiver->swept_us > SWEEP_US;
+  struct session_source *next;
+  if (!look_for_stalled && !archiver->context.bulk_ended)
+    return;
+  archiver->context.bulk_ended = false;
+  archiver->swept_us = look_for_stalled ? now : archiver->swept_us;
+  for (struct session_source *held = archiver->sessions; held != NULL; held = next) {
+    next = held->next;
+    if (look_for_stalled && tly_ingest_session_has_stalled(held->source.session))
+      tly_ingest_session_abandon(held->source.session);
+    settle(archiver, held);
+  }
+}
+
 /* A session is only freed by the event that is its own or by SOURCE_DONE: such an event ends the round, so that no
  * later event of it can name what is gone. */
 static void run(struct archiver *archiver) {
@@ -300,6 +319,7 @@ static void run(struct archiver *archiver) {
       if (kind == SOURCE_DONE)
         break;
     }
+    sweep(archiver);
   }
   archiver->stopping = true;
 }
@@ -361,6 +381,7 @@ static enum tly_status start(struct archiver *archiver, struct tly_error *error)
     return status;
   }
   archiver->context.project = archiver->project;
+  archiver->context.clock = &tly_clock_real;
   archiver->context.decoder = tly_job_decoder_new(archiver->project);
   TLY_TRY(tly_commit_thread_start(writer, archiver->project, settings, &archiver->context.commits, error));
   archiver->epoll = epoll_create1(EPOLL_CLOEXEC);

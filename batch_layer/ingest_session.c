@@ -12,15 +12,18 @@
 
 enum {
   READ_BYTES = 256 << 10,
-  REPLY_BYTES_MAX = 1 << 20 /* unread replies; then nothing more is read from the client */
+  REPLY_BYTES_MAX = 1 << 20,      /* unread replies; then nothing more is read from the client */
+  BULK_BYTES_ALL_MAX = 256 << 20, /* half-read bulks of all clients; the next waits until one is whole */
+  STALL_US = 30000000
 };
 
-struct tly_ingest_session *tly_ingest_session_new(const struct tly_ingest_context *context, int fd, bool is_handed,
+struct tly_ingest_session *tly_ingest_session_new(struct tly_ingest_context *context, int fd, bool is_handed,
                                                   const void *rest, size_t rest_size) {
   struct tly_ingest_session *session = tly_calloc(1, sizeof *session);
   session->context = context;
   session->fd = fd;
   session->is_handed = is_handed;
+  session->progress_us = tly_clock_monotonic_us(context->clock);
   session->last_job = &session->first_job;
   tly_framer_init(&session->framer);
   if (rest_size > 0) {
@@ -31,6 +34,25 @@ struct tly_ingest_session *tly_ingest_session_new(const struct tly_ingest_contex
   return session;
 }
 
+/* The bulk is whole, or will never be. */
+static void end_bulk(struct tly_ingest_session *session) {
+  TLY_ASSERT(session->context->bulk_bytes >= session->bulk_bytes);
+  session->context->bulk_bytes -= session->bulk_bytes;
+  session->context->bulk_ended = session->context->bulk_ended || session->bulk_bytes > 0;
+  session->bulk_bytes = session->bulk_wanted = 0;
+}
+
+/* Whether the bulk that was announced may be read now. */
+static bool admit_bulk(struct tly_ingest_session *session) {
+  if (session->bulk_bytes == session->bulk_wanted)
+    return true;
+  if (session->context->bulk_bytes + session->bulk_wanted > BULK_BYTES_ALL_MAX)
+    return false;
+  session->bulk_bytes = session->bulk_wanted;
+  session->context->bulk_bytes += session->bulk_bytes;
+  return true;
+}
+
 void tly_ingest_session_free(struct tly_ingest_session *session) {
   struct tly_archive_job *next;
   for (struct tly_archive_job *job = session->first_job; job != NULL; job = next) {
@@ -38,6 +60,7 @@ void tly_ingest_session_free(struct tly_ingest_session *session) {
     TLY_ASSERT(job->is_done);
     tly_archive_job_free(job);
   }
+  end_bulk(session);
   tly_archive_job_free(session->bulk);
   tly_framer_free(&session->framer);
   tly_buffer_free(&session->out);
@@ -126,6 +149,7 @@ static void begin_bulk(struct tly_ingest_session *session, struct tly_archive_jo
     return;
   }
   session->bulk = job;
+  session->bulk_wanted = (size_t)bytes;
   tly_framer_expect_bulk(&session->framer, (size_t)bytes);
 }
 
@@ -156,6 +180,7 @@ static void take_ingest(struct tly_ingest_session *session, struct tly_request *
 static void take_bulk(struct tly_ingest_session *session, const char *data, size_t size) {
   struct tly_archive_job *job = session->bulk;
   session->bulk = NULL;
+  end_bulk(session);
   tly_buffer_append(&job->payload, data, size);
   decode_and_submit(session, job);
 }
@@ -242,8 +267,8 @@ static void take_too_long(struct tly_ingest_session *session) {
   add_failure(session, "null", &error);
 }
 
-static bool may_take(const struct tly_ingest_session *session) {
-  return session->state == TLY_SESSION_OPEN && session->job_count < TLY_PIPELINE_MAX &&
+static bool may_take(struct tly_ingest_session *session) {
+  return admit_bulk(session) && session->state == TLY_SESSION_OPEN && session->job_count < TLY_PIPELINE_MAX &&
          session->out.size - session->out_sent < REPLY_BYTES_MAX &&
          !tly_commit_thread_is_full(session->context->commits);
 }
@@ -263,7 +288,7 @@ static void take_frames(struct tly_ingest_session *session) {
 
 /* ---- the socket -------------------------------------------------------------------------------------------------- */
 
-static void is_gone(struct tly_ingest_session *session) {
+void tly_ingest_session_abandon(struct tly_ingest_session *session) {
   session->state = TLY_SESSION_GONE;
   tly_buffer_clear(&session->out);
   session->out_sent = 0;
@@ -278,10 +303,11 @@ static void write_some(struct tly_ingest_session *session) {
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
       return;
     if (sent < 0) {
-      is_gone(session);
+      tly_ingest_session_abandon(session);
       return;
     }
     session->out_sent += (size_t)sent;
+    session->progress_us = tly_clock_monotonic_us(session->context->clock);
   }
   tly_buffer_clear(&session->out);
   session->out_sent = 0;
@@ -311,13 +337,14 @@ void tly_ingest_session_read(struct tly_ingest_session *session) {
   uint8_t *space = tly_framer_space(&session->framer, READ_BYTES, &room);
   ssize_t got = recv(session->fd, space, room, MSG_DONTWAIT);
   if (got > 0) {
+    session->progress_us = tly_clock_monotonic_us(session->context->clock);
     tly_framer_added(&session->framer, (size_t)got);
     tly_ingest_session_pump(session);
   } else if (got == 0) {
     take_end(session);
     write_some(session);
   } else if (errno != EAGAIN && errno != EINTR) {
-    is_gone(session);
+    tly_ingest_session_abandon(session);
   }
 }
 
@@ -332,8 +359,19 @@ void tly_ingest_session_trim(struct tly_ingest_session *session) {
     tly_buffer_free(&session->out);
 }
 
-bool tly_ingest_session_wants_read(const struct tly_ingest_session *session) {
+bool tly_ingest_session_wants_read(struct tly_ingest_session *session) {
   return may_take(session);
+}
+
+bool tly_ingest_session_has_stalled(struct tly_ingest_session *session) {
+  int64_t now = tly_clock_monotonic_us(session->context->clock);
+  if (tly_ingest_session_wants_write(session))
+    return now - session->progress_us > STALL_US;
+  if (session->bulk_bytes == 0 || !may_take(session)) { /* it owes nothing, or waits for us */
+    session->progress_us = now;
+    return false;
+  }
+  return now - session->progress_us > STALL_US;
 }
 
 bool tly_ingest_session_wants_write(const struct tly_ingest_session *session) {
