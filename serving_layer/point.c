@@ -39,6 +39,7 @@ struct point {
   const struct tly_expr **keys; /* constant or parameter, one a key */
   struct tly_buffer head;       /* ,"result":{"columns":[..],"rows":[ */
   bool *wanted;
+  bool is_plain; /* one group of part 0 is all that is needed */
 };
 
 /* A view while the store's version stays. */
@@ -50,6 +51,7 @@ struct point_view {
   tly_finisher *finisher;
   tly_group_table *table;
   struct tly_slice_copy merged;
+  const int64_t **no_counts; /* for parts that are not needed */
 };
 
 struct tly_points {
@@ -78,6 +80,7 @@ tly_points *tly_points_new(const struct tly_programs *programs, tly_store_source
     view->finisher = tly_finisher_new(programs->programs[i]);
     view->table = tly_group_table_new(programs->programs[i], 0);
     tly_slice_copy_init(&view->merged, programs->programs[i], 0);
+    view->no_counts = tly_calloc(programs->programs[i]->part_count, sizeof(const int64_t *));
   }
   return points;
 }
@@ -106,6 +109,7 @@ void tly_points_free(tly_points *points) {
     tly_finisher_free(view->finisher);
     tly_group_table_free(view->table);
     tly_slice_copy_free(&view->merged);
+    tly_free(view->no_counts);
   }
   tly_free(points->views);
   tly_arena_free(&points->arena);
@@ -241,6 +245,16 @@ static struct point **slot_of(tly_points *points, const char *sql, size_t size, 
   }
 }
 
+static bool needs_groups_only(const struct tly_view_program *program, const bool *wanted) {
+  bool *needed = tly_calloc(program->part_count, sizeof *needed);
+  uint32_t count = 0;
+  tly_view_needed_parts(program, wanted, needed);
+  for (uint32_t part = 0; part < program->part_count; part++)
+    count += needed[part];
+  tly_free(needed);
+  return count == 1 && program->view->key_count > 0;
+}
+
 static struct point *learn(tly_points *points, const char *sql, size_t size) {
   uint64_t hash = hash_of(sql, size);
   struct point **slot = slot_of(points, sql, size, hash);
@@ -255,6 +269,7 @@ static struct point *learn(tly_points *points, const char *sql, size_t size) {
   if (tly_query_parse(points->programs->project, point->sql, size, &point->arena, &point->statement, NULL) == TLY_OK)
     point->is_point = is_point_query(point, points->programs);
   if (point->is_point) {
+    point->is_plain = needs_groups_only(points->programs->programs[point->view], point->wanted);
     tly_buffer_append_text(&point->head, ",\"result\":{");
     tly_encode_columns(point->statement->query, &point->head);
     tly_buffer_append_text(&point->head, ",\"rows\":[");
@@ -369,7 +384,8 @@ static enum tly_status print_group(tly_points *points, const struct point *point
   TLY_TRY(merge_group(points, view));
   if (view->merged.slice.count == 0)
     return TLY_OK;
-  TLY_TRY(tly_finish(view->finisher, &view->merged.slice, NULL, point->wanted, &outputs, &rows, &row_count, NULL));
+  TLY_TRY(tly_finish(view->finisher, &view->merged.slice, view->no_counts, point->wanted, &outputs, &rows, &row_count,
+                     NULL));
   if (row_count > 0)
     print_row(points, point, outputs, rows[0]);
   return TLY_OK;
@@ -399,15 +415,13 @@ static enum tly_status print_scanned(tly_points *points, const struct point *poi
 static bool answer(tly_points *points, const struct point *point, struct tly_text id,
                    const struct tly_request_argument *arguments, uint32_t count, struct tly_buffer *out) {
   struct point_view *view = &points->views[point->view];
-  const struct tly_view_program *program = view->use.program;
   bool is_null;
   tly_arena_reset(&points->arena);
   tly_buffer_clear(&points->row);
   if (!encode_key(points, point, arguments, count, &is_null) || look(points) != TLY_OK ||
       look_at_view(points, view) != TLY_OK)
     return false;
-  bool is_plain = program->part_count == 1 && program->view->key_count > 0;
-  if (!is_null && (is_plain ? print_group(points, point, view) : print_scanned(points, point, view)) != TLY_OK)
+  if (!is_null && (point->is_plain ? print_group(points, point, view) : print_scanned(points, point, view)) != TLY_OK)
     return false;
   tly_buffer_append_text(out, "{\"id\":");
   tly_buffer_append(out, id.data, id.size);

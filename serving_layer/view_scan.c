@@ -119,6 +119,24 @@ void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer
   tly_buffer_append_byte(out, (uint8_t)(bytes[size - 1] + 1));
 }
 
+static void need_parts(const struct tly_view_program *program, const struct tly_expr *expression, bool *needed) {
+  if (expression->kind == TLY_EXPR_AGGREGATE)
+    needed[program->plans[expression->column].part] = true;
+  for (uint32_t i = 0; i < expression->argument_count; i++)
+    need_parts(program, expression->arguments[i], needed);
+}
+
+void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed) {
+  const struct tly_view *view = program->view;
+  memset(needed, 0, program->part_count * sizeof *needed);
+  needed[0] = true;
+  if (view->having != NULL)
+    need_parts(program, view->having, needed);
+  for (uint32_t o = 0; o < view->output_count; o++)
+    if (wanted == NULL || wanted[o])
+      need_parts(program, view->outputs[o].expression, needed);
+}
+
 /* ---- scans ------------------------------------------------------------------------------------------------------- */
 
 /* One part's merge, and where the walk stands in it. */
@@ -139,6 +157,7 @@ struct tly_view_scan {
   struct tly_control *control;
   struct tly_buffer low, high;
   bool *wanted; /* NULL: all */
+  bool *needed; /* parts; the others are not read, and their counts not looked at */
   struct stream *streams;
   int64_t **counts; /* one a distinct part, GROUPS_PER_STEP each */
   tly_finisher *finisher;
@@ -170,6 +189,7 @@ void tly_view_scan_close(tly_view_scan *scan) {
   tly_free(scan->counts);
   tly_free(scan->streams);
   tly_free(scan->wanted);
+  tly_free(scan->needed);
   tly_buffer_free(&scan->low);
   tly_buffer_free(&scan->high);
   tly_free(scan);
@@ -224,13 +244,15 @@ enum tly_status tly_view_scan_open(const struct tly_view_use *use, const struct 
     scan->wanted = tly_calloc(program->view->output_count, sizeof *scan->wanted);
     memcpy(scan->wanted, wanted, program->view->output_count * sizeof *wanted);
   }
+  scan->needed = tly_calloc(program->part_count, sizeof *scan->needed);
+  tly_view_needed_parts(program, scan->wanted, scan->needed);
   scan->streams = tly_calloc(program->part_count, sizeof *scan->streams);
   scan->counts = tly_calloc(program->part_count, sizeof *scan->counts);
   for (uint32_t part = 1; part < program->part_count; part++)
     scan->counts[part - 1] = tly_calloc(GROUPS_PER_STEP, sizeof **scan->counts);
   scan->finisher = tly_finisher_new(program);
   for (uint32_t part = 0; part < program->part_count; part++) {
-    enum tly_status status = open_stream(scan, part, error);
+    enum tly_status status = scan->needed[part] ? open_stream(scan, part, error) : TLY_OK;
     if (status != TLY_OK) {
       tly_view_scan_close(scan);
       return status;
@@ -274,7 +296,7 @@ static enum tly_status finish_slice(tly_view_scan *scan, const struct tly_group_
                                     struct tly_error *error) {
   const struct tly_view_program *program = scan->use->program;
   for (uint32_t part = 1; part < program->part_count; part++)
-    for (uint32_t group = 0; group < slice->count; group++)
+    for (uint32_t group = 0; scan->needed[part] && group < slice->count; group++)
       TLY_TRY(count_distinct(scan, &scan->streams[part], slice->keys[group], &scan->counts[part - 1][group], error));
   return tly_finish(scan->finisher, slice, (const int64_t *const *)scan->counts, scan->wanted, &out->outputs,
                     &out->rows, &out->row_count, error);

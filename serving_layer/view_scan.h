@@ -51,6 +51,10 @@ void tly_view_scan_close(tly_view_scan *scan);
  * without GROUP BY gives its one row also over nothing (if HAVING lets it through). */
 TLY_CHECK enum tly_status tly_view_scan_next(tly_view_scan *scan, struct tly_view_rows *out, struct tly_error *error);
 
+/* Which parts of the view the outputs with wanted[o] (NULL: all) and HAVING are computed from: needed[p] for each part;
+ * part 0 always is. */
+void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed);
+
 /* The smallest key above all keys that begin with `prefix`, appended to `out`; nothing when there is none. */
 void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer *out);
 
