@@ -169,6 +169,77 @@ static void the_chain_is_the_same_before_and_after_sealing(void **state) {
   tly_arena_free(&arena);
 }
 
+static bool is_uncoded(struct archive_fixture *fixture, int64_t number) {
+  sqlite3 *database;
+  struct tly_buffer value = {0};
+  struct tly_error error = TLY_ERROR_NONE;
+  bool found;
+  char *path = tly_archive_file_path(fixture->directory, fixture->stream->name, number, "");
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_READER, NULL, &database, &error), TLY_OK);
+  assert_int_equal(tly_sqlite_meta_get(database, "uncoded.0", &value, &found, &error), TLY_OK);
+  tly_sqlite_close(database);
+  tly_buffer_free(&value);
+  free(path);
+  return found;
+}
+
+static void a_column_of_ever_new_texts_stops_using_its_dictionary(void **state) {
+  struct archive_fixture *fixture = *state;
+  for (uint64_t block = 0; block < 4; block++) {
+    assert_false(is_uncoded(fixture, 1));
+    append(fixture, 0, block * 60000, 60000);
+  }
+  assert_true(is_uncoded(fixture, 1));
+  archive_fixture_close(fixture);
+  archive_fixture_open(fixture);
+  append(fixture, 0, 240000, 100);
+  assert_int_equal(archive_fixture_verify(fixture), 0);
+  archive_fixture_seal(fixture, true);
+  assert_int_equal(archive_fixture_verify(fixture), 0);
+}
+
+static void large_events_are_sealed_into_blocks_that_a_reader_can_hold(void **state) {
+  struct archive_fixture *fixture = *state;
+  static const struct tly_text no_header = {.data = "", .size = 0};
+  enum { TEXT_BYTES = 900000, EVENTS = 50 };
+  struct tly_error error = TLY_ERROR_NONE;
+  struct tly_buffer line = {0};
+  size_t consumed;
+  uint64_t lines;
+  tly_buffer_append_text(&line, "{\"amount\":1,\"payment_id\":\"");
+  memset(tly_buffer_reserve(&line, TEXT_BYTES), 'x', TEXT_BYTES);
+  line.size += TEXT_BYTES;
+  tly_buffer_append_text(&line, "\"}\n");
+  for (int i = 0; i < EVENTS; i++) {
+    line.data[40] = (uint8_t)('0' + i);
+    line.data[41] = (uint8_t)('a' + i / 2 % 26);
+    if (line.data[40] == '"' || line.data[40] == '\\')
+      line.data[40] = 'y';
+    assert_int_equal(tly_decoder_decode(fixture->decoder, tly_buffer_text(&line), line.size, 0, &fixture->batch,
+                                        &consumed, &lines, &error),
+                     TLY_OK);
+    assert_int_equal(fixture->batch.count, 1);
+    assert_int_equal(tly_archive_writer_begin(fixture->writer, fixture->stream, &error), TLY_OK);
+    assert_int_equal(tly_archive_writer_append(fixture->writer, 0, &fixture->batch, TLY_FORMAT_JSON, no_header, &error),
+                     TLY_OK);
+    assert_int_equal(tly_archive_writer_commit(fixture->writer, &error), TLY_OK);
+  }
+  tly_buffer_free(&line);
+  archive_fixture_seal(fixture, true);
+  assert_int_equal(archive_fixture_verify(fixture), 0);
+  tly_archive_reader *reader;
+  struct tly_arena arena;
+  struct tly_block_ref *refs;
+  uint32_t count;
+  tly_arena_init(&arena);
+  assert_int_equal(tly_archive_reader_open(fixture->directory, fixture->project, &reader, &error), TLY_OK);
+  assert_int_equal(
+      tly_archive_reader_blocks(reader, fixture->stream, 0, 0, INT64_MAX, 100, &arena, &refs, &count, &error), TLY_OK);
+  assert_int_equal(count, 2); /* 45 MB of payloads, 32 MiB a block */
+  tly_archive_reader_close(reader);
+  tly_arena_free(&arena);
+}
+
 /* ---- cuts -------------------------------------------------------------------------------------------------------- */
 
 static void a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_generation(void **state) {
@@ -493,6 +564,8 @@ int main(void) {
       TEST(small_batches_of_one_group_become_one_block),
       TEST(a_block_is_found_again_after_its_file_was_rewritten),
       TEST(the_chain_is_the_same_before_and_after_sealing),
+      TEST(a_column_of_ever_new_texts_stops_using_its_dictionary),
+      TEST(large_events_are_sealed_into_blocks_that_a_reader_can_hold),
       TEST(a_cut_stays_where_it_was_made_and_later_blocks_are_of_the_next_generation),
       TEST(a_repeated_sequence_gets_its_first_reply_and_a_gap_is_refused),
       TEST(a_changed_stream_is_refused_and_an_added_nullable_column_is_decoded_from_old_events),
