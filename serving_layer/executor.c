@@ -2,9 +2,10 @@
  * aggregates are functions. It runs only what plan.c spelled, and even that behind an authorizer that knows the few
  * functions and tables there are, with everything else of SQLite switched off (docs/SECURITY: the second wall).
  *
- * A statement's life: take the state of all its views in one look (the snapshot ends before the first row is read),
- * prepare, bind, step, and give each row away as values. The deadline is asked by SQLite's progress handler and by
- * every loop of the merged tables; the memory bound is SQLite's allocator (memory.h) and the control's own count. */
+ * A statement's life: prepare (which tells what columns are used), take the state of all its views in one look (the
+ * snapshot ends before the first row is read), bind, step, and give each row away as values. The deadline is asked by
+ * SQLite's progress handler and by every loop of the merged tables; the memory bound is SQLite's allocator (memory.h)
+ * and the control's own count. */
 #include "serving_layer/executor.h"
 
 #include <string.h>
@@ -228,10 +229,13 @@ static enum tly_status give_rows(struct tly_runtime *runtime, sqlite3_stmt *stat
 static enum tly_status execute(struct tly_runtime *runtime, const struct tly_row_sink *sink, struct tly_error *error) {
   struct tly_buffer *sql = &runtime->plan->sql;
   sqlite3_stmt *statement = NULL;
-  TLY_TRY(open_uses(runtime, error));
+  for (uint32_t i = 0; i < runtime->plan->use_count; i++)
+    runtime->plan->uses[i].used = 0; /* preparing tells which columns are used */
   if (sqlite3_prepare_v2(runtime->database, tly_buffer_text(sql), (int)sql->size + 1, &statement, NULL) != SQLITE_OK)
     return failure_of(runtime, error);
-  enum tly_status status = bind_all(runtime, statement, error);
+  enum tly_status status = open_uses(runtime, error);
+  if (status == TLY_OK)
+    status = bind_all(runtime, statement, error);
   if (status == TLY_OK)
     status = give_rows(runtime, statement, sink, error);
   sqlite3_finalize(statement);

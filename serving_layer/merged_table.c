@@ -159,6 +159,22 @@ static bool is_key_order(const struct merged_table *table, const sqlite3_index_i
   return info->nOrderBy > 0;
 }
 
+/* Tell the use, before its live groups are copied, what may be asked of it. (SQLite asks for more than one plan;
+ * columns are those of the statement in each.) */
+static void note_used(const struct merged_table *table, sqlite3_index_info *info, int constraint) {
+  struct tly_plan *plan = table->runtime->plan;
+  sqlite3_value *number = NULL;
+  TLY_ASSERT(plan != NULL);
+  if (sqlite3_vtab_rhs_value(info, constraint, &number) != SQLITE_OK) {
+    for (uint32_t i = 0; i < plan->use_count; i++)
+      plan->uses[i].used = UINT64_MAX; /* never seen: the number is a literal of our SQL */
+    return;
+  }
+  uint32_t use = (uint32_t)sqlite3_value_int(number);
+  TLY_ASSERT(use < plan->use_count);
+  plan->uses[use].used |= info->colUsed;
+}
+
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
   struct merged_table *table = (struct merged_table *)base;
   struct pushed pushed = {.count = 0};
@@ -169,6 +185,7 @@ static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
       use = i;
   if (use < 0)
     return SQLITE_CONSTRAINT; /* our SQL always says which use it is */
+  note_used(table, info, use);
   info->aConstraintUsage[use].argvIndex = 1;
   info->aConstraintUsage[use].omit = 1;
   double rows = push_constraints(table, info, &pushed);
@@ -248,15 +265,6 @@ static enum tly_status read_filter(const struct merged_table *table, const char 
   return TLY_OK;
 }
 
-/* Bit 63 of `used` stands for all columns from there on. */
-static bool *wanted_outputs(const struct merged_table *table, uint64_t used) {
-  uint32_t count = table->program->view->output_count;
-  bool *wanted = tly_calloc(count, sizeof *wanted);
-  for (uint32_t i = 0; i < count; i++)
-    wanted[i] = (used >> (i < 63 ? i : 63) & 1) != 0;
-  return wanted;
-}
-
 static int next_rows(struct merged_table *table, struct merged_cursor *cursor) {
   struct tly_error error = TLY_ERROR_NONE;
   cursor->index = 0;
@@ -280,7 +288,9 @@ static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text
   TLY_ASSERT(use < runtime->plan->use_count && runtime->plan->uses[use].program == table->program);
   tly_view_scan_close(cursor->scan);
   *cursor = (struct merged_cursor){.base = cursor->base};
-  bool *wanted = wanted_outputs(table, used);
+  bool *wanted = tly_calloc(table->program->view->output_count, sizeof *wanted);
+  TLY_ASSERT((used & ~runtime->plan->uses[use].used) == 0); /* what was copied is enough */
+  tly_view_wanted_outputs(table->program, used, wanted);
   enum tly_status status = read_filter(table, end + 1, count, arguments, &filter, &error);
   if (status == TLY_OK && !filter.is_nothing)
     status = tly_view_scan_open(&runtime->plan->uses[use], runtime->source, runtime->control,

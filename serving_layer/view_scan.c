@@ -22,10 +22,36 @@ enum { GROUPS_PER_STEP = 1024 };
 
 _Static_assert((int)GROUPS_PER_STEP <= (int)TLY_EVALUATE_ROWS, "a step is finished at once");
 
+/* ---- what is needed -----------------------------------------------------------------------------------------------
+ */
+
+static void need_parts(const struct tly_view_program *program, const struct tly_expr *expression, bool *needed) {
+  if (expression->kind == TLY_EXPR_AGGREGATE)
+    needed[program->plans[expression->column].part] = true;
+  for (uint32_t i = 0; i < expression->argument_count; i++)
+    need_parts(program, expression->arguments[i], needed);
+}
+
+void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed) {
+  const struct tly_view *view = program->view;
+  memset(needed, 0, program->part_count * sizeof *needed);
+  needed[0] = true;
+  if (view->having != NULL)
+    need_parts(program, view->having, needed);
+  for (uint32_t o = 0; o < view->output_count; o++)
+    if (wanted == NULL || wanted[o])
+      need_parts(program, view->outputs[o].expression, needed);
+}
+
+void tly_view_wanted_outputs(const struct tly_view_program *program, uint64_t used, bool *wanted) {
+  for (uint32_t i = 0; i < program->view->output_count; i++)
+    wanted[i] = (used >> (i < 63 ? i : 63) & 1) != 0;
+}
+
 /* ---- uses -------------------------------------------------------------------------------------------------------- */
 
 void tly_view_use_init(struct tly_view_use *use, const struct tly_view_program *program, int64_t run) {
-  *use = (struct tly_view_use){.program = program, .run = run};
+  *use = (struct tly_view_use){.program = program, .run = run, .used = UINT64_MAX};
 }
 
 static void free_live(struct tly_view_use *use) {
@@ -102,11 +128,17 @@ enum tly_status tly_view_use_copy(struct tly_view_use *use, const struct tly_sou
   use->live = tly_calloc(use->program->part_count, sizeof *use->live);
   for (uint32_t part = 0; part < use->program->part_count; part++)
     tly_group_list_init(&use->live[part], use->program, part);
-  for (uint32_t part = 0; part < use->program->part_count; part++) {
-    TLY_TRY(tly_control_check(control, error));
-    TLY_TRY(copy_part(use, part, source, control, error));
-  }
-  return TLY_OK;
+  bool *wanted = tly_calloc(use->program->view->output_count, sizeof *wanted);
+  bool *needed = tly_calloc(use->program->part_count, sizeof *needed);
+  tly_view_wanted_outputs(use->program, use->used, wanted);
+  tly_view_needed_parts(use->program, wanted, needed);
+  enum tly_status status = tly_control_check(control, error);
+  for (uint32_t part = 0; status == TLY_OK && part < use->program->part_count; part++)
+    if (needed[part])
+      status = copy_part(use, part, source, control, error);
+  tly_free(wanted);
+  tly_free(needed);
+  return status;
 }
 
 void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer *out) {
@@ -117,24 +149,6 @@ void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer
     return;
   tly_buffer_append(out, bytes, size - 1);
   tly_buffer_append_byte(out, (uint8_t)(bytes[size - 1] + 1));
-}
-
-static void need_parts(const struct tly_view_program *program, const struct tly_expr *expression, bool *needed) {
-  if (expression->kind == TLY_EXPR_AGGREGATE)
-    needed[program->plans[expression->column].part] = true;
-  for (uint32_t i = 0; i < expression->argument_count; i++)
-    need_parts(program, expression->arguments[i], needed);
-}
-
-void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed) {
-  const struct tly_view *view = program->view;
-  memset(needed, 0, program->part_count * sizeof *needed);
-  needed[0] = true;
-  if (view->having != NULL)
-    need_parts(program, view->having, needed);
-  for (uint32_t o = 0; o < view->output_count; o++)
-    if (wanted == NULL || wanted[o])
-      need_parts(program, view->outputs[o].expression, needed);
 }
 
 /* ---- scans ------------------------------------------------------------------------------------------------------- */

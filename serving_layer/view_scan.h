@@ -16,12 +16,14 @@
 struct tly_view_use {
   const struct tly_view_program *program;
   int64_t run;                 /* run_<n>.view: that run; 0: the merged view */
+  uint64_t used;               /* outputs that may be asked for, by bit; bit 63 stands for all from there on */
   struct tly_buffer low, high; /* encoded keys: low <= key < high; empty: open */
   struct tly_view_state state; /* after open */
   struct tly_group_list *live; /* one a part, or NULL */
   int64_t *offsets;            /* the use's copy of the state's arrays */
 };
 
+/* All outputs may be asked for until the caller knows better. */
 void tly_view_use_init(struct tly_view_use *use, const struct tly_view_program *program, int64_t run);
 void tly_view_use_free(struct tly_view_use *use);
 /* Between the source's begin and end: take the view's state (look) and copy its live groups (copy); open does both. */
@@ -54,6 +56,9 @@ TLY_CHECK enum tly_status tly_view_scan_next(tly_view_scan *scan, struct tly_vie
 /* Which parts of the view the outputs with wanted[o] (NULL: all) and HAVING are computed from: needed[p] for each part;
  * part 0 always is. */
 void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed);
+
+/* The outputs in `used` as flags. */
+void tly_view_wanted_outputs(const struct tly_view_program *program, uint64_t used, bool *wanted);
 
 /* The smallest key above all keys that begin with `prefix`, appended to `out`; nothing when there is none. */
 void tly_key_append_successor(const void *prefix, size_t size, struct tly_buffer *out);

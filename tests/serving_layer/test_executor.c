@@ -137,6 +137,23 @@ static void live_groups_over_the_memory_of_a_query_end_it(void **state) {
   check_fails("SELECT count(*) FROM v", &control, "53200");
 }
 
+static int64_t memory_of(const char *sql) {
+  struct fixture_answer answer;
+  struct tly_control control;
+  tly_control_init(&control, 10000, 64 << 20);
+  assert_int_equal(fixture_query_within(&store, sql, NULL, &control, &answer), TLY_OK);
+  fixture_answer_free(&answer);
+  return control.memory_used;
+}
+
+static void distinct_sets_are_copied_only_where_a_count_of_them_is_asked_for(void **state) {
+  (void)state;
+  int64_t groups = memory_of("SELECT a, total FROM v"), all = memory_of("SELECT a, kinds FROM v");
+  assert_true(all > groups);
+  assert_int_equal(memory_of("SELECT x.a FROM v AS x LEFT JOIN v AS y ON y.a = x.a AND y.b = x.b"), 2 * groups);
+  assert_true(memory_of("SELECT max(n) FROM v WHERE a = 'k7'") < groups / 2);
+}
+
 static void what_a_query_expands_to_is_bounded(void **state) {
   struct tly_buffer sql = {0};
   struct tly_control control;
@@ -246,6 +263,7 @@ int main(void) {
       cmocka_unit_test(a_query_that_was_cancelled_ends),
       cmocka_unit_test(a_sort_over_its_memory_ends),
       cmocka_unit_test(live_groups_over_the_memory_of_a_query_end_it),
+      cmocka_unit_test(distinct_sets_are_copied_only_where_a_count_of_them_is_asked_for),
       cmocka_unit_test(what_a_query_expands_to_is_bounded),
       cmocka_unit_test(numerics_keep_order_and_scale_in_sqlite),
       cmocka_unit_test(a_large_answer_comes_in_parts),
