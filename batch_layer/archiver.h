@@ -4,7 +4,8 @@
  * at the speed layer's door.
  *
  * DIR/archiver.sock answers ingest, cut, seal and status; on DIR/handoff.sock the serving layer hands over connections
- * that send ingest, and gets them back when they send something else (common/wire/socket.h). */
+ * that send ingest, and gets them back when they send something else (common/wire/socket.h).
+ * Thread: main. */
 #ifndef TLY_BATCH_ARCHIVER_H
 #define TLY_BATCH_ARCHIVER_H
 

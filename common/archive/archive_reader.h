@@ -4,8 +4,9 @@
  * verify.
  *
  * Every block that is read has its checksum verified first; a damaged one is TLY_E_CORRUPT, naming file and block.
- * Reads are short transactions: no reader holds the archiver's WAL back. Thread: a reader belongs to one thread;
- * threads of a recompute open one each. */
+ * Reads are short transactions: no reader holds the archiver's WAL back. The texts of a batch live until its reader has
+ * read from eight other files, or is closed.
+ * Thread: a reader belongs to one thread; threads of a recompute open one each. */
 #ifndef TLY_ARCHIVE_ARCHIVE_READER_H
 #define TLY_ARCHIVE_ARCHIVE_READER_H
 
