@@ -145,8 +145,7 @@ static enum tly_status spill_slice(tly_sorted_groups *sorted, struct entry *entr
 static void keep_slice(tly_sorted_groups *sorted, struct entry *entry, const struct tly_group_slice *slice) {
   entry->copy = tly_malloc(sizeof *entry->copy);
   tly_slice_copy_init(entry->copy, sorted->program, sorted->part);
-  tly_slice_copy_reset(entry->copy, slice->count);
-  tly_slice_copy_append(entry->copy, slice, 0, slice->count);
+  tly_slice_copy_whole(entry->copy, slice);
   entry->first_key = entry->copy->slice.keys[0];
   entry->last_key = entry->copy->slice.keys[slice->count - 1];
 }

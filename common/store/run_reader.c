@@ -40,7 +40,7 @@ struct piece {
 };
 
 struct cached_block {
-  struct tly_group_slice slice;
+  struct tly_slice_copy copy;
   struct directory_entry *entry;
   struct cached_block *newer, *older;
   uint32_t pins;
@@ -80,6 +80,8 @@ struct tly_run_reader {
   struct tly_arena arena; /* keys of the directory */
   struct cached_block *newest, *oldest;
   size_t cached_bytes, cached_bytes_max;
+  struct tly_group_slice *decoded; /* one a part, made when first needed: what is cached is a copy without slack */
+  bool *has_decoded;
   struct scan *scans[TLY_RUN_SCANS_MAX];
 };
 
@@ -293,6 +295,8 @@ enum tly_status tly_run_reader_open(const char *directory, int64_t run, const st
   reader->lock = -1;
   reader->cached_bytes_max = TLY_RUN_CACHE_BYTES;
   reader->parts = tly_calloc(program->part_count, sizeof *reader->parts);
+  reader->decoded = tly_calloc(program->part_count, sizeof *reader->decoded);
+  reader->has_decoded = tly_calloc(program->part_count, sizeof *reader->has_decoded);
   tly_arena_init(&reader->arena);
   tly_buffer_print(&folder, "%s/runs/%" PRId64, directory, run);
   enum tly_status status = open_parts(reader, tly_buffer_text(&folder), error);
@@ -338,12 +342,17 @@ void tly_run_reader_close(tly_run_reader *reader) {
     free_scan(reader->scans[i]);
   for (struct cached_block *block = reader->newest, *older; block != NULL; block = older) {
     older = block->older;
-    tly_group_slice_free(&block->slice);
+    tly_slice_copy_free(&block->copy);
     tly_free(block);
   }
-  for (uint32_t i = 0; i < reader->program->part_count; i++)
+  for (uint32_t i = 0; i < reader->program->part_count; i++) {
     free_part(&reader->parts[i]);
+    if (reader->has_decoded[i])
+      tly_group_slice_free(&reader->decoded[i]);
+  }
   tly_free(reader->parts);
+  tly_free(reader->decoded);
+  tly_free(reader->has_decoded);
   tly_arena_free(&reader->arena);
   if (reader->lock >= 0)
     close(reader->lock);
@@ -428,23 +437,27 @@ static void link_newest(tly_run_reader *reader, struct cached_block *block) {
   reader->newest = block;
 }
 
-/* Room for one more block: the least recently used one that no scan stands on, emptied, or a new one. A block over the
- * bound is freed instead of used again. */
-static struct cached_block *take_block(tly_run_reader *reader, uint32_t part) {
+/* Make room for one more block: the least recently used ones go that no scan stands on. */
+static void make_room(tly_run_reader *reader) {
   struct cached_block *block = reader->oldest, *newer;
   for (; block != NULL && reader->cached_bytes >= reader->cached_bytes_max; block = newer) {
     newer = block->newer;
     if (block->pins > 0)
       continue;
     unlink_cached(reader, block);
-    reader->cached_bytes -= block->slice.arena.allocated_bytes;
+    reader->cached_bytes -= tly_slice_copy_bytes(&block->copy);
     block->entry->cached = NULL;
-    tly_group_slice_free(&block->slice);
+    tly_slice_copy_free(&block->copy);
     tly_free(block);
   }
-  block = tly_calloc(1, sizeof *block);
-  tly_group_slice_init(&block->slice, reader->program, part);
-  return block;
+}
+
+/* Where blocks of a part are decoded before they are copied into the cache. */
+static struct tly_group_slice *decoded_slice(tly_run_reader *reader, uint32_t part) {
+  if (!reader->has_decoded[part])
+    tly_group_slice_init(&reader->decoded[part], reader->program, part);
+  reader->has_decoded[part] = true;
+  return &reader->decoded[part];
 }
 
 static enum tly_status cached_block(tly_run_reader *reader, uint32_t part, struct directory_entry *entry,
@@ -456,16 +469,15 @@ static enum tly_status cached_block(tly_run_reader *reader, uint32_t part, struc
     *out = block;
     return TLY_OK;
   }
-  block = take_block(reader, part);
-  enum tly_status status = read_block(reader, part, entry, &block->slice, error);
-  if (status != TLY_OK) {
-    tly_group_slice_free(&block->slice);
-    tly_free(block);
-    return status;
-  }
+  struct tly_group_slice *decoded = decoded_slice(reader, part);
+  TLY_TRY(read_block(reader, part, entry, decoded, error));
+  make_room(reader);
+  block = tly_calloc(1, sizeof *block);
+  tly_slice_copy_init(&block->copy, reader->program, part);
+  tly_slice_copy_whole(&block->copy, decoded);
   block->entry = entry;
   entry->cached = block;
-  reader->cached_bytes += block->slice.arena.allocated_bytes;
+  reader->cached_bytes += tly_slice_copy_bytes(&block->copy);
   link_newest(reader, block);
   *out = block;
   return TLY_OK;
@@ -489,7 +501,7 @@ static enum tly_status load_block(struct scan *scan, struct directory_entry *ent
   if (!scan->is_wide) {
     TLY_TRY(cached_block(reader, scan->part, entry, &scan->pinned, error));
     scan->pinned->pins++;
-    *out = &scan->pinned->slice;
+    *out = &scan->pinned->copy.slice;
     return TLY_OK;
   }
   if (scan->own == NULL) {

@@ -73,10 +73,10 @@ void tly_slice_copy_free(struct tly_slice_copy *copy) {
   tly_group_slice_free(&copy->slice);
 }
 
-void tly_slice_copy_reset(struct tly_slice_copy *copy, uint32_t capacity) {
+/* Room for `capacity` rows in a slice without rows. */
+static void make_columns(struct tly_slice_copy *copy, uint32_t capacity) {
   struct tly_group_slice *slice = &copy->slice;
   const struct tly_view_program *program = slice->program;
-  tly_group_slice_reset(slice);
   copy->capacity = capacity;
   slice->keys = TLY_ARENA_ARRAY(&slice->arena, struct tly_text, capacity);
   slice->states = TLY_ARENA_ARRAY(&slice->arena, struct tly_state_column, component_count(slice));
@@ -87,6 +87,11 @@ void tly_slice_copy_reset(struct tly_slice_copy *copy, uint32_t capacity) {
       column->empty = TLY_ARENA_ARRAY(&slice->arena, uint8_t, capacity);
     column->i64 = tly_arena_zero(&slice->arena, capacity * element_size(column->form));
   }
+}
+
+void tly_slice_copy_reset(struct tly_slice_copy *copy, uint32_t capacity) {
+  tly_group_slice_reset(&copy->slice);
+  make_columns(copy, capacity);
 }
 
 static void copy_keys(struct tly_group_slice *into, const struct tly_group_slice *from, uint32_t first, uint32_t end) {
@@ -154,6 +159,48 @@ void tly_slice_copy_append(struct tly_slice_copy *copy, const struct tly_group_s
   for (uint32_t c = 0; c < component_count(into); c++)
     copy_states(into, &into->states[c], &from->states[c], first, end - first);
   into->count += end - first;
+}
+
+enum { ARENA_ALIGNMENT = 16 };
+
+/* Bytes one allocation of `size` takes of an arena, at most. */
+static size_t arena_bytes(size_t size) {
+  return size + 1 + ARENA_ALIGNMENT;
+}
+
+static size_t limb_bytes(struct tly_decimal value) {
+  size_t limbs = (size_t)(value.limb_count < 0 ? -value.limb_count : value.limb_count);
+  return limbs > 2 ? arena_bytes(limbs * sizeof(uint64_t)) : 0;
+}
+
+/* What a copy of `from` takes of its arena, at most. */
+static size_t bytes_of_copy(const struct tly_group_slice *from) {
+  size_t keys = 0;
+  for (uint32_t row = 0; row < from->count; row++)
+    keys += from->keys[row].size;
+  size_t bytes = arena_bytes(from->count * sizeof(struct tly_text)) + arena_bytes(keys);
+  bytes += arena_bytes(component_count(from) * sizeof(struct tly_state_column));
+  for (uint32_t c = 0; c < component_count(from); c++) {
+    const struct tly_state_column *column = &from->states[c];
+    bytes += arena_bytes(from->count * element_size(column->form)) + arena_bytes(from->count);
+    for (uint32_t row = 0; column->form == TLY_STATE_TEXT && row < from->count; row++)
+      bytes += arena_bytes(column->text[row].size);
+    for (uint32_t row = 0; column->form == TLY_STATE_DECIMAL && row < from->count; row++)
+      bytes += limb_bytes(column->decimal[row]);
+  }
+  return bytes;
+}
+
+void tly_slice_copy_whole(struct tly_slice_copy *copy, const struct tly_group_slice *from) {
+  const struct tly_view_program *program = copy->slice.program;
+  uint32_t part = copy->slice.part;
+  tly_group_slice_free(&copy->slice);
+  copy->slice = (struct tly_group_slice){.program = program, .part = part};
+  tly_arena_init(&copy->slice.arena);
+  tly_arena_alloc(&copy->slice.arena, bytes_of_copy(from)); /* a first block, into which all that follows fits */
+  tly_arena_reset(&copy->slice.arena);
+  make_columns(copy, from->count);
+  tly_slice_copy_append(copy, from, 0, from->count);
 }
 
 size_t tly_slice_copy_bytes(const struct tly_slice_copy *copy) {

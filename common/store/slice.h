@@ -34,6 +34,8 @@ void tly_slice_copy_init(struct tly_slice_copy *copy, const struct tly_view_prog
 void tly_slice_copy_free(struct tly_slice_copy *copy);
 /* Empty it and make room for `capacity` rows. */
 void tly_slice_copy_reset(struct tly_slice_copy *copy, uint32_t capacity);
+/* Make it a copy of all of `from`, in little more memory than that needs: for what is kept long. */
+void tly_slice_copy_whole(struct tly_slice_copy *copy, const struct tly_group_slice *from);
 /* Append rows first .. end - 1 of `from`, which must fit and stand above all rows so far. */
 void tly_slice_copy_append(struct tly_slice_copy *copy, const struct tly_group_slice *from, uint32_t first,
                            uint32_t end);
