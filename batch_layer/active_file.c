@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "batch_layer/write_failure.h"
@@ -47,6 +48,19 @@ void tly_active_file_close(struct tly_active_file *file) {
   tly_sqlite_close(file->database);
   tly_free(file->path);
   tly_free(file);
+}
+
+void tly_active_file_retire(struct tly_active_file *file) {
+  enum { ATTEMPTS_MAX = 20, PAUSE_NS = 2000000 };
+  bool is_writer = file != NULL && sqlite3_db_readonly(file->database, "main") == 0;
+  for (int attempt = 0; is_writer && attempt < ATTEMPTS_MAX && tly_sqlite_wal_pages(file->database) > 0; attempt++) {
+    struct timespec pause = {.tv_nsec = PAUSE_NS};
+    if (tly_sqlite_checkpoint(file->database, 0, NULL) != TLY_OK)
+      break; /* sealing reads it with its log as well */
+    if (tly_sqlite_wal_pages(file->database) > 0)
+      nanosleep(&pause, NULL);
+  }
+  tly_active_file_close(file);
 }
 
 static enum tly_status open_file(const char *directory, const struct tly_stream *stream, int64_t number,

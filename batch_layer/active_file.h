@@ -33,6 +33,9 @@ TLY_CHECK enum tly_status tly_active_file_open(const char *directory, const stru
                                                struct tly_active_file **out, struct tly_error *error);
 /* NULL is fine. */
 void tly_active_file_close(struct tly_active_file *file);
+/* Close a file that gets no more events, with its log moved into it (unless readers are in the way for long): it will
+ * be deleted one day, and then nobody must meet it without its log. NULL is fine. */
+void tly_active_file_retire(struct tly_active_file *file);
 
 TLY_CHECK enum tly_status tly_active_file_begin(struct tly_active_file *file, struct tly_error *error);
 /* On failure nothing of the transaction is there; *may_go_on says whether the file may be written to again: true when

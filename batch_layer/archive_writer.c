@@ -155,9 +155,9 @@ static int64_t highest_number(const struct stream_state *state) {
 
 static enum tly_status delete_file(const struct tly_archive_writer *writer, const struct tly_stream *stream,
                                    int64_t number, struct tly_error *error) {
-  /* The log goes first: a database without its log is still the older state of itself, a log without its database
-   * nothing. */
-  static const char *const suffixes[] = {"-wal", "-shm", "", ".failed"};
+  /* The database goes first: who then looks for it finds nothing, and asks the index again. A database without its log
+   * would pass for a whole one. */
+  static const char *const suffixes[] = {"", "-wal", "-shm", ".failed"};
   for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
     char *path = tly_archive_file_path(writer->directory, stream->name, number, suffixes[i]);
     int result = unlink(path);
@@ -284,7 +284,7 @@ static enum tly_status new_active(struct tly_archive_writer *writer, struct stre
     tly_active_file_close(file);
     return status;
   }
-  tly_active_file_close(state->active);
+  tly_active_file_retire(state->active);
   state->active = file;
   return TLY_OK;
 }
