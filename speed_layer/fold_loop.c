@@ -1,9 +1,9 @@
 /* One step folds blocks in memory and then commits everything at once. How much goes into a commit adapts by itself:
  *
  *   quiet   A block arrives, nothing more is there: it is committed at once. Freshness is one fold and one commit.
- *   loaded  While a commit runs, further blocks arrive; they make up the next one. At most a third of the time is
- *           spent committing (rest_after_commit), so commits grow with the load instead of following each other
- *           without end.
+ *   loaded  While a commit runs, further blocks arrive; they make up the next one. Small commits are some milliseconds
+ *           apart (rests_until), large ones up to half a second (gathers_until), so commits grow with the load instead
+ *           of following each other without end.
  *   behind  The more there is to fold, the longer a step may take before it commits: with many events a commit
  *           writes each group once for many events, and what is far behind cannot be fresh anyway. The bounds are
  *           STEP_US_MAX, STEP_EVENTS_MAX and, for memory, FOLD_GROUPS_MAX.
@@ -29,14 +29,18 @@
 
 enum {
   BLOCKS_AT_ONCE = 64,
-  STEP_EVENTS_MIN = 64 << 10,
   STEP_EVENTS_MAX = 16 << 20,
   STEP_US_MIN = 5000,
-  STEP_US_MAX = 250000,
+  STEP_US_MAX = 1000000,
   STEP_EVENTS_A_US = 4, /* behind by so many: one microsecond more */
   CATCH_UP_US = 20000,
   REST_US_MIN = 3000,
   REST_US_MAX = 8000,
+  GATHER_EVENTS = 8 << 10, /* a commit of more is followed by gathering: */
+  GATHER_US_AN_EVENT = 4,  /* so much longer for each event above */
+  GATHER_US_MAX = 500000,
+  QUIET_US = 50000, /* nothing came for so long: gather no longer */
+  LOOK_US = 4000,
   FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
 };
 
@@ -229,18 +233,35 @@ static enum tly_status follow_heads(struct tly_speed *speed, const struct tly_po
 }
 
 /* Under load commits would follow each other without a pause, each with little in it and each costing pages, merges and
- * wake-ups of its readers. So after one, gather for a while: twice as long as it took. A lone event comes later than
- * that and does not wait. True: rested, look again. */
-static bool rest_after_commit(struct tly_speed *speed) {
-  int64_t rest_us = 2 * speed->commit_took_us;
-  if (speed->bell == NULL)
+ * wake-ups of its readers. So after one, rest for a while: twice as long as it took. A lone event comes later than
+ * that and does not wait. */
+static int64_t rests_until(const struct tly_speed *speed) {
+  return speed->commit_ended_us + clamp(2 * speed->commit_took_us, REST_US_MIN, REST_US_MAX);
+}
+
+/* From some 250000 events a second on, each pause makes the next commit larger, and that the next pause, up to
+ * GATHER_US_MAX: then a commit writes each group once for many events. Below, pauses return to the short ones by
+ * themselves, and they end when the events do, the last of which came at `came_us`. */
+static int64_t gathers_until(const struct tly_speed *speed, int64_t came_us) {
+  int64_t rested_us = rests_until(speed);
+  int64_t more_us = clamp(GATHER_US_AN_EVENT * (speed->commit_events - GATHER_EVENTS), 0, GATHER_US_MAX);
+  return clamp(came_us + QUIET_US, rested_us, rested_us + more_us);
+}
+
+/* True: rested for a moment, look again. */
+static bool rest_after_commit(const struct tly_speed *speed, int64_t came_us) {
+  int64_t left_us = gathers_until(speed, came_us) - tly_clock_monotonic_us(speed->clock);
+  if (speed->bell == NULL || left_us <= 0)
     return false;
-  int64_t left_us =
-      speed->commit_ended_us + clamp(rest_us, REST_US_MIN, REST_US_MAX) - tly_clock_monotonic_us(speed->clock);
-  if (left_us <= 0)
-    return false;
-  usleep((useconds_t)left_us);
+  usleep((useconds_t)clamp(left_us, 0, LOOK_US));
   return true;
+}
+
+/* When a step that is `behind` at `now_us` stops folding. */
+static int64_t folds_until(const struct tly_speed *speed, int64_t behind, int64_t now_us) {
+  int64_t until_us = now_us + clamp(STEP_US_MIN + behind / STEP_EVENTS_A_US, STEP_US_MIN, STEP_US_MAX);
+  int64_t gathered_us = gathers_until(speed, now_us);
+  return until_us > gathered_us ? until_us : gathered_us;
 }
 
 /* ---- views that are being built ---------------------------------------------------------------------------------- */
@@ -314,24 +335,25 @@ static enum tly_status commit(struct tly_speed *speed, struct tly_error *error) 
 }
 
 enum tly_status tly_fold_loop_step(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
-  struct budget budget = {0};
+  struct budget budget = {.events_left = STEP_EVENTS_MAX};
   struct tly_position *heads;
   uint32_t count;
-  int64_t behind;
+  int64_t behind, came_us = 0;
   *did_work = false;
   TLY_ASSERT(!tly_speed_store_is_in_transaction(speed->store) && !speed->disagrees);
   do {
+    int64_t now_us = tly_clock_monotonic_us(speed->clock), left_before = budget.events_left;
     TLY_TRY(read_heads(speed, &heads, &count, &behind, error));
-    if (!budget.did_fold)
-      budget.events_left = clamp(behind, STEP_EVENTS_MIN, STEP_EVENTS_MAX);
-    budget.until_us =
-        tly_clock_monotonic_us(speed->clock) + clamp(STEP_US_MIN + behind / STEP_EVENTS_A_US, STEP_US_MIN, STEP_US_MAX);
+    budget.until_us = folds_until(speed, behind, now_us);
     TLY_TRY(follow_heads(speed, heads, count, &budget, error));
-  } while (!speed->disagrees && budget.did_fold && !is_spent(speed, &budget) && rest_after_commit(speed));
+    if (budget.events_left < left_before)
+      came_us = tly_clock_monotonic_us(speed->clock);
+  } while (!speed->disagrees && budget.did_fold && !is_spent(speed, &budget) && rest_after_commit(speed, came_us));
   *did_work = budget.did_fold || becomes_checked(speed);
   if (!speed->disagrees)
     TLY_TRY(catch_up_views(speed, did_work, error));
   if (speed->disagrees || !*did_work)
     return TLY_OK; /* what is folded and not committed goes with the state */
+  speed->commit_events = STEP_EVENTS_MAX - budget.events_left;
   return commit(speed, error);
 }

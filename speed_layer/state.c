@@ -10,7 +10,7 @@
 #include "speed_layer/trim.h"
 
 /* Merging and trimming take this long between two folds; more when deltas have piled up, since every reader pays for
- * each of them. */
+ * each of them: as long as the commit took, for a group is merged about once for each time it was written. */
 enum { UPKEEP_US = 2000, UPKEEP_CROWDED_US = 10000, CROWDED_COUNT = 4 * TLY_DELTA_FAN_IN };
 
 /* Under load runs are looked for this often, not at each commit. */
@@ -102,13 +102,19 @@ static const struct tly_view_program *program_of(void *context, int64_t view) {
   TLY_UNREACHABLE(); /* the deltas of a view go with it */
 }
 
+static int64_t merging_us(const struct tly_speed *speed, uint32_t most) {
+  if (most <= CROWDED_COUNT)
+    return UPKEEP_US;
+  return speed->commit_took_us > UPKEEP_CROWDED_US ? speed->commit_took_us : UPKEEP_CROWDED_US;
+}
+
 /* Merge and trim for a while. */
 static enum tly_status keep_up(struct tly_speed *speed, bool *more, struct tly_error *error) {
   uint32_t most;
   bool trim_more;
   *more = tly_delta_merge_is_due(speed->merge, &most);
   int64_t now_us = tly_clock_monotonic_us(speed->clock);
-  int64_t until_us = now_us + (most > CROWDED_COUNT ? UPKEEP_CROWDED_US : UPKEEP_US);
+  int64_t until_us = now_us + merging_us(speed, most);
   if (*more)
     TLY_TRY(tly_delta_merge_step(speed->merge, speed->clock, until_us, program_of, speed, error));
   TLY_TRY(tly_trim_step(speed->store, speed->clock, now_us + UPKEEP_US, &trim_more, error));

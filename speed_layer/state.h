@@ -34,7 +34,7 @@ struct tly_speed {
   struct tly_event_batch *batches; /* one a stream, for reading */
   struct tly_vector *columns;      /* room for the columns of a part of a batch */
   struct tly_arena arena;          /* of one step */
-  int64_t commit_took_us, commit_ended_us;
+  int64_t commit_took_us, commit_ended_us, commit_events;
   int64_t runs_looked_for_us;             /* when, last */
   uint32_t first_head;                    /* the partition that the next step begins with */
   int64_t refused_runs[TLY_REFUSED_RUNS]; /* those that were refused aloud lately */
