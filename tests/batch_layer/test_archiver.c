@@ -350,6 +350,38 @@ static void sealing_while_events_come_loses_none(void **state) {
   assert_int_equal(archive_fixture_verify(&process->fixture), 0);
 }
 
+/* The number of the active file, once no sealing is under way. */
+static json_int_t settled_segment(tly_client *client) {
+  for (;;) {
+    send_text(client, "{\"id\":1,\"method\":\"status\"}\n");
+    json_t *reply = receive(client), *result = json_object_get(reply, "result");
+    json_t *active = json_array_get(json_object_get(result, "active"), 0);
+    json_int_t segment = json_integer_value(json_object_get(active, "segment"));
+    bool is_sealing = json_is_true(json_object_get(result, "sealing"));
+    json_decref(reply);
+    if (!is_sealing)
+      return segment;
+  }
+}
+
+static void a_file_that_is_large_enough_is_sealed_by_itself(void **state) {
+  struct process *process = *state;
+  enum { BULKS = 30, EVENTS = 200 };
+  assert_int_equal(stop(process, SIGTERM), 0);
+  process->settings.seal_bytes = 300000;
+  start(process);
+  tly_client *client = connect_to(process);
+  for (int i = 0; i < BULKS; i++) {
+    send_bulk(process, client, i, (uint64_t)i * EVENTS, EVENTS, 0, "");
+    expect_reply(client, i, EVENTS, 0);
+  }
+  assert_true(settled_segment(client) > 1);
+  tly_client_close(client);
+  assert_int_equal(stop(process, SIGTERM), 0);
+  assert_int_equal(archive_fixture_check(&process->fixture, 0), BULKS * EVENTS);
+  assert_int_equal(archive_fixture_verify(&process->fixture), 0);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -361,6 +393,7 @@ int main(void) {
       TEST(a_handed_over_connection_comes_back_with_what_it_sent_next),
       TEST(a_client_that_does_not_read_is_not_read_from_and_holds_nobody_up),
       TEST(sealing_while_events_come_loses_none),
+      TEST(a_file_that_is_large_enough_is_sealed_by_itself),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
