@@ -301,16 +301,24 @@ void tly_column_write(const struct tly_vector *vector, const uint32_t *codes, ui
 
 /* ---- reading a column -------------------------------------------------------------------------------------------- */
 
+/* What type.h says of a numeric's precision and scale is asserted in the value wing, so it is looked at here. */
+static bool is_type(uint8_t id, int64_t precision, int64_t scale) {
+  if (id == TLY_TYPE_UNKNOWN || id >= TLY_TYPE_INTERVAL || precision < 0 || precision > INT16_MAX || scale < 0 ||
+      scale > INT16_MAX)
+    return false;
+  return id != TLY_TYPE_NUMERIC || scale <= precision;
+}
+
 struct tly_column_header tly_column_read_header(struct tly_cursor *in) {
   struct tly_column_header header;
   memset(&header, 0, sizeof header);
   uint8_t id = tly_cursor_byte(in);
   int64_t precision = tly_cursor_zigzag(in), scale = tly_cursor_zigzag(in);
   uint64_t code_limit = tly_cursor_varint(in), size = tly_cursor_varint(in);
-  if (id == TLY_TYPE_UNKNOWN || id >= TLY_TYPE_INTERVAL || precision < 0 || precision > INT16_MAX ||
-      scale < INT16_MIN || scale > INT16_MAX || code_limit > UINT32_MAX || size > tly_cursor_left(in))
+  if (!is_type(id, precision, scale) || code_limit > UINT32_MAX || size > tly_cursor_left(in))
     in->failed = 1;
-  header.type = (struct tly_type){.id = id, .precision = (int16_t)precision, .scale = (int16_t)scale};
+  if (!in->failed)
+    header.type = (struct tly_type){.id = id, .precision = (int16_t)precision, .scale = (int16_t)scale};
   header.code_limit = (uint32_t)code_limit;
   header.size = size;
   return header;
@@ -361,7 +369,8 @@ static void read_decimals(struct tly_cursor *in, enum encoding encoding, struct 
   for (uint32_t i = 0; i < out->count && !in->failed; i++) {
     if (scales[i] < 0 || scales[i] > TLY_DECIMAL_DIGITS_MAX)
       in->failed = 1;
-    out->decimal[i] = tly_decimal_of_i64(coefficients[i], (int32_t)scales[i]);
+    else
+      out->decimal[i] = tly_decimal_of_i64(coefficients[i], (int32_t)scales[i]);
   }
 }
 
