@@ -65,8 +65,7 @@ void tly_batch_requests_close(tly_batch_requests *requests) {
   tly_free(requests);
 }
 
-/* ---- out ----------------------------------------------------------------------------------------------------------
- */
+/* ---- out --------------------------------------------------------------------------------------------------------- */
 
 /* Write what the socket takes. False when the connection is dead. */
 static bool flush(struct connection *connection) {
@@ -108,8 +107,7 @@ void tly_batch_requests_answer(tly_batch_requests *requests, uint64_t client, co
     drop(connection);
 }
 
-/* ---- in -----------------------------------------------------------------------------------------------------------
- */
+/* ---- in ---------------------------------------------------------------------------------------------------------- */
 
 static void take_line(tly_batch_requests *requests, struct connection *connection, const char *line, size_t size) {
   struct tly_request request;

@@ -122,8 +122,7 @@ void tly_batch_store_close(tly_batch_store *store) {
   tly_free(store);
 }
 
-/* ---- begin --------------------------------------------------------------------------------------------------------
- */
+/* ---- begin ------------------------------------------------------------------------------------------------------- */
 
 static enum tly_status set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
                                  struct tly_error *error) {
@@ -174,8 +173,7 @@ enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_r
   return end_transaction(store, begin_rows(store, start, error), error);
 }
 
-/* ---- end ----------------------------------------------------------------------------------------------------------
- */
+/* ---- end --------------------------------------------------------------------------------------------------------- */
 
 static void bind_drift(sqlite3_stmt *statement, int place, int64_t drift) {
   if (drift >= 0)
@@ -265,8 +263,7 @@ enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, st
   return change_one(store, WITHDRAW, run, error);
 }
 
-/* ---- schedules ----------------------------------------------------------------------------------------------------
- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_view *view, bool *found,
                                       int64_t *fired_at_us, struct tly_error *error) {

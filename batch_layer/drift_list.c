@@ -68,8 +68,7 @@ void tly_drift_list_free(tly_drift_list *list) {
   tly_free(list);
 }
 
-/* ---- keys ---------------------------------------------------------------------------------------------------------
- */
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 static const char *key_json(const tly_drift_list *list, uint32_t part, struct tly_text key) {
   const struct tly_part *layout = &list->program->parts[part];
@@ -91,8 +90,7 @@ static const char *key_json(const tly_drift_list *list, uint32_t part, struct tl
   return json;
 }
 
-/* ---- values -------------------------------------------------------------------------------------------------------
- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 static void finish_side(const tly_drift_list *list, struct side *side, const struct tly_group_slice *slice,
                         uint32_t row) {

@@ -10,14 +10,12 @@
 #include "batch_layer/recompute_work.h"
 #include "common/base/assert.h"
 #include "common/base/crash_point.h"
-#include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
 enum { PROGRESS_MS = 100 };
 
-/* ---- rounds of threads --------------------------------------------------------------------------------------------
- */
+/* ---- rounds of threads ------------------------------------------------------------------------------------------- */
 
 typedef enum tly_status (*round_function)(struct tly_recompute_work *work, uint32_t thread, struct tly_error *error);
 
@@ -91,8 +89,7 @@ static enum tly_status run_round(struct tly_recompute_work *work, round_function
   return work->status;
 }
 
-/* ---- beginning and end --------------------------------------------------------------------------------------------
- */
+/* ---- beginning and end ------------------------------------------------------------------------------------------- */
 
 static uint32_t stream_number(const struct tly_project *project, const struct tly_stream *stream) {
   for (uint32_t s = 0; s < project->stream_count; s++)
@@ -252,7 +249,7 @@ static enum tly_status compute(struct tly_recompute_work *work, struct tly_error
   TLY_TRY(tly_recompute_divide(work, error));
   TLY_TRY(run_round(work, tly_recompute_merge, error));
   tly_crash_point("recompute.after_merge");
-  return tly_file_sync_folder(work->folder, error);
+  return TLY_OK;
 }
 
 enum tly_status tly_recompute(const struct tly_recompute_job *job, struct tly_arena *arena, struct tly_run_result *out,

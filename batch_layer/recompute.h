@@ -25,9 +25,9 @@ struct tly_recompute_job {
   void *context;
 };
 
-/* Write the files of the run into DIR/runs/<run>/, which must be there, empty but for its lock, and sync them and the
- * folder. *out (in `arena`) has everything but drift. TLY_E_CORRUPT when the archive does not hold what the cut says:
- * blocks that do not tile, an end or a chain hash that differs. */
+/* Write the files of the run into DIR/runs/<run>/, which must be there, empty but for its lock, and sync them; their
+ * names are synced with the manifest's. *out (in `arena`) has everything but drift. TLY_E_CORRUPT when the archive does
+ * not hold what the cut says: blocks that do not tile, an end or a chain hash that differs. */
 TLY_CHECK enum tly_status tly_recompute(const struct tly_recompute_job *job, struct tly_arena *arena,
                                         struct tly_run_result *out, struct tly_error *error);
 

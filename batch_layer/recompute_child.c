@@ -74,8 +74,7 @@ enum tly_status tly_recompute_child_start(struct tly_recompute_child *child, con
   return TLY_OK;
 }
 
-/* ---- what it says -------------------------------------------------------------------------------------------------
- */
+/* ---- what it says ------------------------------------------------------------------------------------------------ */
 
 static enum tly_status status_of_sqlstate(const char *sqlstate) {
   for (int status = 1; status < TLY_STATUS_COUNT; status++)

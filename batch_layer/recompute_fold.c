@@ -43,8 +43,7 @@ struct folder {
   size_t bytes_max;
 };
 
-/* ---- set aside ----------------------------------------------------------------------------------------------------
- */
+/* ---- set aside --------------------------------------------------------------------------------------------------- */
 
 static int compare_positions(const void *a, const void *b) {
   const struct tly_run_set_aside *left = a, *right = b;
@@ -78,8 +77,7 @@ static void list_set_aside(void *context, uint32_t event, const struct tly_row_e
   fold->is_full = true;
 }
 
-/* ---- groups out of the tables -------------------------------------------------------------------------------------
- */
+/* ---- groups out of the tables ------------------------------------------------------------------------------------ */
 
 static void add_sorted(struct tly_part_work *part, tly_sorted_groups *sorted) {
   if (part->sorted_count == part->sorted_capacity) {
@@ -182,8 +180,7 @@ static enum tly_status keep_bound(struct folder *folder, struct tly_error *error
   return TLY_OK;
 }
 
-/* ---- folding ------------------------------------------------------------------------------------------------------
- */
+/* ---- folding ----------------------------------------------------------------------------------------------------- */
 
 static struct tly_event_batch *batch_of(struct folder *folder, uint32_t stream) {
   if (!folder->has_batch[stream])

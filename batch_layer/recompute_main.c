@@ -36,8 +36,7 @@ struct child {
   uint64_t last_done;
 };
 
-/* ---- words to the scheduler ---------------------------------------------------------------------------------------
- */
+/* ---- words to the scheduler -------------------------------------------------------------------------------------- */
 
 /* One line; a scheduler that is gone has taken us with it, so a failed write means nothing. */
 static void say(json_t *line) {
@@ -76,8 +75,7 @@ static void say_error(const struct tly_error *error) {
                 json_stringn(error->message, size)));
 }
 
-/* ---- what to do ---------------------------------------------------------------------------------------------------
- */
+/* ---- what to do -------------------------------------------------------------------------------------------------- */
 
 static enum tly_status load_project(struct child *child, struct tly_error *error) {
   struct tly_diagnostics diagnostics;

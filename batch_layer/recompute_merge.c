@@ -14,8 +14,7 @@
 
 enum { PIECE_GROUPS_MIN = 4 * TLY_RUN_CHAPTER_GROUPS, MERGED_GROUPS = 4096 };
 
-/* ---- dividing -----------------------------------------------------------------------------------------------------
- */
+/* ---- dividing ---------------------------------------------------------------------------------------------------- */
 
 static struct tly_text buffer_text(const struct tly_buffer *buffer) {
   return (struct tly_text){.data = (const char *)buffer->data, .size = (uint32_t)buffer->size};
@@ -142,8 +141,7 @@ void tly_recompute_tasks_free(struct tly_recompute_work *work) {
   tly_free(work->tasks);
 }
 
-/* ---- merging ------------------------------------------------------------------------------------------------------
- */
+/* ---- merging ----------------------------------------------------------------------------------------------------- */
 
 static enum tly_status write_source(struct tly_group_source source, const struct tly_recompute_work *work,
                                     tly_run_writer *writer, struct tly_error *error) {

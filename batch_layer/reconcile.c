@@ -24,8 +24,7 @@
 
 enum { RANGE_BLOCKS = 64, SOURCE_GROUPS = 2048, POLL_FIRST_US = 1000, POLL_LAST_US = 50000 };
 
-/* ---- waiting for the speed layer ----------------------------------------------------------------------------------
- */
+/* ---- waiting for the speed layer --------------------------------------------------------------------------------- */
 
 static bool reads_stream(const struct tly_reconcile_job *job, const char *stream) {
   for (uint32_t v = 0; v < job->view_count; v++)
@@ -98,8 +97,7 @@ static tly_speed_reader *wait_for_speed(const struct tly_reconcile_job *job, str
   return reader;
 }
 
-/* ---- comparing ----------------------------------------------------------------------------------------------------
- */
+/* ---- comparing --------------------------------------------------------------------------------------------------- */
 
 /* One view at the cut: both sides. */
 struct comparison {

@@ -41,8 +41,7 @@ static struct tly_hash hash_of(const void *bytes, size_t size) {
   return hash;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void set(json_t *object, const char *name, json_t *value) {
   TLY_ASSERT(value != NULL && json_object_set_new(object, name, value) == 0);
@@ -163,8 +162,7 @@ enum tly_status tly_manifest_write(const char *folder, const struct tly_run_resu
   return status;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* The manifest has its hash, so it is what we wrote: a member of the wrong kind is a bug or another version's file.
  * Reads go on with zeros and set `wrong`; the caller looks once. */

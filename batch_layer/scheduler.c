@@ -112,8 +112,7 @@ struct tly_scheduler_options tly_scheduler_defaults(const struct tly_settings *s
                                         .definition_wait_ms = DEFINITION_WAIT_MS};
 }
 
-/* ---- answers ------------------------------------------------------------------------------------------------------
- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static void tell_progress(tly_scheduler *scheduler, const char *stage, int64_t done, int64_t all) {
   char line[256];
@@ -219,8 +218,7 @@ static void end_job(tly_scheduler *scheduler) {
   memset(&scheduler->result, 0, sizeof scheduler->result);
 }
 
-/* ---- requests -----------------------------------------------------------------------------------------------------
- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status add_view(const tly_scheduler *scheduler, const json_t *name, bool *wanted,
                                 struct tly_error *error) {
@@ -285,8 +283,7 @@ static void handle_request(void *context, uint64_t client, const struct tly_requ
   answer_error(scheduler, client, request->id, code, &error);
 }
 
-/* ---- why runs begin by themselves ---------------------------------------------------------------------------------
- */
+/* ---- why runs begin by themselves -------------------------------------------------------------------------------- */
 
 static void queue_due(tly_scheduler *scheduler) {
   int64_t fired[TLY_VIEWS_MAX];
@@ -389,8 +386,7 @@ static void queue_definitions(tly_scheduler *scheduler) {
   tly_arena_free(&arena);
 }
 
-/* ---- stages -------------------------------------------------------------------------------------------------------
- */
+/* ---- stages ------------------------------------------------------------------------------------------------------ */
 
 static int64_t retry_delay_us(uint32_t attempts) {
   int64_t delay = RETRY_FIRST_US;
@@ -674,8 +670,7 @@ static enum tly_status go_on_publishing(tly_scheduler *scheduler, struct tly_err
   return TLY_OK;
 }
 
-/* ---- the loop -----------------------------------------------------------------------------------------------------
- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static enum tly_status go_on(tly_scheduler *scheduler, bool is_answered, struct tly_error *error) {
   enum stage before;

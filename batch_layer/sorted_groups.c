@@ -35,8 +35,7 @@ struct tly_sorted_groups {
   struct tly_buffer body;
 };
 
-/* ---- spill files --------------------------------------------------------------------------------------------------
- */
+/* ---- spill files ------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_spill_file_open(const char *folder, struct tly_spill_file *file, struct tly_error *error) {
   struct tly_buffer name = {0};
@@ -88,8 +87,7 @@ static enum tly_status read_at(const struct tly_spill_file *file, uint64_t place
   return TLY_OK;
 }
 
-/* ---- filling ------------------------------------------------------------------------------------------------------
- */
+/* ---- filling ----------------------------------------------------------------------------------------------------- */
 
 tly_sorted_groups *tly_sorted_groups_new(const struct tly_view_program *program, uint32_t part,
                                          struct tly_spill_file *spill) {
@@ -177,8 +175,7 @@ struct tly_text tly_sorted_groups_sample(const tly_sorted_groups *sorted, uint32
   return sorted->entries[index].first_key;
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------------
- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 struct tly_sorted_cursor {
   const tly_sorted_groups *sorted;

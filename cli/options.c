@@ -85,12 +85,12 @@ static enum tly_status apply(const struct setting *setting, const char *text, co
 static void key_of(const struct setting *setting, char *key) {
   size_t size = strlen(setting->flag + 2);
   TLY_ASSERT(size < KEY_SIZE);
-  for (size_t i = 0; i <= size; i++)
+  memset(key, 0, KEY_SIZE);
+  for (size_t i = 0; i < size; i++)
     key[i] = setting->flag[2 + i] == '-' ? '_' : setting->flag[2 + i];
 }
 
-/* ---- tally.conf ----------------------------------------------------------------------------------------------------
- */
+/* ---- tally.conf -------------------------------------------------------------------------------------------------- */
 
 struct file_context {
   const char *path;
@@ -146,13 +146,13 @@ static enum tly_status read_environment(struct tly_settings *settings, struct tl
   return TLY_OK;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------------------
- */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 /* `--name value` or `--name=value`: the value, with *index on its argument; NULL when this is another flag. */
 static const char *value_of(const char *flag, int argc, char **argv, int *index, bool *missing) {
   const char *argument = argv[*index];
   size_t size = strlen(flag);
+  TLY_ASSERT(argument != NULL);
   if (strncmp(argument, flag, size) != 0)
     return NULL;
   if (argument[size] == '=')

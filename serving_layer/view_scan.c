@@ -22,8 +22,7 @@ enum { GROUPS_PER_STEP = 1024 };
 
 _Static_assert((int)GROUPS_PER_STEP <= (int)TLY_EVALUATE_ROWS, "a step is finished at once");
 
-/* ---- what is needed -----------------------------------------------------------------------------------------------
- */
+/* ---- what is needed ---------------------------------------------------------------------------------------------- */
 
 static void need_parts(const struct tly_view_program *program, const struct tly_expr *expression, bool *needed) {
   if (expression->kind == TLY_EXPR_AGGREGATE)

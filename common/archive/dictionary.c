@@ -45,8 +45,7 @@ static void make_room(struct tly_text_dictionary *dictionary, uint32_t more) {
   dictionary->view.entries = dictionary->entries;
 }
 
-/* ---- finding a text -------------------------------------------------------------------------------------------------
- */
+/* ---- finding a text ---------------------------------------------------------------------------------------------- */
 
 /* A slot is a code + 1 in its lower half and upper bits of the text's hash in its upper half, so that a look-up
  * compares bytes about once; 0 is empty. */

@@ -85,8 +85,7 @@ struct tly_run_reader {
   struct scan *scans[TLY_RUN_SCANS_MAX];
 };
 
-/* ---- opening ------------------------------------------------------------------------------------------------------
- */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 /* A file that never changes cannot fail but by damage or by the machine. */
 static enum tly_status damaged(const struct piece *piece, struct tly_error *error, const char *what) {
@@ -359,8 +358,7 @@ void tly_run_reader_close(tly_run_reader *reader) {
   tly_free(reader);
 }
 
-/* ---- blocks -------------------------------------------------------------------------------------------------------
- */
+/* ---- blocks ------------------------------------------------------------------------------------------------------ */
 
 uint64_t tly_run_reader_groups(const tly_run_reader *reader, uint32_t part) {
   TLY_ASSERT(part < reader->program->part_count);
@@ -422,8 +420,7 @@ static enum tly_status read_block(tly_run_reader *reader, uint32_t part_number, 
   return status;
 }
 
-/* ---- the cache ----------------------------------------------------------------------------------------------------
- */
+/* ---- the cache --------------------------------------------------------------------------------------------------- */
 
 static void unlink_cached(tly_run_reader *reader, struct cached_block *block) {
   *(block->newer != NULL ? &block->newer->older : &reader->newest) = block->older;
@@ -483,8 +480,7 @@ static enum tly_status cached_block(tly_run_reader *reader, uint32_t part, struc
   return TLY_OK;
 }
 
-/* ---- scans --------------------------------------------------------------------------------------------------------
- */
+/* ---- scans ------------------------------------------------------------------------------------------------------- */
 
 static void unpin(struct scan *scan) {
   if (scan->pinned == NULL)

@@ -183,8 +183,7 @@ enum tly_status tly_socket_connect_tcp(const char *host_port, int *fd, struct tl
   return TLY_OK;
 }
 
-/* ---- hand-off ------------------------------------------------------------------------------------------------------
- */
+/* ---- hand-off ---------------------------------------------------------------------------------------------------- */
 
 enum { HANDOFF_TIMEOUT_MS = 5000, HANDOFF_REST_MAX = TLY_LINE_BYTES_MAX + TLY_BULK_BYTES_MAX };
 

@@ -78,8 +78,7 @@ static void *must(void *memory) {
   return memory;
 }
 
-/* ---- what both modes share: a connection with buffers ---------------------------------------------------------------
- */
+/* ---- what both modes share: a connection with buffers ------------------------------------------------------------ */
 
 struct buffer {
   char *data;
@@ -171,8 +170,7 @@ static double percentile_us(const uint32_t *sorted, size_t count, double share) 
   return count == 0 ? 0 : sorted[index < count ? index : count - 1];
 }
 
-/* ---- point: a closed loop -------------------------------------------------------------------------------------------
- */
+/* ---- point: a closed loop ---------------------------------------------------------------------------------------- */
 
 struct key {
   char *request;
@@ -383,8 +381,7 @@ static int run_point(void) {
   return 0;
 }
 
-/* ---- open: an open loop ---------------------------------------------------------------------------------------------
- */
+/* ---- open: an open loop ------------------------------------------------------------------------------------------ */
 
 static struct {
   int ingest_fd, query_fd;
@@ -596,8 +593,7 @@ static int run_bulk(void) {
   return 0;
 }
 
-/* ---- arguments ------------------------------------------------------------------------------------------------------
- */
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static enum protocol protocol_of(const char *name) {
   if (strcmp(name, "tally") == 0)

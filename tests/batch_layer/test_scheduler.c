@@ -50,8 +50,7 @@ static struct bench {
   bool speed_runs;
 } bench;
 
-/* ---- the world around the scheduler -------------------------------------------------------------------------------
- */
+/* ---- the world around the scheduler ------------------------------------------------------------------------------ */
 
 static int64_t turned_now(void *context) {
   return ((struct bench *)context)->now_us;
@@ -144,8 +143,7 @@ static void pump(bool (*done)(void *context), void *context) {
   }
 }
 
-/* ---- clients ------------------------------------------------------------------------------------------------------
- */
+/* ---- clients ----------------------------------------------------------------------------------------------------- */
 
 static tly_client *connect_client(void) {
   char path[400];
@@ -207,8 +205,7 @@ static const char *sqlstate_of(const json_t *reply) {
 
 static const char recompute_all[] = "{\"id\":1,\"method\":\"recompute\",\"params\":{\"full\":true}}\n";
 
-/* ---- what batch.db says -------------------------------------------------------------------------------------------
- */
+/* ---- what batch.db says ------------------------------------------------------------------------------------------ */
 
 static struct tly_run *read_runs(uint32_t *count) {
   tly_batch_reader *reader;
@@ -257,8 +254,7 @@ static void turn_in_vain(void) {
   assert_true(tly_scheduler_is_idle(bench.scheduler));
 }
 
-/* ---- requests -----------------------------------------------------------------------------------------------------
- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 static void a_request_is_answered_when_its_run_is_published(void **state) {
   (void)state;
@@ -397,8 +393,7 @@ static void reconcile_answers_with_the_keys_that_differ(void **state) {
   close_bench();
 }
 
-/* ---- schedules ----------------------------------------------------------------------------------------------------
- */
+/* ---- schedules --------------------------------------------------------------------------------------------------- */
 
 static void views_that_are_due_at_one_minute_share_a_run(void **state) {
   (void)state;
@@ -475,8 +470,7 @@ static void a_schedule_tries_again_when_no_archiver_is_there(void **state) {
   close_bench();
 }
 
-/* ---- definitions --------------------------------------------------------------------------------------------------
- */
+/* ---- definitions ------------------------------------------------------------------------------------------------- */
 
 static void a_new_view_over_old_events_gets_its_run_by_itself(void **state) {
   (void)state;
@@ -506,8 +500,7 @@ static void a_new_view_over_old_events_gets_its_run_by_itself(void **state) {
   close_bench();
 }
 
-/* ---- failures -----------------------------------------------------------------------------------------------------
- */
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
 
 static void a_recompute_that_is_killed_changes_nothing(void **state) {
   (void)state;
@@ -680,8 +673,7 @@ static void a_run_nobody_publishes_stays_ready(void **state) {
   close_bench();
 }
 
-/* ---- retention ----------------------------------------------------------------------------------------------------
- */
+/* ---- retention --------------------------------------------------------------------------------------------------- */
 
 static void old_runs_go_when_nobody_reads_them(void **state) {
   (void)state;
@@ -734,8 +726,7 @@ static void the_last_run_of_a_view_is_kept_however_old(void **state) {
   close_bench();
 }
 
-/* ---- main ---------------------------------------------------------------------------------------------------------
- */
+/* ---- main -------------------------------------------------------------------------------------------------------- */
 
 static int recompute_child(int argc, char **argv) {
   struct tly_settings settings = {.recompute_threads = 2};
