@@ -4,9 +4,8 @@
  * of ours. What is left to do for each request is to read the arguments, encode the key, merge two states, finish and
  * print.
  *
- * One read transaction of speed.db (a look) serves all requests of one turn of the loop: it begins with the first and
- * ends before the loop sleeps, so it is as short as the turn. What a view's state says is kept until the store's
- * version changes.
+ * One read transaction of speed.db (a look) serves all requests of about a millisecond (point.h). What a view's state
+ * says is kept until the store's version changes.
  *
  * INVARIANTS
  *   (1) Nothing is appended to the output before the whole reply is known.
@@ -59,6 +58,7 @@ struct tly_points {
   tly_store_source *stores;
   struct tly_source source;
   bool is_looking;
+  int64_t looked_at_us;
   uint64_t version;
   struct point *slots[SLOTS];
   uint32_t count;
@@ -100,7 +100,7 @@ static void forget_all(tly_points *points) {
 }
 
 void tly_points_free(tly_points *points) {
-  tly_points_end_turn(points);
+  tly_points_end_look(points);
   forget_all(points);
   for (uint32_t i = 0; i < points->programs->project->view_count; i++) {
     struct point_view *view = &points->views[i];
@@ -119,17 +119,18 @@ void tly_points_free(tly_points *points) {
   tly_free(points);
 }
 
-/* ---- one look a turn --------------------------------------------------------------------------------------------- */
+/* ---- looks --------------------------------------------------------------------------------------------- */
 
 static enum tly_status look(tly_points *points) {
   if (points->is_looking)
     return TLY_OK;
   TLY_TRY(points->source.begin(points->source.context, NULL));
   points->is_looking = true;
+  points->looked_at_us = tly_clock_monotonic_us(&tly_clock_real);
   return tly_store_source_version(points->stores, &points->version, NULL);
 }
 
-void tly_points_end_turn(tly_points *points) {
+void tly_points_end_look(tly_points *points) {
   if (points->is_looking)
     points->source.end(points->source.context);
   points->is_looking = false;
@@ -144,6 +145,12 @@ void tly_points_rest(tly_points *points) {
     }
     view->was_used = false;
   }
+}
+
+bool tly_points_keep_look(tly_points *points) {
+  if (points->is_looking && tly_clock_monotonic_us(&tly_clock_real) - points->looked_at_us >= TLY_LOOK_US_MAX)
+    tly_points_end_look(points);
+  return points->is_looking;
 }
 
 enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena, struct tly_position **out,

@@ -20,11 +20,17 @@ bool tly_points_answer(tly_points *points, const struct tly_request *request, st
 /* The same from a line, for statements seen before and lines in the common form. */
 bool tly_points_answer_line(tly_points *points, const char *line, size_t size, struct tly_buffer *out);
 
-/* One look at speed.db serves all queries of a turn of the loop; this ends it. To be called before the loop sleeps. */
-void tly_points_end_turn(tly_points *points);
+/* One look at speed.db serves all queries of some turns of the loop, TLY_LOOK_US_MAX at most: a read transaction costs
+ * more than a point query. Whatever may know of a newer state (an answer of the pool or of another layer, a ring of the
+ * speed layer) ends it, so that nobody sees the state go back. */
+enum { TLY_LOOK_US_MAX = 1000 };
+void tly_points_end_look(tly_points *points);
+/* Before the loop sleeps: end a look that is old enough. True: it goes on, and has to be ended after TLY_LOOK_US_MAX.
+ */
+bool tly_points_keep_look(tly_points *points);
 /* Every few seconds: let go of the runs of views nobody asked for since the last call, so that they can be deleted. */
 void tly_points_rest(tly_points *points);
-/* The positions of all streams in the look of this turn. */
+/* The positions of all streams in the look. */
 TLY_CHECK enum tly_status tly_points_positions(tly_points *points, struct tly_arena *arena, struct tly_position **out,
                                                uint32_t *count);
 

@@ -65,10 +65,16 @@ static void on_again(uv_idle_t *idle) {
   tly_sessions_continue(server);
 }
 
-/* Before the loop sleeps: end the turn's look at speed.db; keep turning while sessions have requests left. */
+static void on_look_end(uv_timer_t *timer) {
+  struct tly_serving *server = timer->data;
+  tly_points_end_look(server->points);
+}
+
+/* Before the loop sleeps: end a look at speed.db, now or in time; keep turning while sessions have requests left. */
 static void on_before(uv_prepare_t *prepare) {
   struct tly_serving *server = prepare->data;
-  tly_points_end_turn(server->points);
+  if (tly_points_keep_look(server->points) && !uv_is_active((uv_handle_t *)&server->look_end))
+    uv_timer_start(&server->look_end, on_look_end, TLY_LOOK_US_MAX / 1000, 0);
   if (server->ready != NULL && !uv_is_active((uv_handle_t *)&server->again))
     uv_idle_start(&server->again, on_again);
   else if (server->ready == NULL)
@@ -94,8 +100,9 @@ static void start_handles(struct process *process) {
   TLY_ASSERT(uv_idle_init(loop, &server->again) == 0);
   TLY_ASSERT(uv_prepare_init(loop, &server->before) == 0);
   TLY_ASSERT(uv_timer_init(loop, &server->tick) == 0);
+  TLY_ASSERT(uv_timer_init(loop, &server->look_end) == 0);
   TLY_ASSERT(uv_poll_init(loop, &process->stop, tly_process_stop_fd()) == 0);
-  server->again.data = server->before.data = server->tick.data = server;
+  server->again.data = server->before.data = server->tick.data = server->look_end.data = server;
   TLY_ASSERT(uv_prepare_start(&server->before, on_before) == 0);
   TLY_ASSERT(uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS) == 0);
   TLY_ASSERT(uv_poll_start(&process->stop, UV_READABLE, on_stop) == 0);
@@ -106,6 +113,7 @@ static void stop_handles(struct process *process) {
   uv_close((uv_handle_t *)&server->again, NULL);
   uv_close((uv_handle_t *)&server->before, NULL);
   uv_close((uv_handle_t *)&server->tick, NULL);
+  uv_close((uv_handle_t *)&server->look_end, NULL);
   uv_close((uv_handle_t *)&process->stop, NULL);
 }
 

@@ -33,7 +33,7 @@ struct tly_serving {
   struct tly_waiting *waiting;
   uv_idle_t again;     /* runs while `ready` is not empty */
   uv_prepare_t before; /* before the loop sleeps */
-  uv_timer_t tick;
+  uv_timer_t tick, look_end;
   uint32_t ticks;
   bool is_stopping;
 };

@@ -413,6 +413,7 @@ static void on_event(uv_poll_t *poll, int status, int events) {
 
 void tly_session_open(struct tly_serving *server, int fd, const void *rest, size_t rest_size) {
   struct tly_session *session = tly_calloc(1, sizeof *session);
+  tly_points_end_look(server->points);
   session->server = server;
   session->fd = fd;
   session->poll.data = session;
@@ -433,7 +434,7 @@ void tly_session_open(struct tly_serving *server, int fd, const void *rest, size
 
 void tly_session_on_job(void *context, struct tly_job *job, struct tly_buffer *line, bool is_done) {
   struct tly_session *session = job->session;
-  (void)context;
+  tly_points_end_look(((struct tly_serving *)context)->points);
   if (session != NULL && line->size > 0) {
     tly_buffer_append(&session->out, line->data, line->size);
     session->awaits_drain = true;
@@ -452,6 +453,7 @@ void tly_session_on_job(void *context, struct tly_job *job, struct tly_buffer *l
 }
 
 void tly_session_reply(struct tly_session *session, const struct tly_buffer *bytes, bool is_done) {
+  tly_points_end_look(session->server->points);
   tly_buffer_append(&session->out, bytes->data, bytes->size);
   if (is_done) {
     session->wait = NULL;

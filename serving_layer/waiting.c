@@ -88,6 +88,7 @@ static void look(struct tly_waiting *waiting) {
   struct tly_position *positions = NULL;
   uint32_t count = 0;
   struct tly_arena arena;
+  tly_points_end_look(server->points); /* there may be something new */
   if (list == NULL)
     return;
   tly_arena_init(&arena);
