@@ -29,6 +29,24 @@ static void on_stop_signal(int number) {
   errno = saved;
 }
 
+/* A process whose parent is gone already has become a child of process 1, which may be our supervisor itself, in a
+ * container: the two are told apart by what they run. */
+static bool is_orphan(pid_t parent) {
+  char ours[4096], theirs[4096];
+  if (parent != 1)
+    return false;
+  ssize_t our_size = readlink("/proc/self/exe", ours, sizeof ours);
+  ssize_t their_size = readlink("/proc/1/exe", theirs, sizeof theirs);
+  return our_size <= 0 || our_size != their_size || memcmp(ours, theirs, (size_t)our_size) != 0;
+}
+
+static void die_with_parent(void) {
+  pid_t parent = getppid();
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (is_orphan(parent) || getppid() != parent)
+    _exit(1); /* the parent died before the request took effect */
+}
+
 void tly_process_setup(const char *name, bool with_parent) {
   tly_log_setup(name, TLY_LOG_INFO);
   TLY_ASSERT(stop_pipe[0] == -1);
@@ -37,12 +55,8 @@ void tly_process_setup(const char *name, bool with_parent) {
   sigaction(SIGTERM, &action, NULL);
   sigaction(SIGINT, &action, NULL);
   signal(SIGPIPE, SIG_IGN);
-  if (with_parent) {
-    pid_t parent = getppid();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (parent == 1 || getppid() != parent)
-      _exit(1); /* the parent died before the request took effect */
-  }
+  if (with_parent)
+    die_with_parent();
 }
 
 int tly_process_stop_fd(void) {

@@ -94,6 +94,7 @@ static uint64_t *new_words(void) {
 static void make_keys(tly_fold *fold) {
   const struct tly_view *view = fold->program->view;
   fold->keys = tly_calloc(view->key_count, sizeof *fold->keys);
+  /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers is meant */
   fold->coders = tly_calloc(view->key_count, sizeof *fold->coders);
   fold->words = tly_calloc(view->key_count * (size_t)TLY_KEY_WORDS_MAX, sizeof *fold->words);
   fold->key_words = tly_calloc(view->key_count, sizeof *fold->key_words);

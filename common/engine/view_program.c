@@ -120,6 +120,7 @@ static int32_t component(struct builder *builder, enum tly_component_kind kind, 
   }
   bool is_extreme = kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX;
   bool is_always_met = filter == NULL && argument != NULL && !argument->nullable && program->view->key_count > 0;
+  TLY_ASSERT(kind == TLY_COMPONENT_COUNT || argument != NULL);
   struct tly_type type = kind == TLY_COMPONENT_COUNT ? TLY_TYPE_OF(TLY_TYPE_BIGINT) : argument->type;
   program->components[program->component_count] = (struct tly_component){.kind = kind,
                                                                          .form = component_form(kind, type),

@@ -77,6 +77,7 @@ static int32_t split_into_pairs(struct tly_decimal value, struct pairs *pairs) {
   else
     pairs_of_wide(value, factor, pairs);
   int32_t exponent = pairs->count - (value.scale + 1) / 2;
+  /* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult): the first pair of a value is not zero */
   while (pairs->first[pairs->count - 1] == 0)
     pairs->count--;
   return exponent;

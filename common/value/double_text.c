@@ -142,6 +142,7 @@ static bool parse_exactly(const char *text, size_t size, double *out) {
 
 static enum tly_status parse_terminated(const char *text, double *out, struct tly_error *error) {
   char *end;
+  /* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.ArraySubscript): the text is terminated */
   while (isspace((unsigned char)*text))
     text++;
   errno = 0;

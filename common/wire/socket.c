@@ -148,8 +148,8 @@ static enum tly_status print_bound(int fd, struct tly_buffer *bound, struct tly_
 
 enum tly_status tly_socket_listen_tcp(const char *host_port, int *fd, struct tly_buffer *bound,
                                       struct tly_error *error) {
-  struct sockaddr_storage address;
-  socklen_t size;
+  struct sockaddr_storage address = {0};
+  socklen_t size = 0;
   int yes = 1;
   TLY_TRY(resolve(host_port, &address, &size, error));
   *fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -167,8 +167,8 @@ enum tly_status tly_socket_listen_tcp(const char *host_port, int *fd, struct tly
 }
 
 enum tly_status tly_socket_connect_tcp(const char *host_port, int *fd, struct tly_error *error) {
-  struct sockaddr_storage address;
-  socklen_t size;
+  struct sockaddr_storage address = {0};
+  socklen_t size = 0;
   int yes = 1;
   TLY_TRY(resolve(host_port, &address, &size, error));
   *fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -23,7 +23,7 @@ def cells_equal(ours, theirs, column_type, by_value):
         return ours is None and theirs is None
     if column_type == 'double precision':  # PostgreSQL's last digits depend on row order
         a, b = float(ours), float(theirs)
-        return a == b or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12)
+        return a == b or math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-9)
     if column_type == 'numeric' and by_value:
         return Decimal(ours) == Decimal(theirs)
     return ours == theirs
