@@ -47,44 +47,97 @@ static void make_room(struct tly_text_dictionary *dictionary, uint32_t more) {
 
 /* ---- finding a text ---------------------------------------------------------------------------------------------- */
 
-/* A slot is a code + 1 in its lower half and upper bits of the text's hash in its upper half, so that a look-up
- * compares bytes about once; 0 is empty. */
+/* Most texts that repeat are short: a currency, a state, an account's number. A slot holds the bytes of a text of up to
+ * SHORT_SIZE themselves, so that finding its code is one look at one place; of a longer text it holds the hash, and the
+ * entry's bytes decide. */
 
-static uint64_t hash_of(const struct tly_text_dictionary *dictionary, struct tly_text text) {
-  return XXH3_64bits_withSeed(text.data, text.size, dictionary->seed);
+struct tly_text_slot {
+  uint64_t word; /* the text's bytes with zeros behind them, or its hash */
+  uint32_t size;
+  uint32_t code_1; /* code + 1; 0: empty */
+};
+
+enum { SHORT_SIZE = sizeof(uint64_t) };
+
+/* What a text is looked up by. */
+struct sought {
+  uint64_t word;
+  uint32_t slot; /* where to look first */
+};
+
+/* Up to SHORT_SIZE bytes with zeros behind them; reads none but those. */
+static inline uint64_t short_word(struct tly_text text) {
+  if (text.size >= 4)
+    return tly_load_u32(text.data) | (uint64_t)tly_load_u32(text.data + text.size - 4) << (8 * (text.size - 4));
+  if (text.size == 0)
+    return 0;
+  const uint8_t *bytes = (const uint8_t *)text.data;
+  uint32_t middle = text.size / 2, last = text.size - 1;
+  return bytes[0] | (uint64_t)bytes[middle] << (8 * middle) | (uint64_t)bytes[last] << (8 * last);
 }
 
-static uint64_t slot_value(uint64_t hash, uint32_t code) {
-  return (hash & 0xffffffff00000000) | (code + 1);
+static inline uint64_t mix(uint64_t a, uint64_t b) {
+  __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+  return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline struct sought seek_of(const struct tly_text_dictionary *dictionary, struct tly_text text) {
+  struct sought sought;
+  uint64_t hash;
+  if (text.size <= SHORT_SIZE) {
+    sought.word = short_word(text);
+    hash = mix(sought.word ^ dictionary->seed, dictionary->second_seed + text.size);
+  } else {
+    sought.word = hash = XXH3_64bits_withSeed(text.data, text.size, dictionary->seed);
+  }
+  sought.slot = (uint32_t)hash & (dictionary->slot_count - 1);
+  return sought;
+}
+
+static inline bool is_in_slot(const struct tly_text_dictionary *dictionary, const struct tly_text_slot *slot,
+                              struct tly_text text, uint64_t word) {
+  if (slot->word != word || slot->size != text.size)
+    return false;
+  return text.size <= SHORT_SIZE || tly_same_bytes(dictionary->entries[slot->code_1 - 1].data, text.data, text.size);
 }
 
 static void put_in_slot(struct tly_text_dictionary *dictionary, uint32_t code) {
-  uint64_t hash = hash_of(dictionary, dictionary->entries[code]);
-  uint32_t slot = (uint32_t)hash & (dictionary->slot_count - 1);
-  while (dictionary->slots[slot] != 0)
-    slot = (slot + 1) & (dictionary->slot_count - 1);
-  dictionary->slots[slot] = slot_value(hash, code);
+  struct tly_text text = dictionary->entries[code];
+  struct sought sought = seek_of(dictionary, text);
+  uint32_t mask = dictionary->slot_count - 1, slot = sought.slot;
+  while (dictionary->slots[slot].code_1 != 0)
+    slot = (slot + 1) & mask;
+  dictionary->slots[slot] = (struct tly_text_slot){.word = sought.word, .size = text.size, .code_1 = code + 1};
 }
 
-/* Slots for `entries` entries, filled with those that are there. */
-static void rebuild_slots(struct tly_text_dictionary *dictionary, uint32_t entries) {
-  uint32_t count = FIRST_CAPACITY;
-  while (count < SLOTS_PER_ENTRY * (uint64_t)entries)
-    count *= 2;
-  if (dictionary->slots == NULL && getrandom(&dictionary->seed, sizeof dictionary->seed, GRND_NONBLOCK) < 0)
-    dictionary->seed = (uint64_t)(uintptr_t)dictionary; /* early after boot: at least it is not the same everywhere */
+static void make_seeds(struct tly_text_dictionary *dictionary) {
+  uint64_t seeds[2];
+  if (getrandom(seeds, sizeof seeds, GRND_NONBLOCK) != (ssize_t)sizeof seeds)
+    seeds[0] = seeds[1] = (uint64_t)(uintptr_t)dictionary; /* early after boot: at least not the same everywhere */
+  dictionary->seed = seeds[0];
+  dictionary->second_seed = seeds[1] | UINT64_C(1) << 63; /* never close to 0, which would multiply everything away */
+}
+
+/* At least `count` slots, filled with the entries that are there. */
+static void rebuild_slots(struct tly_text_dictionary *dictionary, uint64_t count) {
+  uint32_t slot_count = FIRST_CAPACITY;
+  while (slot_count < count)
+    slot_count *= 2;
+  if (dictionary->slots == NULL)
+    make_seeds(dictionary);
   tly_free(dictionary->slots);
-  dictionary->slots = tly_calloc(count, sizeof *dictionary->slots);
-  dictionary->slot_count = count;
+  dictionary->slots = tly_calloc(slot_count, sizeof *dictionary->slots);
+  dictionary->slot_count = slot_count;
   for (uint32_t code = 0; code < dictionary->view.count; code++)
     put_in_slot(dictionary, code);
 }
 
 /* Room for `more` entries among the slots, at least half of which stay empty. */
 static void make_slots(struct tly_text_dictionary *dictionary, uint32_t more) {
-  uint64_t entries = (uint64_t)dictionary->view.count + more;
-  if (SLOTS_PER_ENTRY * entries > dictionary->slot_count)
-    rebuild_slots(dictionary, (uint32_t)(SLOTS_PER_ENTRY * entries));
+  uint64_t needed = SLOTS_PER_ENTRY * ((uint64_t)dictionary->view.count + more);
+  TLY_ASSERT(needed <= UINT32_MAX / 2);
+  if (needed > dictionary->slot_count)
+    rebuild_slots(dictionary, needed);
 }
 
 static uint32_t add_entry(struct tly_text_dictionary *dictionary, struct tly_text text) {
@@ -96,46 +149,32 @@ static uint32_t add_entry(struct tly_text_dictionary *dictionary, struct tly_tex
 }
 
 /* There is room among the slots. */
-static uint32_t find_or_add(struct tly_text_dictionary *dictionary, struct tly_text text, uint64_t hash) {
-  uint32_t mask = dictionary->slot_count - 1, slot = (uint32_t)hash & mask;
-  for (; dictionary->slots[slot] != 0; slot = (slot + 1) & mask) {
-    uint64_t value = dictionary->slots[slot];
-    if (((value ^ hash) >> 32) != 0)
-      continue;
-    const struct tly_text *entry = &dictionary->entries[(uint32_t)value - 1];
-    if (entry->size == text.size && tly_same_bytes(entry->data, text.data, text.size))
-      return (uint32_t)value - 1;
-  }
+static inline uint32_t find_or_add(struct tly_text_dictionary *dictionary, struct tly_text text, struct sought sought) {
+  uint32_t mask = dictionary->slot_count - 1;
+  struct tly_text_slot *slot = &dictionary->slots[sought.slot];
+  for (; slot->code_1 != 0; slot = &dictionary->slots[++sought.slot & mask])
+    if (is_in_slot(dictionary, slot, text, sought.word))
+      return slot->code_1 - 1;
   uint32_t code = add_entry(dictionary, text);
-  dictionary->slots[slot] = slot_value(hash, code);
+  *slot = (struct tly_text_slot){.word = sought.word, .size = text.size, .code_1 = code + 1};
   return code;
 }
 
 uint32_t tly_text_dictionary_intern(struct tly_text_dictionary *dictionary, struct tly_text text) {
   make_slots(dictionary, 1);
-  return find_or_add(dictionary, text, hash_of(dictionary, text));
+  return find_or_add(dictionary, text, seek_of(dictionary, text));
 }
 
-/* Up to STRIP_ROWS rows: their slots are fetched while they are hashed, then their entries, then the entries' bytes. */
+/* Up to STRIP_ROWS rows: all their slots are fetched before any is looked at. */
 static void intern_strip(struct tly_text_dictionary *dictionary, const struct tly_text *texts, const uint8_t *null,
                          uint32_t count, uint32_t *codes) {
-  uint64_t hashes[STRIP_ROWS];
-  uint32_t mask = dictionary->slot_count - 1;
+  struct sought sought[STRIP_ROWS];
   for (uint32_t i = 0; i < count; i++) {
-    hashes[i] = hash_of(dictionary, texts[i]);
-    __builtin_prefetch(&dictionary->slots[(uint32_t)hashes[i] & mask]);
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t likely = (uint32_t)dictionary->slots[(uint32_t)hashes[i] & mask];
-    __builtin_prefetch(&dictionary->entries[likely == 0 ? 0 : likely - 1]);
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    uint32_t likely = (uint32_t)dictionary->slots[(uint32_t)hashes[i] & mask];
-    if (likely != 0)
-      __builtin_prefetch(dictionary->entries[likely - 1].data);
+    sought[i] = seek_of(dictionary, texts[i]);
+    __builtin_prefetch(&dictionary->slots[sought[i].slot]);
   }
   for (uint32_t i = 0; i < count; i++)
-    codes[i] = null != NULL && null[i] ? 0 : find_or_add(dictionary, texts[i], hashes[i]);
+    codes[i] = null != NULL && null[i] ? 0 : find_or_add(dictionary, texts[i], sought[i]);
 }
 
 void tly_text_dictionary_intern_rows(struct tly_text_dictionary *dictionary, const struct tly_text *texts,
@@ -143,7 +182,6 @@ void tly_text_dictionary_intern_rows(struct tly_text_dictionary *dictionary, con
   for (uint32_t done = 0; done < count;) {
     uint32_t strip = count - done < STRIP_ROWS ? count - done : STRIP_ROWS;
     make_slots(dictionary, strip);
-    make_room(dictionary, strip);
     intern_strip(dictionary, texts + done, null == NULL ? NULL : null + done, strip, codes + done);
     done += strip;
   }
@@ -156,7 +194,7 @@ void tly_text_dictionary_truncate(struct tly_text_dictionary *dictionary, uint32
   dictionary->view.count = count;
   dictionary->view.id = new_identity(); /* the codes from here on will mean other texts */
   if (dictionary->slots != NULL)
-    rebuild_slots(dictionary, count + 1);
+    rebuild_slots(dictionary, SLOTS_PER_ENTRY * (uint64_t)count);
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
@@ -178,7 +216,7 @@ bool tly_text_dictionary_read(struct tly_text_dictionary *dictionary, const void
     return false;
   dictionary->view.count += count;
   if (dictionary->slots != NULL)
-    rebuild_slots(dictionary, dictionary->view.count + 1);
+    rebuild_slots(dictionary, SLOTS_PER_ENTRY * (uint64_t)dictionary->view.count);
   return true;
 }
 

@@ -11,15 +11,17 @@
 #include "common/sql/typed_tree.h"
 #include "common/value/vector.h"
 
+struct tly_text_slot;
+
 /* The address of `view` stays the same while the dictionary grows; its entries never change, more come behind them. */
 struct tly_text_dictionary {
   struct tly_dictionary view;
   struct tly_text *entries;
   uint32_t capacity;
-  struct tly_arena arena; /* the bytes of the entries */
-  uint64_t *slots;        /* for finding a text's code; NULL until the first intern */
-  uint32_t slot_count;    /* a power of two */
-  uint64_t seed;          /* of the hash: nobody outside can make texts that all meet in one slot */
+  struct tly_arena arena;      /* the bytes of the entries */
+  struct tly_text_slot *slots; /* for finding a text's code; NULL until the first intern */
+  uint32_t slot_count;         /* a power of two */
+  uint64_t seed, second_seed;  /* of the hash: nobody outside can make texts that all meet in one slot */
 };
 
 void tly_text_dictionary_init(struct tly_text_dictionary *dictionary);

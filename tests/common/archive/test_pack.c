@@ -12,6 +12,7 @@
 #include "common/archive/column.h"
 #include "common/archive/dictionary.h"
 #include "common/base/limits.h"
+#include "common/base/memory.h"
 
 static uint64_t seed = 42;
 
@@ -258,6 +259,33 @@ static void a_dictionary_gives_each_text_one_code_and_is_read_from_its_pieces(vo
   tly_text_dictionary_free(&read);
 }
 
+/* Texts of up to eight bytes are found by their bytes, longer ones by a hash: none may pass for another. */
+static void texts_that_differ_in_a_byte_or_in_length_have_their_own_codes(void **state) {
+  (void)state;
+  enum { SIZE_MAX_TRIED = 20 };
+  struct tly_text_dictionary dictionary;
+  uint32_t codes[SIZE_MAX_TRIED + 1][SIZE_MAX_TRIED + 1], count = 0;
+  tly_text_dictionary_init(&dictionary);
+  for (int pass = 0; pass < 2; pass++)
+    for (uint32_t size = 0; size <= SIZE_MAX_TRIED; size++)
+      for (uint32_t place = 0; place <= size;
+           place++) {                      /* zeros, with a one at `place`; none of them when it is `size` */
+        char *bytes = tly_calloc(size, 1); /* of the exact size: reading behind it would be noticed */
+        if (place < size)
+          bytes[place] = 1;
+        struct tly_text text = {.data = bytes, .size = size};
+        uint32_t code = tly_text_dictionary_intern(&dictionary, text);
+        if (pass == 0) {
+          assert_int_equal(code, count++);
+          codes[size][place] = code;
+        }
+        assert_int_equal(code, codes[size][place]);
+        assert_true(tly_text_equal(dictionary.view.entries[code], text));
+        tly_free(bytes);
+      }
+  tly_text_dictionary_free(&dictionary);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(integers_of_any_shape_come_back),
@@ -266,6 +294,7 @@ int main(void) {
       cmocka_unit_test(fixed_size_columns_come_back_with_their_nulls),
       cmocka_unit_test(texts_come_back_as_codes_as_numbers_and_as_bytes),
       cmocka_unit_test(a_dictionary_gives_each_text_one_code_and_is_read_from_its_pieces),
+      cmocka_unit_test(texts_that_differ_in_a_byte_or_in_length_have_their_own_codes),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
