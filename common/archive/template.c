@@ -15,7 +15,15 @@
 #include "common/base/limits.h"
 #include "common/value/timestamp.h"
 
-enum { SPELL_ROOM = 64, TIME_SHORTEST = 7, TIME_SPACE = 8, TIME_PARAMETERS = 16, FRACTION_DIGITS = 6 };
+enum {
+  SPELL_ROOM = 64,
+  SPELL_STEP = 16,
+  SCALED_DIGITS_MAX = 18,
+  TIME_SHORTEST = 7,
+  TIME_SPACE = 8,
+  TIME_PARAMETERS = 16,
+  FRACTION_DIGITS = 6
+};
 
 /* ---- spelling ---------------------------------------------------------------------------------------------------- */
 
@@ -86,10 +94,39 @@ static unsigned spell_decimal(bool is_negative, tly_u128 magnitude, unsigned sca
   return (unsigned)(next - out);
 }
 
+/* `size` bytes from `from` to `to`, in whole steps: up to SPELL_STEP - 1 bytes behind both may be touched. Values have
+ * a few bytes, for which a call would cost more than the copy. */
+static inline void copy_in_steps(char *to, const char *from, size_t size) {
+  for (size_t i = 0; i < size; i += SPELL_STEP)
+    memcpy(to + i, from + i, SPELL_STEP);
+}
+
+/* The same as spell_decimal with ZEROS_KEPT, for what most amounts are: 64 bits. */
+static unsigned spell_scaled(int64_t value, unsigned scale, char *out) {
+  char room[SPELL_ROOM], *end = room + SPELL_ROOM - SPELL_STEP, *start = end;
+  uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+  for (unsigned left = scale; left > 1; left -= 2, rest /= 100)
+    memcpy(start -= 2, digit_pairs + 2 * (rest % 100), 2);
+  if (scale % 2 != 0) {
+    *--start = (char)('0' + rest % 10);
+    rest /= 10;
+  }
+  if (scale > 0)
+    *--start = '.';
+  start = digits_before(start, rest, 1);
+  if (value < 0)
+    *--start = '-';
+  copy_in_steps(out, start, (size_t)(end - start));
+  return (unsigned)(end - start);
+}
+
 static unsigned spell_numeric(const struct tly_vector *column, uint32_t row, enum zeros zeros, char *out) {
   tly_i128 coefficient;
   int32_t scale = column->type.scale;
-  switch (tly_type_form(column->type)) {
+  enum tly_form form = tly_type_form(column->type);
+  if (form == TLY_FORM_I64 && zeros == ZEROS_KEPT && scale >= 0 && scale <= SCALED_DIGITS_MAX)
+    return spell_scaled(column->i64[row], (unsigned)scale, out);
+  switch (form) {
   case TLY_FORM_I64: coefficient = column->i64[row]; break;
   case TLY_FORM_I128: coefficient = column->i128[row]; break;
   case TLY_FORM_DECIMAL:
@@ -134,7 +171,7 @@ static unsigned spell_date(int64_t days, char *out) {
   return sizeof known;
 }
 
-static unsigned spell_time(int64_t microseconds, unsigned parameter, char *out) {
+static unsigned spell_new_time(int64_t microseconds, unsigned parameter, char *out) {
   int64_t days = microseconds / TLY_US_PER_DAY, rest = microseconds % TLY_US_PER_DAY;
   if (rest < 0) {
     rest += TLY_US_PER_DAY;
@@ -162,6 +199,22 @@ static unsigned spell_time(int64_t microseconds, unsigned parameter, char *out) 
     if (next[1 + i] != '0')
       return 0;
   return (unsigned)(next - out) + (kept > 0 ? kept + 1 : 0);
+}
+
+/* Neighbouring events often share their second, too. */
+static unsigned spell_time(int64_t microseconds, unsigned parameter, char *out) {
+  static _Thread_local struct {
+    int64_t microseconds;
+    unsigned parameter, size; /* 0: nothing is known */
+    char text[2 * SPELL_STEP];
+  } known;
+  if (known.size == 0 || microseconds != known.microseconds || parameter != known.parameter) {
+    known.size = spell_new_time(microseconds, parameter, known.text);
+    known.microseconds = microseconds;
+    known.parameter = parameter;
+  }
+  memcpy(out, known.text, sizeof known.text);
+  return known.size;
 }
 
 static unsigned spell_epoch(int64_t microseconds, unsigned parameter, char *out) {
@@ -369,7 +422,8 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
       text = tly_vector_text(column, row);
     else if ((text.size = spell(hole->spelling, hole->parameter, column, row, room)) == 0)
       return false;
-    if ((size_t)(end - next) < text.size || !tly_same_bytes(next, text.data, text.size))
+    /* a text that was decoded from the payload mostly is that part of it */
+    if ((size_t)(end - next) < text.size || (next != text.data && !tly_same_bytes(next, text.data, text.size)))
       return false;
     next += text.size;
   }
