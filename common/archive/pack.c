@@ -4,13 +4,19 @@
  *   FRAME     base, unit, width, bits                          value = base + unit * bits[i]
  *   DELTA     first, base, unit, width, bits                   value[i] = value[i - 1] + base + unit * bits[i - 1]
  *   RUNS      run count, FRAME or CONSTANT of the run values, the same of the run lengths
+ *   PATCHED   base, unit, width, bits, outlier count, FRAME or CONSTANT of the outliers' distances, the same of their
+ * values
  *
  * with zig-zag or plain varints for the numbers, and bits packed little endian, lowest bit first. All arithmetic is
  * modulo 2^64, so that the difference of any two values has a width. A width is 0 to 57 or 64: up to 57 bits at any bit
  * offset lie within one 8-byte load, which keeps the unpacking loop free of branches; the widths between are rounded
  * up.
  *
- * Sizes are computed, not tried: one pass collects the ranges of values and differences and the number of runs. */
+ * Sizes are computed, not tried: one pass collects the ranges of values and differences and the number of runs.
+ *
+ * PATCHED is for columns of which a few values lie far from the rest (delays, prices): the frame is as wide as most
+ * values need, and the outliers are put in afterwards (Zukowski et al., "Super-Scalar RAM-CPU Cache Compression",
+ * 2006). Only sealed blocks use it: where the frame lies best is read off a histogram. */
 #include "common/archive/pack.h"
 
 #include <string.h>
@@ -18,7 +24,7 @@
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 
-enum pack_kind { PACK_CONSTANT, PACK_FRAME, PACK_DELTA, PACK_RUNS };
+enum pack_kind { PACK_CONSTANT, PACK_FRAME, PACK_DELTA, PACK_RUNS, PACK_PATCHED };
 
 enum { WIDTH_LOADABLE_MAX = 57, WIDTH_FULL = 64, HEADER_ESTIMATE = 12 };
 
@@ -190,6 +196,118 @@ static void pack_runs(const int64_t *values, uint32_t count, uint32_t runs, stru
   tly_buffer_free(&room);
 }
 
+/* ---- outliers ---------------------------------------------------------------------------------------------------- */
+
+enum { HISTOGRAM_BITS = 12, HISTOGRAM_BUCKETS = 1 << HISTOGRAM_BITS };
+
+/* A frame that most values lie in, those with low <= (value - min) / unit < low + 2^width; and what it costs. */
+struct window {
+  uint64_t low;
+  unsigned width;
+  uint32_t outliers;
+  size_t size; /* bytes, about */
+};
+
+/* Offsets from `low` up to 2^bits, counted in buckets of 2^shift. */
+static void count_offsets(const int64_t *values, uint32_t count, uint64_t low, uint64_t unit, unsigned bits,
+                          unsigned shift, uint32_t buckets[HISTOGRAM_BUCKETS]) {
+  memset(buckets, 0, HISTOGRAM_BUCKETS * sizeof *buckets);
+  for (uint32_t i = 0; i < count; i++) {
+    uint64_t offset = (uint64_t)values[i] - low;
+    offset = unit == 1 ? offset : offset / unit;
+    if (offset >> bits == 0)
+      buckets[offset >> shift]++;
+  }
+}
+
+/* Where `span` neighbouring buckets hold the most values. */
+static uint32_t fullest(const uint32_t buckets[HISTOGRAM_BUCKETS], uint32_t span, uint32_t *held) {
+  uint32_t sum = 0, best = 0;
+  *held = 0;
+  for (uint32_t end = 0; end < HISTOGRAM_BUCKETS; end++) {
+    sum += buckets[end];
+    sum -= end >= span ? buckets[end - span] : 0;
+    if (sum > *held) {
+      *held = sum;
+      best = end + 1 >= span ? end + 1 - span : 0;
+    }
+  }
+  return best;
+}
+
+/* The cheapest window narrower than the whole frame. A distance is taken to need three bits more than the average one.
+ * When the narrowest window that the histogram can tell is the best, the next histogram looks into that one. */
+static struct window cheapest_window(const int64_t *values, uint32_t count, int64_t min, uint64_t unit,
+                                     unsigned frame_width) {
+  uint32_t buckets[HISTOGRAM_BUCKETS];
+  struct window cheapest = {.size = SIZE_MAX};
+  uint64_t low = 0;
+  for (unsigned bits = frame_width, shift; bits > 0; bits = shift) {
+    struct window narrowest = {0};
+    shift = bits > HISTOGRAM_BITS ? bits - HISTOGRAM_BITS : 0;
+    count_offsets(values, count, (uint64_t)min + unit * low, unit, bits, shift, buckets);
+    for (unsigned width = bits; width-- > shift;) {
+      struct window window = {.width = width};
+      uint32_t held;
+      window.low = low + ((uint64_t)fullest(buckets, UINT32_C(1) << (width - shift), &held) << shift);
+      window.outliers = count - held;
+      unsigned distance_width = window.outliers == 0 ? 0 : width_of(count / window.outliers) + 3;
+      window.size = packed_size(count, width) + packed_size(window.outliers, frame_width + distance_width) +
+                    2 * (size_t)HEADER_ESTIMATE;
+      if (window.size < cheapest.size)
+        cheapest = window;
+      narrowest = window;
+    }
+    if (cheapest.width != shift)
+      break;
+    low = narrowest.low;
+  }
+  return cheapest;
+}
+
+static void pack_patched(const int64_t *values, uint32_t count, int64_t min, uint64_t unit, struct window window,
+                         struct tly_buffer *out) {
+  struct tly_buffer room = {0};
+  size_t words = (size_t)count + 2 * (size_t)window.outliers;
+  int64_t *inside = (int64_t *)(void *)tly_buffer_reserve(&room, words * sizeof *inside);
+  int64_t *distances = inside + count, *outliers = distances + window.outliers;
+  int64_t base = (int64_t)((uint64_t)min + unit * window.low);
+  uint64_t last = unit * ((UINT64_C(1) << window.width) - 1);
+  uint32_t found = 0, previous = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    inside[i] = values[i];
+    if ((uint64_t)values[i] - (uint64_t)base <= last)
+      continue;
+    inside[i] = base;
+    distances[found] = (int64_t)(i - previous);
+    outliers[found++] = values[i];
+    previous = i;
+  }
+  TLY_ASSERT(found == window.outliers);
+  tly_buffer_append_byte(out, PACK_PATCHED);
+  tly_buffer_append_zigzag(out, base);
+  tly_buffer_append_varint(out, unit);
+  tly_buffer_append_byte(out, (uint8_t)window.width);
+  pack_bits(inside, count, false, base, unit, window.width, out);
+  tly_buffer_append_varint(out, found);
+  pack_flat(distances, found, out);
+  pack_flat(outliers, found, out);
+  tly_buffer_free(&room);
+}
+
+/* True when the values were written as PATCHED, which is done where it saves at least a 32nd: outliers cost the reader
+ * a little. */
+static bool packs_patched(const int64_t *values, uint32_t count, int64_t min, uint64_t unit, unsigned frame_width,
+                          size_t other_size, struct tly_buffer *out) {
+  if (frame_width > WIDTH_LOADABLE_MAX)
+    return false;
+  struct window window = cheapest_window(values, count, min, unit, frame_width);
+  if (window.outliers == 0 || window.size >= other_size - other_size / 32)
+    return false;
+  pack_patched(values, count, min, unit, window, out);
+  return true;
+}
+
 void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint, enum tly_effort effort,
                        struct tly_buffer *out) {
   if (count == 0) {
@@ -211,6 +329,11 @@ void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint,
   size_t frame_size = packed_size(count, frame_width);
   size_t delta_size = packed_size(count - 1, delta_width) + HEADER_ESTIMATE;
   size_t runs_size = packed_size(shape.runs, run_width) + HEADER_ESTIMATE;
+  size_t smallest = frame_size < delta_size ? frame_size : delta_size;
+  smallest = runs_size < smallest ? runs_size : smallest;
+  if (effort == TLY_EFFORT_SEALED && !delta_wraps &&
+      packs_patched(values, count, shape.min, unit, frame_width, smallest, out))
+    return;
   if (!delta_wraps && delta_size < frame_size && delta_size <= runs_size)
     pack_delta(values, count, shape.delta_min, unit, delta_width, out);
   else if (runs_size < frame_size)
@@ -308,6 +431,25 @@ static void unpack_runs(struct tly_cursor *in, uint32_t count, int64_t *out) {
     in->failed = 1;
 }
 
+static void unpack_patched(struct tly_cursor *in, uint32_t count, int64_t *out) {
+  struct packed frame = read_packed(in, count), distances, values;
+  uint64_t outliers = tly_cursor_varint(in);
+  if (outliers > count)
+    in->failed = 1;
+  if (in->failed || !open_flat(in, (uint32_t)outliers, &distances) || !open_flat(in, (uint32_t)outliers, &values))
+    return;
+  unpack_frame(&frame, count, out);
+  uint64_t at = 0;
+  for (uint32_t i = 0; i < outliers; i++) {
+    at += flat_at(&distances, i);
+    if (at >= count) {
+      in->failed = 1;
+      return;
+    }
+    out[at] = (int64_t)flat_at(&values, i);
+  }
+}
+
 void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
   struct packed packed;
   int64_t first;
@@ -331,6 +473,7 @@ void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
       unpack_delta(&packed, first, count, out);
     break;
   case PACK_RUNS: unpack_runs(in, count, out); break;
+  case PACK_PATCHED: unpack_patched(in, count, out); break;
   default: in->failed = 1; break;
   }
 }

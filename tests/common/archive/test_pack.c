@@ -92,16 +92,39 @@ static void the_smallest_form_is_chosen(void **state) {
   assert_true(round_trip(values, COUNT, 1000000, TLY_EFFORT_LIVE) <= COUNT * 6 / 8 + 20); /* whole seconds: 6 bits */
 }
 
+static void a_few_values_far_from_the_rest_do_not_widen_the_others(void **state) {
+  (void)state;
+  enum { COUNT = 8000, FAR = 80 };
+  static const int64_t distances[] = {1000, -1000, INT64_C(1) << 40, -(INT64_C(1) << 56)};
+  static int64_t values[COUNT];
+  for (int shape = 0; shape < 4; shape++)
+    for (int unit = 1; unit <= 1000; unit *= 1000) {
+      for (int i = 0; i < COUNT; i++)
+        values[i] = unit * (-20 + (int64_t)(next_random() % 128));
+      for (int i = 0; i < FAR; i++)
+        values[next_random() % COUNT] = unit * (distances[shape] >> (unit == 1 ? 0 : 10)) - i * unit;
+      size_t most = COUNT * 7 / 8 + FAR * (8 + 2) + 40;
+      assert_true(round_trip(values, COUNT, 1, TLY_EFFORT_SEALED) <= most);
+    }
+  for (int i = 0; i < COUNT; i++) /* more than a histogram can tell apart, on both sides, and at the very ends */
+    values[i] = i % 100 == 0 ? (i % 200 == 0 ? INT64_MIN / 2 : INT64_MAX / 2) : (int64_t)(next_random() % 50000);
+  round_trip(values, COUNT, 1, TLY_EFFORT_SEALED);
+  values[17] = INT64_MIN;
+  values[18] = INT64_MAX;
+  round_trip(values, COUNT, 1, TLY_EFFORT_SEALED);
+}
+
 static void no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end(void **state) {
   (void)state;
   int64_t values[200], read[200];
-  for (int shape = 0; shape < 3; shape++) {
+  for (int shape = 0; shape < 4; shape++) {
     struct tly_buffer packed = {0};
     for (int i = 0; i < 200; i++)
       values[i] = shape == 0   ? (int64_t)(next_random() % 1000)
                   : shape == 1 ? i * 1000 + (int64_t)(next_random() % 7)
-                               : i / 50;
-    tly_pack_integers(values, 200, 1, TLY_EFFORT_LIVE, &packed);
+                  : shape == 2 ? i / 50
+                               : (int64_t)(next_random() % 16) + (i % 40 == 7 ? 1000 * i : 0);
+    tly_pack_integers(values, 200, 1, TLY_EFFORT_SEALED, &packed);
     pad(&packed);
     for (size_t bit = 0; bit < packed.size * 8; bit++) {
       uint8_t *copy = malloc(packed.size); /* its own allocation, so that ASan sees its end */
@@ -290,6 +313,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(integers_of_any_shape_come_back),
       cmocka_unit_test(the_smallest_form_is_chosen),
+      cmocka_unit_test(a_few_values_far_from_the_rest_do_not_widen_the_others),
       cmocka_unit_test(no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end),
       cmocka_unit_test(fixed_size_columns_come_back_with_their_nulls),
       cmocka_unit_test(texts_come_back_as_codes_as_numbers_and_as_bytes),
