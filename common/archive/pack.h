@@ -1,5 +1,5 @@
-/* common/archive/pack.h -- runs of integers in few bits: frame of reference (with outliers apart), deltas or runs, whichever is
- * smallest.
+/* common/archive/pack.h -- runs of integers in few bits: frame of reference (with outliers apart), deltas or runs,
+ * whichever is smallest.
  *
  * Path of an event: typed columns -> [packed integers] -> archive block -> [unpacked] -> fold.
  * Thread: pure. */
