@@ -1,7 +1,7 @@
 /* A block's body is one byte that says how the payload is packed, then the payload:
  *
  *   0  payload                      as it is
- *   1  varint size, zstd frame      where that saves a quarter of a payload of at least ZSTD_BYTES_MIN
+ *   1  varint size, zstd frame      if asked for, where that saves a quarter of a payload of at least ZSTD_BYTES_MIN
  *
  * Payload, for n groups:
  *
@@ -20,11 +20,18 @@
  *
  * Every choice is made by the values alone, so equal slices give equal bytes; the decoder refuses what the encoder does
  * not write, as far as one can see without compressing again. It reads through a cursor that cannot leave the payload
- * and checks every count before it allocates; bytes that have been changed are the checksum's business. */
+ * and checks every count before it allocates; bytes that have been changed are the checksum's business.
+ *
+ * The encoder makes room for a whole column at its largest and then writes through a pointer; the decoder copies short
+ * keys sixteen bytes at a time, whatever their length, where there is room to do so. */
 #include "common/engine/group_block.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <string.h>
+/* Inlined, for two reasons: a state can stand on the stack; and libpg_query exports an xxhash of its own, whose
+ * functions could otherwise be the ones that are linked. */
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 #include <zstd.h>
 
@@ -44,8 +51,19 @@ static uint64_t zigzag(int64_t value) {
   return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
 }
 
+/* One byte for each seven bits begun: (bits + 6) / 7, without the division. */
 static size_t varint_size(uint64_t value) {
-  return ((size_t)(64 - __builtin_clzll(value | 1)) + 6) / 7;
+  size_t bits = (size_t)(64 - __builtin_clzll(value | 1));
+  return (9 * bits + 64) / 64;
+}
+
+enum { VARINT_BYTES_MAX = 10, I128_BYTES_MAX = 19 };
+
+static uint8_t *write_varint(uint8_t *place, uint64_t value) {
+  for (; value >= 0x80; value >>= 7)
+    *place++ = (uint8_t)(value | 0x80);
+  *place++ = (uint8_t)value;
+  return place;
 }
 
 /* tly_cursor_varint without a call for the one and two bytes that almost all are. */
@@ -77,35 +95,64 @@ static bool skips(const struct tly_state_column *column, uint32_t row) {
   return column->empty != NULL && column->empty[row] != 0;
 }
 
-static bool differences_are_shorter(const struct tly_state_column *column, uint32_t count) {
-  size_t values_size = 0, differences_size = 0;
+/* Bytes of a column's values, or of their differences. */
+static size_t values_size(const struct tly_state_column *column, uint32_t count) {
+  size_t size = 0;
+  for (uint32_t row = 0; row < count; row++)
+    size += skips(column, row) ? 0 : varint_size(zigzag(column->i64[row]));
+  return size;
+}
+
+static size_t differences_size(const struct tly_state_column *column, uint32_t count) {
+  size_t size = 0;
   int64_t before = 0;
   for (uint32_t row = 0; row < count; row++) {
     if (skips(column, row))
       continue;
-    values_size += varint_size(zigzag(column->i64[row]));
-    differences_size += varint_size(zigzag(difference(column->i64[row], before)));
+    size += varint_size(zigzag(difference(column->i64[row], before)));
     before = column->i64[row];
   }
-  return differences_size < values_size;
+  return size;
+}
+
+/* Whether each value takes one byte: then differences cannot take less. So it is with most counts. */
+static bool are_single_bytes(const struct tly_state_column *column, uint32_t count) {
+  uint64_t bits = 0;
+  for (uint32_t row = 0; row < count; row++)
+    bits |= skips(column, row) ? 0 : zigzag(column->i64[row]);
+  return bits < 0x80;
+}
+
+static bool differences_are_shorter(const struct tly_state_column *column, uint32_t count) {
+  return !are_single_bytes(column, count) && differences_size(column, count) < values_size(column, count);
 }
 
 static void append_i64s(const struct tly_state_column *column, uint32_t count, struct tly_buffer *out) {
   bool by_difference = differences_are_shorter(column, count);
-  tly_buffer_append_byte(out, by_difference ? DIFFERENCES : VALUES);
+  uint8_t *start = tly_buffer_reserve(out, 1 + (size_t)count * VARINT_BYTES_MAX), *place = start;
+  *place++ = by_difference ? DIFFERENCES : VALUES;
   int64_t before = 0;
   for (uint32_t row = 0; row < count; row++) {
     if (skips(column, row))
       continue;
     int64_t value = column->i64[row];
-    tly_buffer_append_zigzag(out, by_difference ? difference(value, before) : value);
+    place = write_varint(place, zigzag(by_difference ? difference(value, before) : value));
     before = value;
   }
+  out->size += (size_t)(place - start);
+}
+
+/* Whether the form that was read, in `size` bytes, is the one that is written. */
+static bool is_shorter_form(uint8_t mode, size_t size, const struct tly_state_column *column, uint32_t count) {
+  if (mode == DIFFERENCES)
+    return !are_single_bytes(column, count) && size < values_size(column, count);
+  return are_single_bytes(column, count) || differences_size(column, count) >= size;
 }
 
 static enum tly_status read_i64s(struct tly_cursor *cursor, uint32_t count, struct tly_state_column *column,
                                  struct tly_error *error) {
   uint8_t mode = tly_cursor_byte(cursor);
+  const uint8_t *start = cursor->next;
   if (mode > DIFFERENCES)
     return corrupt(error, "unknown form of integers");
   int64_t before = 0;
@@ -116,16 +163,25 @@ static enum tly_status read_i64s(struct tly_cursor *cursor, uint32_t count, stru
     before = mode == DIFFERENCES ? (int64_t)((uint64_t)read + (uint64_t)before) : read;
     column->i64[row] = before;
   }
-  if (!cursor->failed && differences_are_shorter(column, count) != (mode == DIFFERENCES))
+  if (!cursor->failed && !is_shorter_form(mode, (size_t)(cursor->next - start), column, count))
     return corrupt(error, "integers in the longer form");
   return TLY_OK;
 }
 
-static void append_i128(tly_i128 value, struct tly_buffer *out) {
+static uint8_t *write_i128(uint8_t *place, tly_i128 value) {
   tly_u128 left = ((tly_u128)value << 1) ^ (tly_u128)(value >> 127);
-  for (; left >= 0x80; left >>= 7)
-    tly_buffer_append_byte(out, (uint8_t)(left | 0x80));
-  tly_buffer_append_byte(out, (uint8_t)left);
+  for (; left >> 64 != 0; left >>= 7)
+    *place++ = (uint8_t)(left | 0x80);
+  return write_varint(place, (uint64_t)left);
+}
+
+static void append_i128s(const struct tly_state_column *column, uint32_t count, struct tly_buffer *out) {
+  uint8_t *start = tly_buffer_reserve(out, (size_t)count * I128_BYTES_MAX), *place = start;
+  for (uint32_t row = 0; row < count; row++) {
+    if (!skips(column, row))
+      place = write_i128(place, column->i128[row]);
+  }
+  out->size += (size_t)(place - start);
 }
 
 static tly_i128 read_long_i128(struct tly_cursor *cursor) {
@@ -166,21 +222,37 @@ static inline tly_i128 read_i128(struct tly_cursor *cursor) {
 
 static uint32_t shared_bytes(struct tly_text a, struct tly_text b) {
   uint32_t most = a.size < b.size ? a.size : b.size, shared = 0;
+  for (; shared + sizeof(uint64_t) <= most; shared += (uint32_t)sizeof(uint64_t)) {
+    uint64_t left, right;
+    memcpy(&left, a.data + shared, sizeof left);
+    memcpy(&right, b.data + shared, sizeof right);
+    if (left != right)
+      return shared + (uint32_t)__builtin_ctzll(left ^ right) / 8;
+  }
   while (shared < most && a.data[shared] == b.data[shared])
     shared++;
   return shared;
 }
 
 static void append_keys(const struct tly_group_slice *slice, struct tly_buffer *out) {
-  uint32_t *shared = tly_calloc(slice->count, sizeof *shared);
-  for (uint32_t row = 1; row < slice->count; row++)
-    shared[row] = shared_bytes(slice->keys[row - 1], slice->keys[row]);
-  for (uint32_t row = 0; row < slice->count; row++)
-    tly_buffer_append_varint(out, shared[row]);
-  for (uint32_t row = 0; row < slice->count; row++)
-    tly_buffer_append_varint(out, slice->keys[row].size - shared[row]);
-  for (uint32_t row = 0; row < slice->count; row++)
-    tly_buffer_append(out, slice->keys[row].data + shared[row], slice->keys[row].size - shared[row]);
+  uint32_t count = slice->count, *shared = tly_malloc(count * sizeof *shared);
+  size_t bytes = 0;
+  for (uint32_t row = 0; row < count; row++) {
+    shared[row] = row > 0 ? shared_bytes(slice->keys[row - 1], slice->keys[row]) : 0;
+    bytes += slice->keys[row].size;
+  }
+  uint8_t *start = tly_buffer_reserve(out, 2 * (size_t)count * VARINT_BYTES_MAX + bytes), *place = start;
+  for (uint32_t row = 0; row < count; row++)
+    place = write_varint(place, shared[row]);
+  for (uint32_t row = 0; row < count; row++)
+    place = write_varint(place, slice->keys[row].size - shared[row]);
+  for (uint32_t row = 0; row < count; row++) {
+    uint32_t size = slice->keys[row].size - shared[row];
+    if (size > 0)
+      memcpy(place, slice->keys[row].data + shared[row], size);
+    place += size;
+  }
+  out->size += (size_t)(place - start);
   tly_free(shared);
 }
 
@@ -216,6 +288,19 @@ static bool key_follows(struct tly_text before, struct tly_text key, uint32_t sh
   return shared == before.size || (uint8_t)key.data[shared] > (uint8_t)before.data[shared];
 }
 
+enum { SHORT_COPY = 16 };
+
+/* Copy `size` bytes; up to SHORT_COPY of them by copying so many, which must be there to be read and written. */
+static inline void copy_short(void *to, const void *from, uint32_t size) {
+  uint64_t words[SHORT_COPY / sizeof(uint64_t)];
+  if (size > SHORT_COPY) {
+    memcpy(to, from, size);
+    return;
+  }
+  memcpy(words, from, sizeof words); /* through registers: a key and the one before it lie side by side */
+  memcpy(to, words, sizeof words);
+}
+
 static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, struct tly_group_slice *slice,
                                  struct tly_error *error) {
   uint32_t *shared = TLY_ARENA_ARRAY(&slice->arena, uint32_t, count);
@@ -225,14 +310,17 @@ static enum tly_status read_keys(struct tly_cursor *cursor, uint32_t count, stru
   const uint8_t *rest = tly_cursor_bytes(cursor, rest_total);
   if (rest == NULL)
     return corrupt(error, "keys end early");
-  char *place = tly_arena_alloc(&slice->arena, total);
+  char *place = tly_arena_alloc(&slice->arena, total + 2 * SHORT_COPY);
   for (uint32_t row = 0; row < count; row++) {
     struct tly_text *key = &slice->keys[row];
     uint32_t rest_size = key->size - shared[row];
     key->data = place;
     if (shared[row] > 0)
-      memcpy(place, slice->keys[row - 1].data, shared[row]);
-    memcpy(place + shared[row], rest, rest_size);
+      copy_short(place, slice->keys[row - 1].data, shared[row]);
+    if ((size_t)(cursor->end - rest) >= SHORT_COPY)
+      copy_short(place + shared[row], rest, rest_size);
+    else
+      memcpy(place + shared[row], rest, rest_size);
     place += key->size;
     rest += rest_size;
     if (row > 0 && !key_follows(slice->keys[row - 1], *key, shared[row]))
@@ -267,7 +355,6 @@ static enum tly_status read_empty(struct tly_cursor *cursor, uint32_t count, str
 
 static void append_state(const struct tly_state_column *column, uint32_t row, struct tly_buffer *out) {
   switch (column->form) {
-  case TLY_STATE_I128: append_i128(column->i128[row], out); return;
   case TLY_STATE_F64: {
     uint64_t bits;
     memcpy(&bits, &column->f64[row], sizeof bits);
@@ -280,7 +367,8 @@ static void append_state(const struct tly_state_column *column, uint32_t row, st
     tly_buffer_append(out, column->text[row].data, column->text[row].size);
     return;
   case TLY_STATE_EXACT_SUM: tly_exact_sum_append(&column->exact_sum[row], out); return;
-  case TLY_STATE_I64: break;
+  case TLY_STATE_I64:
+  case TLY_STATE_I128: break;
   }
   TLY_UNREACHABLE();
 }
@@ -321,6 +409,10 @@ static void append_column(const struct tly_state_column *column, uint32_t count,
     append_i64s(column, count, out);
     return;
   }
+  if (column->form == TLY_STATE_I128) {
+    append_i128s(column, count, out);
+    return;
+  }
   for (uint32_t row = 0; row < count; row++) {
     if (!skips(column, row))
       append_state(column, row, out);
@@ -344,6 +436,52 @@ static enum tly_status read_column(struct tly_cursor *cursor, uint32_t count, st
 
 /* --- the body ----------------------------------------------------------------------------------------------------- */
 
+/* Contexts cost more to make than a block to compress: a thread keeps its own until it ends. */
+struct packer {
+  ZSTD_CCtx *compressor;
+  ZSTD_DCtx *decompressor;
+};
+
+static pthread_key_t packer_key;
+static pthread_once_t packer_once = PTHREAD_ONCE_INIT;
+
+static void free_packer(void *memory) {
+  struct packer *packer = memory;
+  ZSTD_freeCCtx(packer->compressor);
+  ZSTD_freeDCtx(packer->decompressor);
+  tly_free(packer);
+}
+
+static void make_packer_key(void) {
+  TLY_ASSERT(pthread_key_create(&packer_key, free_packer) == 0);
+}
+
+static struct packer *this_packer(void) {
+  TLY_ASSERT(pthread_once(&packer_once, make_packer_key) == 0);
+  struct packer *packer = pthread_getspecific(packer_key);
+  if (packer != NULL)
+    return packer;
+  packer = tly_calloc(1, sizeof *packer);
+  TLY_ASSERT(pthread_setspecific(packer_key, packer) == 0);
+  return packer;
+}
+
+static size_t compress(void *room, size_t bound, const struct tly_buffer *payload) {
+  struct packer *packer = this_packer();
+  if (packer->compressor == NULL)
+    packer->compressor = ZSTD_createCCtx();
+  TLY_ASSERT(packer->compressor != NULL);
+  return ZSTD_compressCCtx(packer->compressor, room, bound, payload->data, payload->size, ZSTD_LEVEL);
+}
+
+static size_t decompress(void *payload, size_t size, const void *packed, size_t packed_size) {
+  struct packer *packer = this_packer();
+  if (packer->decompressor == NULL)
+    packer->decompressor = ZSTD_createDCtx();
+  TLY_ASSERT(packer->decompressor != NULL);
+  return ZSTD_decompressDCtx(packer->decompressor, payload, size, packed, packed_size);
+}
+
 /* Append `payload` packed, if that saves a quarter. */
 static bool append_packed(const struct tly_buffer *payload, struct tly_buffer *body) {
   if (payload->size < ZSTD_BYTES_MIN)
@@ -352,7 +490,7 @@ static bool append_packed(const struct tly_buffer *payload, struct tly_buffer *b
   tly_buffer_append_byte(body, PACKED);
   tly_buffer_append_varint(body, payload->size);
   size_t bound = ZSTD_compressBound(payload->size);
-  size_t size = ZSTD_compress(tly_buffer_reserve(body, bound), bound, payload->data, payload->size, ZSTD_LEVEL);
+  size_t size = compress(tly_buffer_reserve(body, bound), bound, payload);
   TLY_ASSERT(!ZSTD_isError(size));
   body->size += size;
   if (body->size - start <= payload->size / 4 * 3)
@@ -361,18 +499,28 @@ static bool append_packed(const struct tly_buffer *payload, struct tly_buffer *b
   return false;
 }
 
-void tly_group_block_encode(const struct tly_group_slice *slice, struct tly_buffer *body) {
+static void append_payload(const struct tly_group_slice *slice, struct tly_buffer *out) {
   TLY_ASSERT(slice->count >= 1 && slice->count <= GROUPS_MAX);
-  struct tly_buffer payload = {0};
-  append_keys(slice, &payload);
+  size_t start = out->size;
+  append_keys(slice, out);
   for (uint32_t c = 0; c < slice->program->parts[slice->part].component_count; c++)
-    append_column(&slice->states[c], slice->count, &payload);
-  TLY_ASSERT(payload.size <= PAYLOAD_BYTES_MAX);
+    append_column(&slice->states[c], slice->count, out);
+  TLY_ASSERT(out->size - start <= PAYLOAD_BYTES_MAX);
+}
+
+void tly_group_block_encode(const struct tly_group_slice *slice, struct tly_buffer *body) {
+  struct tly_buffer payload = {0};
+  append_payload(slice, &payload);
   if (!append_packed(&payload, body)) {
     tly_buffer_append_byte(body, PLAIN);
     tly_buffer_append(body, payload.data, payload.size);
   }
   tly_buffer_free(&payload);
+}
+
+void tly_group_block_encode_plain(const struct tly_group_slice *slice, struct tly_buffer *body) {
+  tly_buffer_append_byte(body, PLAIN);
+  append_payload(slice, body);
 }
 
 static enum tly_status unpack(struct tly_cursor *cursor, struct tly_arena *arena, struct tly_error *error) {
@@ -384,7 +532,7 @@ static enum tly_status unpack(struct tly_cursor *cursor, struct tly_arena *arena
   if (ZSTD_getFrameContentSize(cursor->next, packed_size) != size)
     return corrupt(error, "size of the payload");
   uint8_t *payload = tly_arena_alloc(arena, size);
-  if (ZSTD_decompress(payload, size, cursor->next, packed_size) != size)
+  if (decompress(payload, size, cursor->next, packed_size) != size)
     return corrupt(error, "payload does not decompress");
   *cursor = tly_cursor_of(payload, size);
   return TLY_OK;
@@ -435,16 +583,14 @@ static void hash_text(XXH3_state_t *state, struct tly_text text) {
 
 struct tly_hash tly_group_block_checksum(struct tly_text first_key, struct tly_text last_key, uint32_t group_count,
                                          const void *body, size_t size) {
-  XXH3_state_t *state = XXH3_createState();
-  TLY_ASSERT(state != NULL);
-  XXH3_128bits_reset(state);
-  XXH3_128bits_update(state, body, size);
-  hash_text(state, first_key);
-  hash_text(state, last_key);
-  XXH3_128bits_update(state, &group_count, sizeof group_count);
+  XXH3_state_t state;
+  XXH3_128bits_reset(&state);
+  XXH3_128bits_update(&state, body, size);
+  hash_text(&state, first_key);
+  hash_text(&state, last_key);
+  XXH3_128bits_update(&state, &group_count, sizeof group_count);
   XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(state));
-  XXH3_freeState(state);
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(&state));
   struct tly_hash hash;
   _Static_assert(sizeof canonical.digest == sizeof hash.bytes, "a hash has 128 bits");
   memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);

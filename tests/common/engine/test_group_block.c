@@ -84,6 +84,26 @@ static void a_block_comes_back_as_the_slice_it_was(void **state) {
   tly_group_slice_free(&slice);
 }
 
+static void a_plain_block_is_the_same_slice_uncompressed(void **state) {
+  const struct stored_block *block = the_block(state);
+  struct tly_group_slice slice;
+  struct tly_buffer plain = {0}, again = {0};
+  struct tly_error error = TLY_ERROR_NONE;
+  tly_group_slice_init(&slice, the_program(state), 0);
+  assert_int_equal(block->body.data[0], 1);
+  assert_int_equal(tly_group_block_decode(block->body.data, block->body.size, block->group_count, &slice, &error),
+                   TLY_OK);
+  tly_group_block_encode_plain(&slice, &plain);
+  assert_int_equal(plain.data[0], 0);
+  assert_int_equal(tly_group_block_decode(plain.data, plain.size, block->group_count, &slice, &error), TLY_OK);
+  tly_group_block_encode(&slice, &again);
+  assert_int_equal(again.size, block->body.size);
+  assert_memory_equal(again.data, block->body.data, again.size);
+  tly_buffer_free(&plain);
+  tly_buffer_free(&again);
+  tly_group_slice_free(&slice);
+}
+
 static enum tly_status decode(void **state, const void *body, size_t size, uint32_t group_count) {
   struct tly_group_slice slice;
   struct tly_error error = TLY_ERROR_NONE;
@@ -196,6 +216,7 @@ static void integers_of_all_sizes_come_back(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_block_comes_back_as_the_slice_it_was),
+      cmocka_unit_test(a_plain_block_is_the_same_slice_uncompressed),
       cmocka_unit_test(a_cut_block_is_corrupt),
       cmocka_unit_test(changed_bytes_give_an_error_or_a_slice_but_no_crash),
       cmocka_unit_test(the_checksum_covers_body_keys_and_count),
