@@ -108,26 +108,31 @@ void tly_states_move(const struct tly_view_program *program, uint32_t part, stru
     move_element(&into[c], into_row, &from[c], from_row);
 }
 
+static void copy_element(struct tly_state_column *into, uint32_t into_row, const struct tly_state_column *from,
+                         uint32_t from_row, struct tly_arena *arena) {
+  move_element(into, into_row, from, from_row);
+  switch (into->form) {
+  case TLY_STATE_DECIMAL: into->decimal[into_row] = tly_state_decimal_copy(into->decimal[into_row], arena); return;
+  case TLY_STATE_TEXT:
+    if (!tly_state_text_is_unset(into->text[into_row]))
+      into->text[into_row] = tly_state_text_copy(into->text[into_row], arena);
+    return;
+  case TLY_STATE_EXACT_SUM:
+    tly_exact_sum_init(&into->exact_sum[into_row]);
+    tly_exact_sum_merge(&into->exact_sum[into_row], &from->exact_sum[from_row]);
+    return;
+  case TLY_STATE_I64:
+  case TLY_STATE_I128:
+  case TLY_STATE_F64: return;
+  }
+  TLY_UNREACHABLE();
+}
+
 void tly_states_copy(const struct tly_view_program *program, uint32_t part, struct tly_state_column *into,
                      uint32_t into_row, const struct tly_state_column *from, uint32_t from_row,
                      struct tly_arena *arena) {
-  tly_states_move(program, part, into, into_row, from, from_row);
-  for (uint32_t c = 0; c < program->parts[part].component_count; c++) {
-    switch (into[c].form) {
-    case TLY_STATE_DECIMAL: into[c].decimal[into_row] = tly_state_decimal_copy(into[c].decimal[into_row], arena); break;
-    case TLY_STATE_TEXT:
-      if (!tly_state_text_is_unset(into[c].text[into_row]))
-        into[c].text[into_row] = tly_state_text_copy(into[c].text[into_row], arena);
-      break;
-    case TLY_STATE_EXACT_SUM:
-      tly_exact_sum_init(&into[c].exact_sum[into_row]);
-      tly_exact_sum_merge(&into[c].exact_sum[into_row], &from[c].exact_sum[from_row]);
-      break;
-    case TLY_STATE_I64:
-    case TLY_STATE_I128:
-    case TLY_STATE_F64: break;
-    }
-  }
+  for (uint32_t c = 0; c < program->parts[part].component_count; c++)
+    copy_element(&into[c], into_row, &from[c], from_row, arena);
 }
 
 size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t part,
@@ -199,14 +204,94 @@ static void merge_extreme(struct tly_state_column *into, uint32_t into_row, cons
     into->decimal[into_row] = tly_state_decimal_copy(into->decimal[into_row], arena);
 }
 
+static void merge_element(const struct tly_component *component, struct tly_state_column *into, uint32_t into_row,
+                          const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena) {
+  enum tly_component_kind kind = component->kind;
+  if (kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX)
+    merge_extreme(into, into_row, from, from_row, kind == TLY_COMPONENT_MIN, arena);
+  else
+    merge_sum(into, into_row, from, from_row, arena);
+}
+
 void tly_states_merge(const struct tly_view_program *program, struct tly_state_column *into, uint32_t into_row,
                       const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena) {
-  for (uint32_t c = 0; c < program->component_count; c++) {
-    enum tly_component_kind kind = program->components[c].kind;
-    if (kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX)
-      merge_extreme(&into[c], into_row, &from[c], from_row, kind == TLY_COMPONENT_MIN, arena);
+  for (uint32_t c = 0; c < program->component_count; c++)
+    merge_element(&program->components[c], &into[c], into_row, &from[c], from_row, arena);
+}
+
+/* --- steps -------------------------------------------------------------------------------------------------------- */
+
+/* A column of any form: the way of which the loops below are the fast ones. */
+static void take_steps_slowly(const struct tly_component *component, uint32_t c, struct tly_state_column *into,
+                              const struct tly_state_step *steps, uint32_t count, struct tly_arena *arena) {
+  for (uint32_t s = 0; s < count; s++) {
+    const struct tly_state_step *step = &steps[s];
+    if (step->is_first)
+      copy_element(into, step->into_row, &step->from[c], step->from_row, arena);
     else
-      merge_sum(&into[c], into_row, &from[c], from_row, arena);
+      merge_element(component, into, step->into_row, &step->from[c], step->from_row, arena);
+  }
+}
+
+/* Without a branch on what is first: a step meets its row or `initial`. */
+#define TAKE_STEPS(member, type, initial, meet)                                                                        \
+  do {                                                                                                                 \
+    for (uint32_t s = 0; s < count; s++) {                                                                             \
+      const struct tly_state_step *step = &steps[s];                                                                   \
+      type *place = &into->member[step->into_row], element = step->from[c].member[step->from_row];                     \
+      type met = step->is_first ? (initial) : *place;                                                                  \
+      *place = meet;                                                                                                   \
+    }                                                                                                                  \
+  } while (0)
+
+static void take_empties(uint32_t c, struct tly_state_column *into, const struct tly_state_step *steps,
+                         uint32_t count) {
+  for (uint32_t s = 0; s < count; s++) {
+    const struct tly_state_step *step = &steps[s];
+    uint8_t met = step->is_first ? 1 : into->empty[step->into_row];
+    into->empty[step->into_row] = met & step->from[c].empty[step->from_row];
+  }
+}
+
+static void take_sums_i64(uint32_t c, struct tly_state_column *into, const struct tly_state_step *steps,
+                          uint32_t count) {
+  TAKE_STEPS(i64, int64_t, 0, met + element);
+}
+
+static void take_sums_i128(uint32_t c, struct tly_state_column *into, const struct tly_state_step *steps,
+                           uint32_t count) {
+  TAKE_STEPS(i128, tly_i128, 0, met + element);
+}
+
+/* A state without a value holds the value that any other one replaces. */
+static void take_extremes(uint32_t c, struct tly_state_column *into, bool is_min, const struct tly_state_step *steps,
+                          uint32_t count) {
+  if (into->empty != NULL)
+    take_empties(c, into, steps, count);
+  if (into->form == TLY_STATE_I64 && is_min)
+    TAKE_STEPS(i64, int64_t, INT64_MAX, element < met ? element : met);
+  else if (into->form == TLY_STATE_I64)
+    TAKE_STEPS(i64, int64_t, INT64_MIN, element > met ? element : met);
+  else if (is_min)
+    TAKE_STEPS(i128, tly_i128, I128_MAX, element < met ? element : met);
+  else
+    TAKE_STEPS(i128, tly_i128, I128_MIN, element > met ? element : met);
+}
+
+void tly_states_take_steps(const struct tly_view_program *program, uint32_t part, struct tly_state_column *into,
+                           const struct tly_state_step *steps, uint32_t count, struct tly_arena *arena) {
+  for (uint32_t c = 0; c < program->parts[part].component_count; c++) {
+    const struct tly_component *component = &program->components[c];
+    struct tly_state_column *column = &into[c];
+    bool is_extreme = component->kind == TLY_COMPONENT_MIN || component->kind == TLY_COMPONENT_MAX;
+    if (column->form != TLY_STATE_I64 && column->form != TLY_STATE_I128)
+      take_steps_slowly(component, c, column, steps, count, arena);
+    else if (is_extreme)
+      take_extremes(c, column, component->kind == TLY_COMPONENT_MIN, steps, count);
+    else if (column->form == TLY_STATE_I64)
+      take_sums_i64(c, column, steps, count);
+    else
+      take_sums_i128(c, column, steps, count);
   }
 }
 

@@ -37,6 +37,16 @@ void tly_states_copy(const struct tly_view_program *program, uint32_t part, stru
                      struct tly_arena *arena);
 void tly_states_move(const struct tly_view_program *program, uint32_t part, struct tly_state_column *into,
                      uint32_t into_row, const struct tly_state_column *from, uint32_t from_row);
+/* A row of some source goes into a row: the first to do so, or one that meets what is there. */
+struct tly_state_step {
+  const struct tly_state_column *from;
+  uint32_t from_row, into_row;
+  bool is_first;
+};
+/* Take steps in their order, column by column: as tly_states_copy for first ones and, in part 0, as tly_states_merge
+ * for the others. */
+void tly_states_take_steps(const struct tly_view_program *program, uint32_t part, struct tly_state_column *into,
+                           const struct tly_state_step *steps, uint32_t count, struct tly_arena *arena);
 /* Bytes of the texts a row of states points to. */
 size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t part,
                              const struct tly_state_column *states, uint32_t row);

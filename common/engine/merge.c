@@ -6,6 +6,10 @@
  * groups). Then whole stretches of a slice are smaller than every other source's next key, and are handed out as they
  * lie, without a copy: a *window*.
  *
+ * Where sources do overlap, the heap only says which rows meet: a list of *steps*, a row of a source into a row of the
+ * output each. When a source's slice is used up or the output is full, keys are copied and states added column by
+ * column, step after step. Most comparisons are of the first eight bytes of two keys, as one number.
+ *
  * A source whose slice is used up is asked for the next one when the next group is wanted, so a window stays valid
  * until the next call. */
 #include "common/engine/merge.h"
@@ -17,12 +21,13 @@
 #include "common/engine/group_state.h"
 #include "common/value/ordered_key.h"
 
-enum { OUTPUT_GROUPS_MAX = 8192, WINDOW_GROUPS_MIN = 16 };
+enum { OUTPUT_GROUPS_MAX = 8192, WINDOW_GROUPS_MIN = 16, STEPS_MIN = 1024 };
 
 struct merge_cursor {
   struct tly_group_source source;
   const struct tly_group_slice *slice;
-  uint32_t row; /* == slice->count: the next slice is due */
+  uint32_t row;  /* == slice->count: the next slice is due */
+  uint64_t head; /* the first bytes of the key it stands on */
 };
 
 struct tly_merge {
@@ -35,6 +40,8 @@ struct tly_merge {
   uint32_t *due; /* numbers of those that have to be asked */
   uint32_t due_count;
   struct tly_group_slice output;
+  struct tly_state_step *steps; /* whose states are not in `output` yet */
+  uint32_t step_count, step_capacity;
   struct tly_group_slice window; /* borrows a source's slice: never reset, never freed */
 };
 
@@ -63,6 +70,7 @@ void tly_merge_free(tly_merge *merge) {
     return;
   tly_group_slice_free(&merge->output);
   tly_free(merge->window.states);
+  tly_free(merge->steps);
   tly_free(merge->cursors);
   tly_free(merge->heap);
   tly_free(merge->due);
@@ -80,7 +88,22 @@ static int compare_keys(struct tly_text a, struct tly_text b) {
   return tly_key_compare(a.data, a.size, b.data, b.size);
 }
 
+/* Greater for a greater key, as far as eight bytes tell; what is behind a key's end counts as 0. */
+static uint64_t head_of(struct tly_text key) {
+  uint64_t head = 0;
+  memcpy(&head, key.data, key.size < sizeof head ? key.size : sizeof head);
+  return __builtin_bswap64(head);
+}
+
+static void stand_on(struct merge_cursor *cursor, uint32_t row) {
+  cursor->row = row;
+  cursor->head = head_of(cursor->slice->keys[row]);
+}
+
 static bool stands_before(const tly_merge *merge, uint32_t a, uint32_t b) {
+  uint64_t head_a = merge->cursors[a].head, head_b = merge->cursors[b].head;
+  if (head_a != head_b)
+    return head_a < head_b;
   int order = compare_keys(key_of(merge, a), key_of(merge, b));
   return order != 0 ? order < 0 : a < b;
 }
@@ -114,12 +137,13 @@ static void pop(tly_merge *merge) {
 static void advance_first(tly_merge *merge, uint32_t count) {
   uint32_t number = merge->heap[0];
   struct merge_cursor *cursor = &merge->cursors[number];
-  cursor->row += count;
-  TLY_ASSERT(cursor->row <= cursor->slice->count);
-  if (cursor->row < cursor->slice->count) {
+  TLY_ASSERT(cursor->row + count <= cursor->slice->count);
+  if (cursor->row + count < cursor->slice->count) {
+    stand_on(cursor, cursor->row + count);
     sift_down(merge, 0);
     return;
   }
+  cursor->row = cursor->slice->count;
   pop(merge);
   merge->due[merge->due_count++] = number;
 }
@@ -134,7 +158,7 @@ static enum tly_status refill(tly_merge *merge, struct tly_error *error) {
     if (cursor->slice == NULL)
       continue;
     TLY_ASSERT(cursor->slice->count > 0 && cursor->slice->part == merge->part);
-    cursor->row = 0;
+    stand_on(cursor, 0);
     push(merge, number);
   }
   return TLY_OK;
@@ -185,23 +209,56 @@ static const struct tly_group_slice *open_window(tly_merge *merge, uint32_t coun
   return window;
 }
 
-/* The smallest key's group, its states from all cursors that stand on it. */
-static void merge_group(tly_merge *merge) {
-  struct tly_group_slice *output = &merge->output;
-  uint32_t row = output->count++;
-  const struct merge_cursor *first = &merge->cursors[merge->heap[0]];
-  output->keys[row] = tly_state_text_copy(first->slice->keys[first->row], &output->arena);
-  tly_states_copy(merge->program, merge->part, output->states, row, first->slice->states, first->row, &output->arena);
-  advance_first(merge, 1);
-  while (merge->heap_count > 0 && compare_keys(key_of(merge, merge->heap[0]), output->keys[row]) == 0) {
-    const struct merge_cursor *next = &merge->cursors[merge->heap[0]];
-    if (merge->part == 0)
-      tly_states_merge(merge->program, output->states, row, next->slice->states, next->row, &output->arena);
-    advance_first(merge, 1);
+static void add_step(tly_merge *merge, uint32_t into_row, bool is_first) {
+  const struct merge_cursor *cursor = &merge->cursors[merge->heap[0]];
+  if (merge->step_count == merge->step_capacity) {
+    merge->step_capacity = merge->step_capacity == 0 ? STEPS_MIN : 2 * merge->step_capacity;
+    merge->steps = tly_realloc_array(merge->steps, merge->step_capacity, sizeof *merge->steps);
   }
+  merge->steps[merge->step_count++] = (struct tly_state_step){
+      .from = cursor->slice->states, .from_row = cursor->row, .into_row = into_row, .is_first = is_first};
 }
 
-/* Copies, so that sources may be asked on the way. */
+/* The group of the smallest key, from all cursors that stand on it: its key, borrowed, and its steps. Gives the bytes
+ * of key and texts. */
+static size_t meet_group(tly_merge *merge) {
+  struct tly_group_slice *output = &merge->output;
+  uint32_t row = output->count++;
+  struct tly_text key = key_of(merge, merge->heap[0]);
+  uint64_t head = merge->cursors[merge->heap[0]].head;
+  size_t bytes = key.size;
+  bool is_first = true;
+  output->keys[row] = key;
+  do {
+    const struct merge_cursor *cursor = &merge->cursors[merge->heap[0]];
+    bytes += tly_states_text_bytes(merge->program, merge->part, cursor->slice->states, cursor->row);
+    add_step(merge, row, is_first);
+    advance_first(merge, 1);
+    is_first = false;
+  } while (merge->heap_count > 0 && merge->cursors[merge->heap[0]].head == head &&
+           compare_keys(key_of(merge, merge->heap[0]), key) == 0);
+  return bytes;
+}
+
+/* Rows first .. of the output borrow nothing any more. */
+static void take_steps(tly_merge *merge, uint32_t first) {
+  struct tly_group_slice *output = &merge->output;
+  size_t bytes = 0;
+  for (uint32_t row = first; row < output->count; row++)
+    bytes += output->keys[row].size;
+  char *place = tly_arena_alloc(&output->arena, bytes);
+  for (uint32_t row = first; row < output->count; row++) {
+    struct tly_text *key = &output->keys[row];
+    if (key->size > 0)
+      memcpy(place, key->data, key->size);
+    key->data = place;
+    place += key->size;
+  }
+  tly_states_take_steps(merge->program, merge->part, output->states, merge->steps, merge->step_count, &output->arena);
+  merge->step_count = 0;
+}
+
+/* Sources are asked on the way, when what is borrowed of them has been taken. */
 static enum tly_status fill_output(tly_merge *merge, uint32_t group_max, struct tly_error *error) {
   struct tly_group_slice *output = &merge->output;
   uint32_t room = group_max < OUTPUT_GROUPS_MAX ? group_max : OUTPUT_GROUPS_MAX;
@@ -209,10 +266,11 @@ static enum tly_status fill_output(tly_merge *merge, uint32_t group_max, struct 
   tly_states_reserve(merge->program, merge->part, output->states, room, &output->arena);
   size_t bytes = 0;
   while (output->count < room && merge->heap_count > 0 && bytes < TLY_SLICE_BYTES_MAX) {
-    merge_group(merge);
+    uint32_t first = output->count;
+    while (output->count < room && merge->heap_count > 0 && merge->due_count == 0 && bytes < TLY_SLICE_BYTES_MAX)
+      bytes += meet_group(merge);
+    take_steps(merge, first);
     TLY_TRY(refill(merge, error));
-    bytes += output->keys[output->count - 1].size;
-    bytes += tly_states_text_bytes(merge->program, merge->part, output->states, output->count - 1);
   }
   return TLY_OK;
 }

@@ -68,6 +68,68 @@ static void assert_counts(char *rows, int (*times)(int)) {
   free(rows);
 }
 
+/* ---- every form of state ----------------------------------------------------------------------------------------- */
+
+static const char all_forms_sql[] =
+    "CREATE FOREIGN TABLE t (k text NOT NULL, n bigint, free numeric, wide numeric(38,4), x double precision)\n"
+    "  SERVER embedded OPTIONS (format 'json');\n"
+    "CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS c, count(n) AS cn, sum(n) AS sn, min(n) AS ln, max(n) AS hn,\n"
+    "  sum(free) AS sf, min(free) AS lf, sum(wide) AS sw, min(wide) AS lw, max(wide) AS hw, sum(x) AS sx, max(x) AS "
+    "hx,\n"
+    "  max(k) AS hk, stddev(n) AS dn, min(n) FILTER (WHERE n > 60) AS few FROM t GROUP BY k;\n";
+
+/* Keys that have eight bytes in common, and keys that have none; values that are missing in some parts only. */
+static void append_event(struct tly_buffer *lines, int i) {
+  tly_buffer_print(lines, i % 2 ? "{\"k\":\"a-long-common-beginning-%d\"" : "{\"k\":\"%d\"", i % 37);
+  if (i % 3 != 0)
+    tly_buffer_print(lines, ",\"n\":%d,\"x\":%d.25", i % 71 - 5, i * 31 % 97 - 40);
+  if (i % 5 != 0)
+    tly_buffer_print(lines, ",\"free\":%d.%d0,\"wide\":\"%s123456789012345678901234567%d.5\"", i, i % 7,
+                     i % 4 ? "" : "-", i);
+  tly_buffer_append_text(lines, "}\n");
+}
+
+/* Events first, first + step, ... below 700, folded. */
+static struct stored_part part_of_events(const struct tly_view_program *program, int first, int step) {
+  struct tly_buffer lines = {0};
+  struct tly_event_batch batch;
+  for (int i = first; i < 700; i += step)
+    append_event(&lines, i);
+  fixture_decode(program->view->stream, tly_buffer_text(&lines), lines.size, &batch);
+  tly_fold *fold = tly_fold_new(program);
+  tly_fold_batch(fold, &batch, NULL, NULL);
+  struct stored_part stored = stored_part_of_table(program, 0, tly_fold_part(fold, 0), 10);
+  tly_fold_free(fold);
+  tly_event_batch_free(&batch);
+  tly_buffer_free(&lines);
+  return stored;
+}
+
+static void parts_of_events_merge_to_what_all_events_fold_to(void **state) {
+  enum { PARTS = 9 };
+  struct stored_part parts[PARTS];
+  struct tly_buffer rows = {0}, expected = {0};
+  (void)state;
+  struct tly_project *project = fixture_project(all_forms_sql);
+  struct tly_view_program *program = tly_view_program_new(tly_project_view(project, "v"));
+  for (int p = 0; p < PARTS; p++)
+    parts[p] = part_of_events(program, p, PARTS);
+  struct stored_part merged = fixture_merge_stored(program, 0, parts, PARTS, 25), whole = part_of_events(program, 0, 1);
+  assert_int_equal(fixture_finish(program, &merged, &rows, NULL), TLY_OK);
+  assert_int_equal(fixture_finish(program, &whole, &expected, NULL), TLY_OK);
+  assert_string_equal(tly_buffer_text(&rows), tly_buffer_text(&expected));
+  for (int p = 0; p < PARTS; p++)
+    stored_part_free(&parts[p]);
+  stored_part_free(&merged);
+  stored_part_free(&whole);
+  tly_buffer_free(&rows);
+  tly_buffer_free(&expected);
+  tly_view_program_free(program);
+  tly_project_free(project);
+}
+
+/* ---- counts ------------------------------------------------------------------------------------------------------ */
+
 static int once(int key) {
   return key < 900;
 }
@@ -175,6 +237,7 @@ int main(void) {
       cmocka_unit_test(sources_that_do_not_overlap_are_strung_together),
       cmocka_unit_test(a_few_groups_over_a_large_source_are_added_in_place),
       cmocka_unit_test(very_many_sources_are_merged),
+      cmocka_unit_test(parts_of_events_merge_to_what_all_events_fold_to),
       cmocka_unit_test(no_source_and_empty_sources_give_nothing),
       cmocka_unit_test(a_merge_is_a_source_of_merges),
       cmocka_unit_test(an_error_of_a_source_ends_the_merge_with_its_words),
