@@ -181,7 +181,7 @@ static void take_bulk(struct tly_ingest_session *session, const char *data, size
   struct tly_archive_job *job = session->bulk;
   session->bulk = NULL;
   end_bulk(session);
-  tly_buffer_append(&job->payload, data, size);
+  tly_framer_keep_bulk(&session->framer, data, size, &job->payload);
   decode_and_submit(session, job);
 }
 

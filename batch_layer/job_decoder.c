@@ -11,7 +11,7 @@
 #include "common/wire/request.h"
 
 enum {
-  JOBS_KEPT = 3,                /* each may hold a bulk and its columns */
+  JOBS_KEPT = 5,                /* what one fast client has on its way; each may hold a bulk and its columns */
   DECODED_BYTES_MAX = 512 << 20 /* of one request's columns: a million events of a hundred columns do not fit memory */
 };
 

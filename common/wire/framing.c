@@ -5,6 +5,11 @@
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 
+enum {
+  LARGE_BULK_BYTES = 64 << 10, /* worth a buffer of its own */
+  BEHIND_BYTES = 4096          /* read along behind a large bulk: what follows has to be moved */
+};
+
 /* The buffer holds [0, start) handed out, [start, size) not yet. `scanned` bytes from start hold no line end, so that a
  * long line that comes in small pieces is searched once. While `skipping`, bytes up to the next line end are dropped.
  */
@@ -30,10 +35,12 @@ uint8_t *tly_framer_space(struct tly_framer *framer, size_t want, size_t *size) 
     framer->start = 0;
   }
   /* A bulk body is read into its place at once instead of growing there by doubling. */
-  if (framer->bulk_bytes > framer->buffer.size + want)
-    want = framer->bulk_bytes - framer->buffer.size;
+  size_t bulk_left = framer->bulk_bytes > framer->buffer.size ? framer->bulk_bytes - framer->buffer.size : 0;
+  bool is_large = bulk_left > 0 && framer->bulk_bytes >= LARGE_BULK_BYTES;
+  if (is_large || want < bulk_left)
+    want = bulk_left + BEHIND_BYTES;
   uint8_t *space = tly_buffer_reserve(&framer->buffer, want);
-  *size = framer->buffer.capacity - framer->buffer.size;
+  *size = is_large ? want : framer->buffer.capacity - framer->buffer.size;
   return space;
 }
 
@@ -98,6 +105,21 @@ void tly_framer_expect_bulk(struct tly_framer *framer, size_t bytes) {
   TLY_ASSERT(bytes > 0 && bytes <= TLY_BULK_BYTES_MAX);
   TLY_ASSERT(!framer->skipping && framer->bulk_bytes == 0);
   framer->bulk_bytes = bytes;
+}
+
+void tly_framer_keep_bulk(struct tly_framer *framer, const char *data, size_t size, struct tly_buffer *out) {
+  struct tly_buffer whole = framer->buffer;
+  tly_buffer_clear(out);
+  if (size < LARGE_BULK_BYTES || (const uint8_t *)data != whole.data) {
+    tly_buffer_append(out, data, size);
+    return;
+  }
+  TLY_ASSERT(framer->start == size);
+  framer->buffer = *out;
+  tly_buffer_append(&framer->buffer, whole.data + size, whole.size - size);
+  framer->start = 0;
+  *out = whole;
+  out->size = size;
 }
 
 const uint8_t *tly_framer_rest(const struct tly_framer *framer, size_t *size) {

@@ -28,13 +28,17 @@ struct tly_framer {
 
 void tly_framer_init(struct tly_framer *framer);
 void tly_framer_free(struct tly_framer *framer);
-/* Where to read the next bytes into, at least `want`; then tell how many came. */
+/* Where to read the next bytes into, at least `want`, but not far beyond the end of a large bulk; then tell how many
+ * came. */
 uint8_t *tly_framer_space(struct tly_framer *framer, size_t want, size_t *size);
 void tly_framer_added(struct tly_framer *framer, size_t size);
 /* The next frame; *data is borrowed until the next call of space or next. */
 enum tly_frame_kind tly_framer_next(struct tly_framer *framer, const char **data, size_t *size);
 /* After a LINE that announced it: the next `bytes` (1..TLY_BULK_BYTES_MAX) bytes are one BULK frame. */
 void tly_framer_expect_bulk(struct tly_framer *framer, size_t bytes);
+/* The bulk that `next` has just returned becomes `out`, whose memory the framer may take in exchange: a large one is
+ * not copied. */
+void tly_framer_keep_bulk(struct tly_framer *framer, const char *data, size_t size, struct tly_buffer *out);
 /* What was read but not yet handed out, for handing the connection on. */
 const uint8_t *tly_framer_rest(const struct tly_framer *framer, size_t *size);
 

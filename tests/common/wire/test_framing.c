@@ -67,6 +67,56 @@ static void every_split_of_the_input_gives_the_same_frames(void **state) {
     }
 }
 
+/* Bulks of `size` bytes behind each other, read as a socket gives them; each is kept, the large ones without a copy. */
+static void keep_bulks(size_t size, bool is_large) {
+  enum { BULKS = 5 };
+  struct tly_framer framer;
+  struct tly_buffer input = {0}, kept = {0};
+  const char *data;
+  size_t length, done = 0;
+  int bulks = 0;
+  for (int i = 0; i < BULKS; i++) {
+    tly_buffer_append_text(&input, "bulk\n");
+    memset(tly_buffer_reserve(&input, size), 'a' + i, size);
+    input.size += size;
+  }
+  tly_framer_init(&framer);
+  while (bulks < BULKS) {
+    uint8_t *space = tly_framer_space(&framer, 100000, &length);
+    length = length < input.size - done ? length : input.size - done;
+    assert_true(length > 0);
+    memcpy(space, input.data + done, length);
+    tly_framer_added(&framer, length);
+    done += length;
+    enum tly_frame_kind kind;
+    while ((kind = tly_framer_next(&framer, &data, &length)) != TLY_FRAME_NONE) {
+      if (kind == TLY_FRAME_LINE) {
+        assert_int_equal(length, 4);
+        tly_framer_expect_bulk(&framer, size);
+        continue;
+      }
+      assert_int_equal(kind, TLY_FRAME_BULK);
+      const uint8_t *place = (const uint8_t *)data;
+      tly_framer_keep_bulk(&framer, data, length, &kept);
+      assert_int_equal(kept.size, size);
+      assert_true(kept.data[0] == 'a' + bulks && memcmp(kept.data, kept.data + 1, size - 1) == 0);
+      assert_true(!is_large || bulks == 0 || kept.data == place);
+      bulks++;
+    }
+  }
+  tly_framer_free(&framer);
+  tly_buffer_free(&kept);
+  tly_buffer_free(&input);
+}
+
+static void a_kept_bulk_is_whole_and_a_large_one_is_not_copied(void **state) {
+  (void)state;
+  keep_bulks(20, false);
+  keep_bulks(50000, false);
+  keep_bulks(300000, true);
+  keep_bulks(3000000, true);
+}
+
 static void a_line_over_the_limit_is_told_once_and_the_next_one_is_read(void **state) {
   (void)state;
   struct tly_framer framer;
@@ -118,6 +168,7 @@ static void a_line_of_exactly_the_limit_is_a_line(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_split_of_the_input_gives_the_same_frames),
+      cmocka_unit_test(a_kept_bulk_is_whole_and_a_large_one_is_not_copied),
       cmocka_unit_test(a_line_over_the_limit_is_told_once_and_the_next_one_is_read),
       cmocka_unit_test(a_line_of_exactly_the_limit_is_a_line),
   };
