@@ -24,7 +24,7 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
-enum { LEVEL_COUNT = 12 };
+enum { LEVEL_COUNT = 12, LASTING_LEVEL = 2 /* what comes of merging deltas of this class is compressed */ };
 
 struct input {
   tly_speed_store *store;
@@ -217,7 +217,8 @@ static enum tly_status continue_job(tly_delta_merge *merge, struct job *job, con
     if (slice == NULL)
       return finish_job(merge, job, error);
     job->output.group_count += slice->count;
-    TLY_TRY(tly_speed_store_add_block(merge->store, job->output.id, job->block_count++, slice, error));
+    TLY_TRY(tly_speed_store_add_block(merge->store, job->output.id, job->block_count++, slice,
+                                      job->inputs[0].delta.level >= LASTING_LEVEL, error));
     *ended = tly_clock_monotonic_us(clock) >= until_us;
     if (*ended)
       return TLY_OK;

@@ -90,7 +90,7 @@ struct delta_writer {
 
 static enum tly_status write_block(void *context, const struct tly_group_slice *slice, struct tly_error *error) {
   struct delta_writer *writer = context;
-  return tly_speed_store_add_block(writer->store, writer->delta, writer->block_count++, slice, error);
+  return tly_speed_store_add_block(writer->store, writer->delta, writer->block_count++, slice, false, error);
 }
 
 static enum tly_status write_part(struct tly_live_view *live, uint32_t part, tly_speed_store *store,

@@ -540,12 +540,16 @@ enum tly_status tly_speed_store_drop_delta(tly_speed_store *store, int64_t id, s
 }
 
 enum tly_status tly_speed_store_add_block(tly_speed_store *store, int64_t delta, uint32_t number,
-                                          const struct tly_group_slice *slice, struct tly_error *error) {
+                                          const struct tly_group_slice *slice, bool is_lasting,
+                                          struct tly_error *error) {
   sqlite3_stmt *statement = store->statements[ADD_BLOCK];
   TLY_ASSERT(store->is_in_transaction && slice->count >= 1 && slice->count <= TLY_GROUPS_PER_BLOCK);
   struct tly_text first_key = slice->keys[0], last_key = slice->keys[slice->count - 1];
   tly_buffer_clear(&store->block);
-  tly_group_block_encode(slice, &store->block);
+  if (is_lasting)
+    tly_group_block_encode(slice, &store->block);
+  else
+    tly_group_block_encode_plain(slice, &store->block);
   struct tly_hash checksum =
       tly_group_block_checksum(first_key, last_key, slice->count, store->block.data, store->block.size);
   sqlite3_bind_int64(statement, 1, delta);

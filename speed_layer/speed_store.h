@@ -113,8 +113,10 @@ TLY_CHECK enum tly_status tly_speed_store_finish_delta(tly_speed_store *store, c
                                                        struct tly_error *error);
 /* Take the delta away; its blocks are deleted later. */
 TLY_CHECK enum tly_status tly_speed_store_drop_delta(tly_speed_store *store, int64_t id, struct tly_error *error);
+/* is_lasting: it will stay for long, compress it. Others are soon read, merged and written again. */
 TLY_CHECK enum tly_status tly_speed_store_add_block(tly_speed_store *store, int64_t delta, uint32_t number,
-                                                    const struct tly_group_slice *slice, struct tly_error *error);
+                                                    const struct tly_group_slice *slice, bool is_lasting,
+                                                    struct tly_error *error);
 /* *found false: the delta has no block of that number. */
 TLY_CHECK enum tly_status tly_speed_store_read_block(tly_speed_store *store, int64_t delta, uint32_t number,
                                                      struct tly_group_slice *slice, bool *found,
