@@ -51,6 +51,7 @@ void rig_open(struct rig *rig, const char *definitions) {
   strcpy(rig->directory, "/tmp/tally-speed-XXXXXX");
   assert_non_null(mkdtemp(rig->directory));
   rig->project = parse(definitions);
+  rig->clock = &tly_clock_real;
   rig->given = tly_calloc(rig->project->stream_count, sizeof *rig->given);
 }
 
@@ -82,7 +83,7 @@ void rig_close(struct rig *rig) {
 
 static void start_writer(struct rig *rig) {
   if (rig->writer == NULL)
-    MUST(tly_archive_writer_open(rig->directory, rig->project, &tly_clock_real, &rig->writer, &error));
+    MUST(tly_archive_writer_open(rig->directory, rig->project, rig->clock, &rig->writer, &error));
 }
 
 static void append(struct rig *rig, const struct tly_stream *stream, uint32_t partition, const char *bytes,
@@ -205,7 +206,7 @@ int64_t rig_cut_and_run(struct rig *rig, const char *const *views) {
 void rig_start(struct rig *rig) {
   assert_null(rig->speed);
   start_writer(rig); /* makes the archive */
-  MUST(tly_speed_open(rig->directory, rig->project, &tly_clock_real, NULL, false, &rig->speed, &error));
+  MUST(tly_speed_open(rig->directory, rig->project, rig->clock, NULL, false, &rig->speed, &error));
 }
 
 void rig_stop(struct rig *rig) {

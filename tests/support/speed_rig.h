@@ -13,9 +13,10 @@
 struct rig {
   char directory[256];
   struct tly_project *project;
-  struct tly_speed *speed;    /* NULL: not running */
-  tly_archive_writer *writer; /* NULL: not running */
-  struct tly_buffer *given;   /* every event of a stream as JSON lines, all partitions; one a stream */
+  const struct tly_clock *clock; /* the real one; another may be put here before anything is started */
+  struct tly_speed *speed;       /* NULL: not running */
+  tly_archive_writer *writer;    /* NULL: not running */
+  struct tly_buffer *given;      /* every event of a stream as JSON lines, all partitions; one a stream */
 };
 
 /* A fresh folder under /tmp and the project of `definitions`. */
