@@ -31,12 +31,13 @@ struct tly_recompute_job {
 TLY_CHECK enum tly_status tly_recompute(const struct tly_recompute_job *job, struct tly_arena *arena,
                                         struct tly_run_result *out, struct tly_error *error);
 
-/* The child process that the scheduler starts as `<program> recompute-child --data DIR --run N PROJECT`: computes run
- * N, which stands in batch.db as running, checks drift, writes the manifest. It lowers its priority, dies with its
- * parent and tells what it does as JSON lines on stdout:
+/* The child process that the scheduler starts as `<program> recompute-child --data DIR PROJECT`: reads the definitions,
+ * waits for the number of a run on stdin (a line; its end: there is none), computes that run, which stands in batch.db
+ * as running, checks drift, writes the manifest. It dies with its parent, which has lowered its priority, and tells
+ * what it does as JSON lines on stdout:
  *   {"stage":"recompute","done":n,"all":m}, {"stage":"reconcile",...}, and at last
  *   {"manifest":"<hash>"} or {"error":{"sqlstate":...,"message":...}}.
  * Calls tly_process_setup itself. The exit status. */
-int tly_recompute_main(const struct tly_settings *settings, int64_t run);
+int tly_recompute_main(const struct tly_settings *settings);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,16 +18,31 @@
 
 extern char **environ;
 
-enum { ARGUMENT_COUNT = 8, READ_BYTES = 4096, SAID_BYTES_MAX = TLY_LINE_BYTES_MAX };
+enum { ARGUMENT_COUNT = 6, READ_BYTES = 4096, SAID_BYTES_MAX = TLY_LINE_BYTES_MAX, LOWEST_PRIORITY = 19 };
+
+/* Its status, as of waitpid. */
+static int wait_for_end(struct tly_recompute_child *child) {
+  int how = 0;
+  while (waitpid(child->process, &how, 0) < 0 && errno == EINTR)
+    continue;
+  if (child->state == TLY_CHILD_WAITING)
+    close(child->orders_fd);
+  close(child->fd);
+  tly_buffer_free(&child->said);
+  memset(child, 0, sizeof *child);
+  return how;
+}
+
+/* ---- its beginning ----------------------------------------------------------------------------------------------- */
 
 /* Between fork and exec only calls that are safe after a fork: the parent has one thread, but its locks may be any. */
-static _Noreturn void become(const char *program, char **arguments, char **environment, int out) {
-  int null = open("/dev/null", O_RDONLY);
+static _Noreturn void become(const char *program, char **arguments, char **environment, int in, int out) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* at once, not only when it comes to its own set-up */
-  if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+  setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY);
+  if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
     _exit(127);
   execve(program, arguments, environment);
   _exit(127);
@@ -47,30 +63,65 @@ static char **child_environment(const struct tly_settings *settings, char *threa
   return environment;
 }
 
+static pid_t spawn(const struct tly_settings *settings, int in, int out) {
+  char threads[48];
+  const char *arguments[ARGUMENT_COUNT] = {settings->program, "recompute-child", "--data", settings->directory,
+                                           settings->project};
+  char **environment = child_environment(settings, threads, sizeof threads);
+  pid_t process = fork();
+  if (process == 0)
+    become(settings->program, (char **)(void *)arguments, environment, in, out);
+  free(environment);
+  return process;
+}
+
+enum tly_status tly_recompute_child_prepare(struct tly_recompute_child *child, const struct tly_settings *settings,
+                                            struct tly_error *error) {
+  int orders[2], words[2];
+  TLY_ASSERT(child->state == TLY_CHILD_NONE);
+  if (pipe2(orders, O_CLOEXEC) != 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make a pipe");
+  if (pipe2(words, O_CLOEXEC) != 0) {
+    close(orders[0]);
+    close(orders[1]);
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make a pipe");
+  }
+  pid_t process = spawn(settings, orders[0], words[1]);
+  enum tly_status status =
+      process > 0 ? TLY_OK : TLY_FAIL_ERRNO(error, TLY_E_IO, "could not start a process to recompute in");
+  close(orders[0]);
+  close(words[1]);
+  if (status != TLY_OK) {
+    close(orders[1]);
+    close(words[0]);
+    return status;
+  }
+  TLY_ASSERT(fcntl(words[0], F_SETFL, O_NONBLOCK) == 0);
+  *child = (struct tly_recompute_child){
+      .state = TLY_CHILD_WAITING, .process = process, .orders_fd = orders[1], .fd = words[0]};
+  return TLY_OK;
+}
+
+/* False: it did not take it, since it has ended. */
+static bool give_run(struct tly_recompute_child *child, int64_t run) {
+  char order[32];
+  TLY_ASSERT(child->state == TLY_CHILD_WAITING);
+  int size = snprintf(order, sizeof order, "%" PRId64 "\n", run);
+  bool is_taken = write(child->orders_fd, order, (size_t)size) == size; /* into an empty pipe: never a part of it */
+  close(child->orders_fd);
+  child->state = TLY_CHILD_WORKING;
+  return is_taken;
+}
+
 enum tly_status tly_recompute_child_start(struct tly_recompute_child *child, const struct tly_settings *settings,
                                           int64_t run, struct tly_error *error) {
-  int ends[2];
-  char number[24], threads[48];
-  memset(child, 0, sizeof *child);
-  child->run = run;
-  snprintf(number, sizeof number, "%" PRId64, run);
-  const char *arguments[ARGUMENT_COUNT] = {
-      settings->program, "recompute-child", "--data", settings->directory, "--run", number, settings->project};
-  if (pipe2(ends, O_CLOEXEC) != 0)
-    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not make a pipe");
-  char **environment = child_environment(settings, threads, sizeof threads);
-  child->process = fork();
-  if (child->process == 0)
-    become(settings->program, (char **)(void *)arguments, environment, ends[1]);
-  free(environment);
-  close(ends[1]);
-  child->fd = ends[0];
-  if (child->process < 0) {
-    child->process = 0;
-    close(child->fd);
-    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not start the recompute of run %" PRId64, run);
-  }
-  TLY_ASSERT(fcntl(child->fd, F_SETFL, O_NONBLOCK) == 0);
+  TLY_ASSERT(child->state != TLY_CHILD_WORKING);
+  if (child->state == TLY_CHILD_WAITING && give_run(child, run))
+    return TLY_OK;
+  if (child->state != TLY_CHILD_NONE)
+    wait_for_end(child);
+  TLY_TRY(tly_recompute_child_prepare(child, settings, error));
+  (void)give_run(child, run); /* why it has ended, if it has, will be its last word */
   return TLY_OK;
 }
 
@@ -112,26 +163,17 @@ static void take_lines(struct tly_recompute_child *child, void (*progress)(void 
   }
 }
 
-static void forget(struct tly_recompute_child *child) {
-  close(child->fd);
-  tly_buffer_free(&child->said);
-  child->process = 0;
-  child->fd = -1;
+static enum tly_status last_word(const struct tly_recompute_child *child, struct tly_error *error) {
+  if (child->has_manifest)
+    return TLY_OK;
+  if (error != NULL)
+    *error = child->error;
+  return child->error.status;
 }
 
-/* It has closed its end: see how it ended. */
+/* It has closed its end without a last word: tell how it ended. */
 static enum tly_status conclude(struct tly_recompute_child *child, struct tly_error *error) {
-  int how = 0;
-  while (waitpid(child->process, &how, 0) < 0 && errno == EINTR)
-    continue;
-  forget(child);
-  if (WIFEXITED(how) && WEXITSTATUS(how) == 0 && child->has_manifest)
-    return TLY_OK;
-  if (child->has_error) {
-    if (error != NULL)
-      *error = child->error;
-    return child->error.status;
-  }
+  int how = wait_for_end(child);
   if (WIFSIGNALED(how))
     return TLY_FAIL(error, TLY_E_INTERNAL, "the recompute was ended by signal %d (%s)", WTERMSIG(how),
                     strsignal(WTERMSIG(how)));
@@ -142,7 +184,7 @@ enum tly_status tly_recompute_child_read(struct tly_recompute_child *child,
                                          void (*progress)(void *context, const char *stage, int64_t done, int64_t all),
                                          void *context, bool *ended, struct tly_error *error) {
   *ended = false;
-  TLY_ASSERT(child->process > 0);
+  TLY_ASSERT(child->state == TLY_CHILD_WORKING);
   for (;;) {
     ssize_t count = read(child->fd, tly_buffer_reserve(&child->said, READ_BYTES), READ_BYTES);
     if (count < 0 && errno == EINTR)
@@ -153,6 +195,11 @@ enum tly_status tly_recompute_child_read(struct tly_recompute_child *child,
       break;
     child->said.size += (size_t)count;
     take_lines(child, progress, context);
+    if (child->has_manifest || child->has_error) {
+      *ended = true;
+      child->state = TLY_CHILD_LEAVING;
+      return last_word(child, error);
+    }
     if (child->said.size > SAID_BYTES_MAX)
       break; /* not a child of ours */
   }
@@ -162,11 +209,26 @@ enum tly_status tly_recompute_child_read(struct tly_recompute_child *child,
   return conclude(child, error);
 }
 
+/* ---- its end ----------------------------------------------------------------------------------------------------- */
+
+bool tly_recompute_child_is_gone(struct tly_recompute_child *child, int *how) {
+  char ignored[READ_BYTES]; /* one that waits may have said why it cannot */
+  ssize_t count;
+  TLY_ASSERT(child->state == TLY_CHILD_WAITING || child->state == TLY_CHILD_LEAVING);
+  do
+    count = read(child->fd, ignored, sizeof ignored);
+  while (count > 0 || (count < 0 && errno == EINTR));
+  if (count < 0)
+    return false;
+  int status = wait_for_end(child);
+  if (how != NULL)
+    *how = status;
+  return true;
+}
+
 void tly_recompute_child_kill(struct tly_recompute_child *child) {
-  if (child->process <= 0)
+  if (child->state == TLY_CHILD_NONE)
     return;
   kill(child->process, SIGKILL);
-  while (waitpid(child->process, NULL, 0) < 0 && errno == EINTR)
-    continue;
-  forget(child);
+  (void)wait_for_end(child);
 }

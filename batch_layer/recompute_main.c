@@ -1,6 +1,9 @@
 /* The child's side of a recompute: everything that takes long or much memory happens here, at low priority, so that a
  * crash or a memory bomb leaves the scheduler up. It writes nothing but its run's folder; the scheduler, which alone
- * writes batch.db, takes its word only with the manifest's hash. */
+ * writes batch.db, takes its word only with the manifest's hash.
+ *
+ * It begins before there is a run: definitions are read, then it waits for a number on stdin. The end of stdin means
+ * that there will be none. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -8,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "batch_layer/recompute.h"
@@ -22,7 +24,7 @@
 #include "common/store/batch_reader.h"
 #include "common/store/run_reader.h"
 
-enum { LOWEST_PRIORITY = 19 };
+enum { ORDER_BYTES_MAX = 32 };
 
 /* What the child has open and holds. */
 struct child {
@@ -102,6 +104,16 @@ static enum tly_status find_views(struct child *child, const struct tly_run *run
     child->views[child->view_count++] = view;
   }
   return TLY_OK;
+}
+
+/* The number of the run that is wanted, a line on stdin; 0: none will be. */
+static int64_t wait_for_run(void) {
+  char order[ORDER_BYTES_MAX] = {0};
+  ssize_t size;
+  do
+    size = read(STDIN_FILENO, order, sizeof order - 1);
+  while (size < 0 && errno == EINTR);
+  return size > 0 && order[size - 1] == '\n' ? strtoll(order, NULL, 10) : 0;
 }
 
 static enum tly_status find_run(struct child *child, int64_t number, struct tly_error *error) {
@@ -195,7 +207,6 @@ static enum tly_status compute(struct child *child, const char *folder, struct t
 static enum tly_status run_child(struct child *child, int64_t number, struct tly_hash *manifest,
                                  struct tly_error *error) {
   struct tly_buffer folder = {0};
-  TLY_TRY(load_project(child, error));
   TLY_TRY(find_run(child, number, error));
   tly_buffer_print(&folder, "%s/runs/%" PRId64, child->settings->directory, number);
   enum tly_status status = make_folder(child, tly_buffer_text(&folder), error);
@@ -205,24 +216,34 @@ static enum tly_status run_child(struct child *child, int64_t number, struct tly
   return status;
 }
 
-int tly_recompute_main(const struct tly_settings *settings, int64_t run) {
+static void say_last_word(int64_t run, enum tly_status status, const struct tly_hash *manifest,
+                          const struct tly_error *error) {
+  char text[33];
+  if (status == TLY_OK) {
+    tly_run_hash_print(manifest, text);
+    say(json_pack("{s:s}", "manifest", text));
+  } else {
+    tly_log(TLY_LOG_ERROR, "recompute failed", "run=%" PRId64 " error=\"%s\"", run, error->message);
+    say_error(error);
+  }
+}
+
+int tly_recompute_main(const struct tly_settings *settings) {
   struct child child = {.settings = settings, .lock = -1};
   struct tly_error error = TLY_ERROR_NONE;
   struct tly_hash manifest;
-  char text[33];
+  int64_t run = 0;
   tly_process_setup("recompute", true);
   tly_sqlite_setup();
-  if (setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY) != 0)
-    tly_log(TLY_LOG_WARN, "priority not lowered", NULL);
   tly_arena_init(&child.arena);
-  enum tly_status status = run_child(&child, run, &manifest, &error);
+  enum tly_status status = load_project(&child, &error);
   if (status == TLY_OK) {
-    tly_run_hash_print(&manifest, text);
-    say(json_pack("{s:s}", "manifest", text));
-  } else {
-    tly_log(TLY_LOG_ERROR, "recompute failed", "run=%" PRId64 " error=\"%s\"", run, error.message);
-    say_error(&error);
+    run = wait_for_run();
+    if (run > 0)
+      status = run_child(&child, run, &manifest, &error);
   }
+  if (run > 0 || status != TLY_OK)
+    say_last_word(run, status, &manifest, &error);
   if (child.lock >= 0)
     close(child.lock);
   tly_arena_free(&child.arena);

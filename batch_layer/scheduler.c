@@ -11,12 +11,15 @@
  * PUBLISHING nothing can fail any more: a speed layer that does not publish in time only costs the waiters their
  * answer; the run stays ready.
  *
+ * The next child is started when the one before has gone, and waits, so that a run finds it there. At the start of the
+ * process it comes a moment later: the other layers start then, and somebody waits for them.
+ *
  * When a request cannot begin (no archiver) it is told so. A schedule or a definition tries again, at longer and longer
  * intervals: nobody stands there to ask again.
  *
  * INVARIANTS (check_invariants)
  *   (1) a job is under way exactly when the stage is not IDLE.
- *   (2) a child lives exactly while RECOMPUTING, a connection to the archiver exactly while CUTTING. */
+ *   (2) a child works exactly while RECOMPUTING, a connection to the archiver exactly while CUTTING. */
 #include "batch_layer/scheduler.h"
 
 #include <errno.h>
@@ -49,6 +52,8 @@ enum {
   DEFINITION_CHECK_US = 250000,
   RETRY_FIRST_US = 1000000,
   RETRY_LAST_US = 300 * 1000000,
+  CHILD_FIRST_US = 500000, /* after the start */
+  CHILD_RETRY_US = 5000000,
   PUBLISH_POLL_MS = 20,
   ROW_OVERHEAD_BYTES = 64,
   FIXED_DESCRIPTORS = 4
@@ -83,6 +88,7 @@ struct tly_scheduler {
   int64_t deadline_us;                  /* monotonic, of the stage */
   int64_t run, started_at_us, began_us; /* began: monotonic */
   struct tly_recompute_child child;
+  int64_t next_child_us;  /* monotonic: no child is started ahead of its run before */
   struct tly_arena arena; /* of the run under way */
   struct tly_run_result result;
   int64_t positions_seen; /* while PUBLISHING, to see that the speed layer moves */
@@ -91,7 +97,7 @@ struct tly_scheduler {
 static void check_invariants(const tly_scheduler *scheduler) {
   TLY_ASSERT((scheduler->stage == IDLE) == (scheduler->job == NULL));
   TLY_ASSERT((scheduler->stage == CUTTING) == (scheduler->archiver != NULL));
-  TLY_ASSERT((scheduler->stage == RECOMPUTING) == (scheduler->child.process > 0));
+  TLY_ASSERT((scheduler->stage == RECOMPUTING) == (scheduler->child.state == TLY_CHILD_WORKING));
 }
 
 static int64_t monotonic(const tly_scheduler *scheduler) {
@@ -559,6 +565,23 @@ static enum tly_status go_on_cutting(tly_scheduler *scheduler, bool is_answered,
   return start_recompute(scheduler, number, error);
 }
 
+/* See to it that a child waits for the next run. */
+static void tend_child(tly_scheduler *scheduler) {
+  struct tly_recompute_child *child = &scheduler->child;
+  enum tly_child_state before = child->state;
+  struct tly_error error;
+  if (before == TLY_CHILD_WORKING)
+    return;
+  if (before != TLY_CHILD_NONE && tly_recompute_child_is_gone(child, NULL) && before == TLY_CHILD_WAITING)
+    scheduler->next_child_us = monotonic(scheduler) + CHILD_RETRY_US; /* a run starts one of its own, if need be */
+  if (child->state != TLY_CHILD_NONE || scheduler->stage != IDLE || monotonic(scheduler) < scheduler->next_child_us)
+    return;
+  if (tly_recompute_child_prepare(child, scheduler->options.settings, &error) == TLY_OK)
+    return;
+  tly_log(TLY_LOG_WARN, "no process to recompute in", "error=\"%s\"", error.message);
+  scheduler->next_child_us = monotonic(scheduler) + CHILD_RETRY_US;
+}
+
 static void hear_progress(void *context, const char *stage, int64_t done, int64_t all) {
   tell_progress(context, stage, done, all);
 }
@@ -687,6 +710,7 @@ static enum tly_status go_on(tly_scheduler *scheduler, bool is_answered, struct 
     }
     check_invariants(scheduler);
   } while (scheduler->stage != before && scheduler->stage != CUTTING && scheduler->stage != IDLE);
+  tend_child(scheduler);
   return TLY_OK;
 }
 
@@ -698,7 +722,8 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
       (struct pollfd){.fd = scheduler->stage == PUBLISHING ? tly_doorbell_fd(scheduler->bell) : -1, .events = POLLIN};
   polled[2] =
       (struct pollfd){.fd = scheduler->archiver != NULL ? tly_client_fd(scheduler->archiver) : -1, .events = POLLIN};
-  polled[3] = (struct pollfd){.fd = scheduler->stage == RECOMPUTING ? scheduler->child.fd : -1, .events = POLLIN};
+  polled[3] =
+      (struct pollfd){.fd = scheduler->child.state != TLY_CHILD_NONE ? scheduler->child.fd : -1, .events = POLLIN};
   uint32_t clients = tly_batch_requests_poll(scheduler->requests, polled + FIXED_DESCRIPTORS);
   if (scheduler->stage == PUBLISHING && timeout_ms > PUBLISH_POLL_MS)
     timeout_ms = PUBLISH_POLL_MS;
@@ -754,6 +779,7 @@ enum tly_status tly_scheduler_open(const struct tly_scheduler_options *options, 
   tly_run_queue_init(&scheduler->queue, options->project->view_count);
   tly_arena_init(&scheduler->arena);
   scheduler->opened_at_us = monotonic(scheduler);
+  scheduler->next_child_us = scheduler->opened_at_us + CHILD_FIRST_US;
   enum tly_status status = open_stores(scheduler, error);
   *out = scheduler;
   if (status != TLY_OK) {
@@ -766,10 +792,8 @@ enum tly_status tly_scheduler_open(const struct tly_scheduler_options *options, 
 /* The process ends: what is under way is over. */
 static void abandon_run(tly_scheduler *scheduler) {
   struct tly_error why, error;
-  enum stage stage = scheduler->stage;
-  tly_recompute_child_kill(&scheduler->child);
   (void)TLY_FAIL(&why, TLY_E_CANCELLED, "interrupted: the batch layer was stopped");
-  if (stage == RECOMPUTING && fail_run(scheduler, &why, &error) != TLY_OK)
+  if (scheduler->stage == RECOMPUTING && fail_run(scheduler, &why, &error) != TLY_OK)
     tly_log(TLY_LOG_ERROR, "run not marked as failed", "run=%" PRId64 " error=\"%s\"", scheduler->run, error.message);
   if (scheduler->job != NULL) {
     answer_all(scheduler, &why);
@@ -780,6 +804,7 @@ static void abandon_run(tly_scheduler *scheduler) {
 void tly_scheduler_close(tly_scheduler *scheduler) {
   if (scheduler == NULL)
     return;
+  tly_recompute_child_kill(&scheduler->child);
   if (scheduler->job != NULL)
     abandon_run(scheduler);
   tly_client_close(scheduler->archiver);

@@ -57,7 +57,7 @@ static int run_serve(struct tly_options *options) {
 }
 
 static int run_recompute_child(struct tly_options *options) {
-  return tly_recompute_main(&options->settings, options->run);
+  return tly_recompute_main(&options->settings);
 }
 
 static const struct tly_command commands[] = {
@@ -136,8 +136,8 @@ static const struct tly_command commands[] = {
      true, 1, 1, run_speed},
     {"serve", "run the serving layer alone, in the foreground",
      "Usage: tally serve PROJECT [options]\n\nAnswers on the sockets.\n\n" PROCESS_OPTIONS, true, 1, 1, run_serve},
-    {"recompute-child", NULL, "Usage: tally recompute-child PROJECT --data DIR --run N (started by the batch layer)\n",
-     true, 1, 1, run_recompute_child},
+    {"recompute-child", NULL, "Usage: tally recompute-child PROJECT --data DIR (started by the batch layer)\n", true, 1,
+     1, run_recompute_child},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

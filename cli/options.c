@@ -215,9 +215,6 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
   }
   if ((value = value_of("--format", argc, argv, index, &missing)) != NULL)
     return set_format(value, out, error);
-  if ((value = value_of("--run", argc, argv, index, &missing)) != NULL)
-    return parse_number(value, &out->run) == TLY_OK ? TLY_OK
-                                                    : TLY_FAIL(error, TLY_E_CONFIG, "--run takes a run's number");
   if ((value = value_of("--http", argc, argv, index, &missing)) != NULL)
     return refuse_listener("--http", value, error);
   if ((value = value_of("--pg", argc, argv, index, &missing)) != NULL)

@@ -19,7 +19,6 @@ struct tly_options {
   enum tly_output_format format;
   const char *format_text; /* as given, for ingest (json | csv); NULL: not given */
   bool wait, full, help;
-  int64_t run; /* recompute-child */
   const char *against;
   const char *arguments[TLY_ARGUMENTS_MAX]; /* what is no option */
   int argument_count;
