@@ -77,7 +77,8 @@ struct tly_scheduler {
   tly_batch_requests *requests;
   tly_doorbell *bell;
   tly_run_schedule *schedule;
-  tly_speed_reader *speed; /* NULL until there is a speed.db */
+  tly_speed_reader *speed;     /* NULL until there is a speed.db */
+  tly_archive_reader *archive; /* NULL until there is an archive */
   struct tly_run_queue queue;
   struct view_state *views;
   int64_t opened_at_us, definitions_checked_at_us; /* monotonic */
@@ -332,15 +333,18 @@ static bool has_events(const tly_scheduler *scheduler, const struct tly_view *vi
   return false;
 }
 
+static enum tly_status need_archive(tly_scheduler *scheduler, struct tly_error *error) {
+  if (scheduler->archive != NULL)
+    return TLY_OK;
+  return tly_archive_reader_open(scheduler->directory, scheduler->options.project, &scheduler->archive, error);
+}
+
 /* The ends of all partitions; none when there is no archive yet. */
-static uint32_t read_heads(const tly_scheduler *scheduler, struct tly_arena *arena, struct tly_position **heads) {
-  tly_archive_reader *reader;
+static uint32_t read_heads(tly_scheduler *scheduler, struct tly_arena *arena, struct tly_position **heads) {
   uint32_t count = 0;
-  if (tly_archive_reader_open(scheduler->directory, scheduler->options.project, &reader, NULL) != TLY_OK)
+  if (need_archive(scheduler, NULL) != TLY_OK ||
+      tly_archive_reader_heads(scheduler->archive, arena, heads, &count, NULL) != TLY_OK)
     return 0;
-  if (tly_archive_reader_heads(reader, arena, heads, &count, NULL) != TLY_OK)
-    count = 0;
-  tly_archive_reader_close(reader);
   return count;
 }
 
@@ -471,12 +475,10 @@ static enum tly_status receive_cut(tly_scheduler *scheduler, int64_t *number, st
 static enum tly_status read_cut(tly_scheduler *scheduler, int64_t number, struct tly_cut *cut,
                                 struct tly_error *error) {
   const struct tly_project *project = scheduler->options.project;
-  tly_archive_reader *reader;
-  TLY_TRY(tly_archive_reader_open(scheduler->directory, project, &reader, error));
-  enum tly_status status = tly_archive_reader_cut(reader, number, &scheduler->arena, cut, error);
-  tly_archive_reader_close(reader);
   uint32_t kept = 0;
-  for (uint32_t i = 0; status == TLY_OK && i < cut->position_count; i++) {
+  TLY_TRY(need_archive(scheduler, error));
+  TLY_TRY(tly_archive_reader_cut(scheduler->archive, number, &scheduler->arena, cut, error));
+  for (uint32_t i = 0; i < cut->position_count; i++) {
     bool is_read = false;
     for (uint32_t v = 0; v < project->view_count; v++)
       is_read = is_read ||
@@ -484,9 +486,8 @@ static enum tly_status read_cut(tly_scheduler *scheduler, int64_t number, struct
     if (is_read)
       cut->positions[kept++] = cut->positions[i];
   }
-  if (status == TLY_OK)
-    cut->position_count = kept;
-  return status;
+  cut->position_count = kept;
+  return TLY_OK;
 }
 
 static enum tly_status store_begin(tly_scheduler *scheduler, const struct tly_cut *cut, struct tly_error *error) {
@@ -811,6 +812,7 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   tly_batch_requests_close(scheduler->requests);
   if (scheduler->speed != NULL)
     tly_speed_reader_close(scheduler->speed);
+  tly_archive_reader_close(scheduler->archive);
   tly_doorbell_close(scheduler->bell);
   if (scheduler->schedule != NULL)
     tly_run_schedule_close(scheduler->schedule);
