@@ -531,7 +531,9 @@ enum tly_status tly_archive_writer_append(tly_archive_writer *writer, uint32_t p
                                   .header = header,
                                   .payloads = batch->raw,
                                   .columns = batch->columns,
-                                  .count = batch->count};
+                                  .count = batch->count,
+                                  .shapes = batch->shapes,
+                                  .shape_of = batch->shape_of};
   return add_block(writer, partition, source, error);
 }
 

@@ -70,13 +70,47 @@ static uint32_t learn_template(struct tly_templates *templates, const struct tly
   return place + 1;
 }
 
+/* What is known of the shapes of a block's events; 0 stands for events without a shape. */
+struct known_shapes {
+  uint32_t template[TLY_SHAPES_MAX + 1]; /* that gives all events of the shape, 1 and up; 0: not known */
+  uint32_t last_row[TLY_SHAPES_MAX + 1]; /* the last event for which it was taken as read */
+};
+
+static void note_shape(const struct tly_templates *templates, const struct tly_raw_source *source, uint32_t row,
+                       uint32_t template, struct known_shapes *known) {
+  uint32_t shape = source->shape_of == NULL ? 0 : source->shape_of[row];
+  if (shape > 0 && template > 0 &&
+      tly_template_has_shape(&templates->items[template - 1], &source->shapes[shape - 1])) {
+    known->template[shape] = template;
+    known->last_row[shape] = row;
+  }
+}
+
+/* That an event of a shape fits without being tried is the decoder's word. One event a shape and block is tried all the
+ * same: better to stop here than to find out that bytes are gone. */
+static void check_shapes(const struct tly_templates *templates, const struct tly_raw_source *source,
+                         const struct known_shapes *known) {
+  for (uint32_t shape = 1; shape <= TLY_SHAPES_MAX; shape++)
+    if (known->template[shape] > 0)
+      TLY_ASSERT(tly_template_matches(&templates->items[known->template[shape] - 1], source->columns,
+                                      known->last_row[shape], source->payloads[known->last_row[shape]]));
+}
+
 /* choice[row]: the template, or 0. Returns how many have none. */
 static uint32_t choose_templates(struct tly_templates *templates, const struct tly_raw_source *source,
                                  int64_t *choice) {
   uint64_t block_start = ++templates->clock;
   uint32_t without = 0, tries = LEARN_FREE + source->count / LEARN_EVERY;
+  struct known_shapes known = {.template = {0}};
   for (uint32_t row = 0; row < source->count; row++) {
-    uint32_t template = find_template(templates, source, row);
+    uint32_t shape = source->shape_of == NULL ? 0 : source->shape_of[row];
+    uint32_t template = known.template[shape];
+    if (template > 0) {
+      known.last_row[shape] = row;
+      choice[row] = template;
+      continue;
+    }
+    template = find_template(templates, source, row);
     if (template == 0 && tries > 0) {
       tries--;
       template = learn_template(templates, source, row, block_start);
@@ -86,7 +120,9 @@ static uint32_t choose_templates(struct tly_templates *templates, const struct t
     else
       without++;
     choice[row] = template;
+    note_shape(templates, source, row, template, &known);
   }
+  check_shapes(templates, source, &known);
   return without;
 }
 

@@ -17,6 +17,9 @@ struct tly_raw_source {
   const struct tly_text *payloads;
   const struct tly_vector *columns; /* as they go into the same block */
   uint32_t count;
+  /* As in an event batch; or NULL. */
+  const struct tly_shape *shapes;
+  const uint8_t *shape_of;
 };
 
 /* `templates` learns and must be zeroed before its first use. */

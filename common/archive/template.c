@@ -431,6 +431,15 @@ bool tly_template_matches(const struct tly_template *template, const struct tly_
          tly_same_bytes(next, template->literals + template->tail_start, template->tail_size);
 }
 
+bool tly_template_has_shape(const struct tly_template *template, const struct tly_shape *shape) {
+  bool same = template->hole_count == shape->hole_count;
+  for (uint32_t h = 0; h < template->hole_count && same; h++)
+    same = template->holes[h].column == shape->holes[h].column &&
+           template->holes[h].spelling == shape->holes[h].spelling &&
+           template->holes[h].parameter == shape->holes[h].parameter;
+  return same;
+}
+
 /* In whole steps, which may write behind `to + size`, and read behind the literals (they are padded for it): most are a
  * few bytes, for which a call would cost more than the copy. */
 static char *copy_literal(char *to, const char *literal, size_t size) {

@@ -4,39 +4,21 @@
  * Path of an event: payload -> [template: columns alone give it back] -> block -> [template] -> payload.
  *
  * Most producers write every event with one format string. A template is that string, learned from one event; an event
- * that it renders from its typed columns byte for byte needs no raw bytes in the archive. Which it is, is tried event
- * by event at write time: a template never has to be right. Thread: a set of templates belongs to one thread; rendering
- * is pure. */
+ * that it renders from its typed columns byte for byte needs no raw bytes in the archive. Which it is, is tried at
+ * write time, once for all events of one shape (common/event/shape.h), else event by event: a template never has to be
+ * right. Thread: a set of templates belongs to one thread; rendering is pure. */
 #ifndef TLY_ARCHIVE_TEMPLATE_H
 #define TLY_ARCHIVE_TEMPLATE_H
 
 #include <stdbool.h>
 
 #include "common/base/buffer.h"
+#include "common/event/shape.h"
 #include "common/sql/typed_tree.h"
 #include "common/value/vector.h"
 
-/* How a column's value is spelled. Numbers of the stored format: only ever add at the end, and never change what one
- * renders: tests/common/archive/test_template.c has a golden text for each. */
-enum tly_spelling {
-  TLY_SPELL_TEXT,          /* the bytes themselves */
-  TLY_SPELL_INTEGER,       /* 12 */
-  TLY_SPELL_NUMERIC,       /* 12.50: all digits of the value's scale */
-  TLY_SPELL_NUMERIC_SHORT, /* 12.5, 12: no zeros at the end */
-  TLY_SPELL_NUMERIC_POINT, /* 12.5, 12.0: no zeros at the end, but one digit after the point */
-  TLY_SPELL_DOUBLE_SHORT,  /* as above, for doubles that are a decimal of few digits */
-  TLY_SPELL_DOUBLE_POINT,
-  TLY_SPELL_BOOLEAN, /* true, false */
-  TLY_SPELL_DATE,    /* 2026-03-02 */
-  TLY_SPELL_TIME,    /* 2026-03-02T10:00:00.250 without a zone; parameter: digits after the point (7: no zeros at the
-                        end), + 8 for a space instead of T */
-  TLY_SPELL_EPOCH,   /* parameter: 6 seconds, 3 milliseconds, 0 microseconds */
-  TLY_SPELL_UUID,    /* lower case, with dashes */
-  TLY_SPELL_COUNT
-};
-
 enum {
-  TLY_TEMPLATE_HOLES_MAX = 64,
+  TLY_TEMPLATE_HOLES_MAX = TLY_SHAPE_HOLES_MAX,
   TLY_TEMPLATE_LITERAL_BYTES_MAX = 2048,
   TLY_TEMPLATE_PADDING = 16, /* readable behind the literals */
   TLY_TEMPLATES_MAX = 8
@@ -62,6 +44,8 @@ bool tly_template_learn(const struct tly_stream *stream, const struct tly_vector
 /* Whether rendering row `row` gives exactly `payload`. */
 bool tly_template_matches(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,
                           struct tly_text payload);
+/* Whether its holes are the shape's: then all events of the shape match when one does. */
+bool tly_template_has_shape(const struct tly_template *template, const struct tly_shape *shape);
 /* Append the rendered row; false when a value cannot be spelled that way (it was then never written with this
  * template). */
 bool tly_template_render(const struct tly_template *template, const struct tly_vector *columns, uint32_t row,

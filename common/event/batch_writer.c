@@ -42,7 +42,7 @@ static size_t padded(size_t size) {
 }
 
 static size_t arrays_size(const struct tly_batch_writer *writer) {
-  size_t size = padded(writer->capacity * sizeof(struct tly_text));
+  size_t size = padded(writer->capacity * sizeof(struct tly_text)) + padded(writer->capacity);
   for (uint32_t i = 0; i < writer->target_count; i++) {
     size += padded(writer->capacity * tly_form_size(writer->targets[i].form));
     if (!writer->targets[i].column->not_null)
@@ -59,6 +59,8 @@ void tly_batch_writer_begin(struct tly_batch_writer *writer, struct tly_event_ba
   uint8_t *next = tly_arena_alloc(&batch->arena, arrays_size(writer));
   batch->raw = (struct tly_text *)(void *)next;
   next += padded(writer->capacity * sizeof(struct tly_text));
+  batch->shape_of = next;
+  next += padded(writer->capacity);
   for (uint32_t i = 0; i < writer->target_count; i++) {
     struct tly_column_target *target = &writer->targets[i];
     target->values = next;
@@ -83,6 +85,16 @@ void tly_batch_writer_finish(struct tly_batch_writer *writer) {
     vector->i64 = target->i64; /* whichever form it has: the members of the union are pointers */
   }
   writer->batch = NULL;
+}
+
+uint32_t tly_batch_writer_add_shape(struct tly_batch_writer *writer, const struct tly_shape *shape) {
+  struct tly_event_batch *batch = writer->batch;
+  if (batch->shape_count == TLY_SHAPES_MAX)
+    return 0;
+  if (batch->shapes == NULL)
+    batch->shapes = TLY_ARENA_ARRAY(&batch->arena, struct tly_shape, TLY_SHAPES_MAX);
+  batch->shapes[batch->shape_count] = *shape;
+  return ++batch->shape_count;
 }
 
 void tly_batch_writer_set_null(struct tly_column_target *target, uint32_t row) {

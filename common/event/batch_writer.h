@@ -46,7 +46,15 @@ static inline bool tly_batch_writer_is_full(const struct tly_batch_writer *write
 static inline void tly_batch_writer_commit(struct tly_batch_writer *writer, const char *raw, size_t size) {
   struct tly_event_batch *batch = writer->batch;
   batch->raw[batch->count] = (struct tly_text){.data = raw, .size = (uint32_t)size};
+  batch->shape_of[batch->count] = 0;
   batch->count++;
+}
+
+/* The batch's number (1 and up) for `shape`, which is new to it; 0 when it has too many. */
+uint32_t tly_batch_writer_add_shape(struct tly_batch_writer *writer, const struct tly_shape *shape);
+/* The event committed last has that shape. */
+static inline void tly_batch_writer_set_shape(struct tly_batch_writer *writer, uint32_t number) {
+  writer->batch->shape_of[writer->batch->count - 1] = (uint8_t)number;
 }
 
 /* The row under work is NULL in a column that allows it. */

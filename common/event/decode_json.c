@@ -231,6 +231,7 @@ size_t tly_json_decoder_run(tly_json_decoder *decoder, const char *bytes, size_t
   const char *next = bytes;
   const char *end = bytes + size;
   *lines = 0;
+  tly_layouts_begin(decoder->layouts);
   while (next < end && !tly_batch_writer_is_full(writer)) {
     const char *behind = decoder->uses_layouts ? tly_layouts_match(decoder->layouts, next, end, writer) : NULL;
     if (behind == NULL) {

@@ -7,6 +7,9 @@
 static void make_empty(struct tly_event_batch *batch) {
   batch->count = 0;
   batch->raw = NULL;
+  batch->shapes = NULL;
+  batch->shape_of = NULL;
+  batch->shape_count = 0;
   batch->columns = TLY_ARENA_ARRAY(&batch->arena, struct tly_vector, batch->stream->column_count);
   for (uint32_t i = 0; i < batch->stream->column_count; i++)
     batch->columns[i].type = batch->stream->columns[i].type;
@@ -25,6 +28,8 @@ void tly_event_batch_init(struct tly_event_batch *batch, const struct tly_stream
 void tly_event_batch_free(struct tly_event_batch *batch) {
   tly_arena_free(&batch->arena);
   batch->raw = NULL;
+  batch->shapes = NULL;
+  batch->shape_of = NULL;
   batch->columns = NULL;
   batch->rejections = NULL;
   batch->count = 0;

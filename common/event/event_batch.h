@@ -5,6 +5,7 @@
 #ifndef TLY_EVENT_EVENT_BATCH_H
 #define TLY_EVENT_EVENT_BATCH_H
 
+#include "common/event/shape.h"
 #include "common/sql/typed_tree.h"
 #include "common/value/vector.h"
 
@@ -23,6 +24,11 @@ struct tly_event_batch {
                                  not ask for raw. Points into the input given to the decoder, or into the arena */
   struct tly_vector *columns; /* stream->column_count of them, each `count` long, never constant. A column that the
                                  reader did not ask for has count 0 */
+  /* What the decoder knows of the events' spelling, for the archive: shape_of[event] is 1 + an index into `shapes`, or
+     0 when nothing is known. NULL: nothing is known of any (so in every batch that was read from the archive). */
+  struct tly_shape *shapes;
+  uint8_t *shape_of;
+  uint32_t shape_count;
   struct tly_rejection *rejections; /* the first TLY_REJECTIONS_LISTED */
   uint32_t rejection_listed;
   uint64_t rejection_count;

@@ -17,6 +17,14 @@
  * literal is a comma, a key and a colon) and their columns may be NULL. So one layout serves all lines that differ in
  * optional members, as long as their order is the same.
  *
+ * SHAPES. Where every value of a layout is a column's and has a spelling that gives its bytes back, a line that fits
+ * has the layout's shape (shape.h), as long as (1) texts have no escapes, numbers no quotes and no minus before a zero,
+ * nothing is NULL and no member left out; (2) times are whole seconds in UTC ("2026-03-02T10:00:00Z"); (3) numbers have
+ * just the digits behind the point that the shape's spelling gives them. What (3) asks for is learned from the lines: a
+ * layout begins with all digits of the scale, and changes to the next spelling that all lines since had when one comes
+ * that has fewer. A line for which any of this does not hold fits all the same and has no shape: the archive then tries
+ * its bytes.
+ *
  * SPEED. Bytes are compared and searched 16 at a time (SSE2), digits made numbers 8 at a time, which reads past the
  * value: within MARGIN bytes of the input's end nothing fits, and the last lines go the strict way.
  *
@@ -39,6 +47,8 @@
 #include "common/event/line.h"
 #include "common/event/plain_time.h"
 #include "common/event/walk_json.h"
+
+enum { FEWEST_DIGITS = UINT8_MAX };
 
 enum {
   LAYOUTS_MAX = 4,
@@ -67,9 +77,11 @@ struct step {
   uint32_t first_bytes; /* a bit for each byte of the literal's first chunk */
   uint32_t column;
   uint8_t op;
-  uint8_t scale;     /* OP_SCALED */
-  bool is_optional;  /* the rest of a member behind another one: a line without it may fit too */
-  int64_t low, high; /* OP_SCALED: what is certainly in range */
+  uint8_t scale;           /* OP_SCALED */
+  uint8_t fraction_digits; /* OP_SCALED: that a line of the layout's shape has; FEWEST_DIGITS: as few as will do */
+  uint8_t spellings;       /* OP_SCALED numerics: a bit for each that is not ruled out; the shape has the first */
+  bool is_optional;        /* the rest of a member behind another one: a line without it may fit too */
+  int64_t low, high;       /* OP_SCALED: what is certainly in range */
 };
 
 struct layout {
@@ -80,6 +92,9 @@ struct layout {
   uint32_t absent_count;
   uint32_t line_end_size;
   uint64_t hit_count;
+  struct tly_shape shape; /* no holes: lines of this layout have none */
+  uint64_t run;           /* the shape has `shape_number` in the batch of this run */
+  uint32_t shape_number;
 };
 
 struct tly_layouts {
@@ -89,6 +104,7 @@ struct tly_layouts {
   uint32_t misses;   /* accepted lines that fitted nothing, since the last learning */
   uint32_t patience; /* how many of them it takes */
   struct tly_plain_date_cache date_cache;
+  uint64_t run; /* number of the batch under work */
 };
 
 static const int64_t powers_of_ten[SCALED_DIGITS_MAX + 1] = {INT64_C(1),
@@ -132,6 +148,97 @@ void tly_layouts_free(struct tly_layouts *layouts) {
     tly_free(layouts->order[i]);
   }
   tly_free(layouts);
+}
+
+/* ---- shapes ------------------------------------------------------------------------------------------------------ */
+
+static uint8_t spelling_bit(enum tly_spelling spelling) {
+  return (uint8_t)(1u << spelling);
+}
+
+static uint8_t numeric_spellings(void) {
+  return (uint8_t)(spelling_bit(TLY_SPELL_NUMERIC) | spelling_bit(TLY_SPELL_NUMERIC_SHORT) |
+                   spelling_bit(TLY_SPELL_NUMERIC_POINT));
+}
+
+/* The hole of a step's value in a shape; false when lines with such a value have no shape. */
+static bool describe_hole(struct step *step, const struct tly_stream_column *column, struct tly_shape_hole *hole) {
+  *hole = (struct tly_shape_hole){.column = (uint16_t)step->column};
+  step->fraction_digits = 0;
+  step->spellings = 0;
+  if (step->op == OP_TEXT) {
+    hole->spelling = TLY_SPELL_TEXT;
+  } else if (step->op == OP_TIME) {
+    hole->spelling = TLY_SPELL_TIME;
+  } else if (step->op == OP_SCALED && tly_type_is_integer(column->type.id)) {
+    hole->spelling = TLY_SPELL_INTEGER;
+  } else if (step->op == OP_SCALED && column->type.id == TLY_TYPE_NUMERIC) {
+    hole->spelling = TLY_SPELL_NUMERIC;
+    step->fraction_digits = step->scale;
+    step->spellings = numeric_spellings();
+  } else if (step->op == OP_SCALED) {
+    hole->spelling = TLY_SPELL_EPOCH;
+    hole->parameter = step->scale;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+static void describe_shape(const struct tly_path_tree *tree, struct layout *layout) {
+  layout->shape.hole_count = 0;
+  layout->run = 0;
+  for (uint32_t i = 0; i + 1 < layout->step_count; i++) {
+    struct step *step = &layout->steps[i];
+    if (step->op == OP_NOTHING)
+      continue;
+    if (layout->shape.hole_count == TLY_SHAPE_HOLES_MAX || step->op == OP_IGNORE ||
+        !describe_hole(step, &tree->stream->columns[step->column], &layout->shape.holes[layout->shape.hole_count])) {
+      layout->shape.hole_count = 0;
+      return;
+    }
+    layout->shape.hole_count++;
+  }
+}
+
+/* The spellings of a numeric that give these digits back. */
+static uint8_t spellings_of(const struct step *step, uint32_t fraction_count, char last_digit) {
+  uint8_t spellings = 0;
+  if (fraction_count == step->scale)
+    spellings |= spelling_bit(TLY_SPELL_NUMERIC);
+  if (fraction_count == 0 || last_digit != '0')
+    spellings |= spelling_bit(TLY_SPELL_NUMERIC_SHORT);
+  if (fraction_count == 1 || (fraction_count > 1 && last_digit != '0'))
+    spellings |= spelling_bit(TLY_SPELL_NUMERIC_POINT);
+  return spellings;
+}
+
+/* A line had its number at step `index` in none but `spellings`: from the next line on, the shape is one that takes
+ * both this line and those before, if there is such a spelling. */
+static void respell(struct layout *layout, uint32_t index, uint8_t spellings) {
+  struct step *step = &layout->steps[index];
+  uint32_t hole = 0;
+  if ((step->spellings & spellings) == 0)
+    return;
+  step->spellings &= spellings;
+  for (uint32_t i = 0; i < index; i++)
+    hole += layout->steps[i].op != OP_NOTHING;
+  enum tly_spelling spelling = TLY_SPELL_NUMERIC;
+  while ((step->spellings & spelling_bit(spelling)) == 0)
+    spelling++;
+  layout->shape.holes[hole].spelling = (uint8_t)spelling;
+  step->fraction_digits = spelling == TLY_SPELL_NUMERIC ? step->scale : FEWEST_DIGITS;
+  layout->run = 0;
+}
+
+/* The number of the layout's shape in the writer's batch; 0 when it has none. */
+static uint32_t shape_number(const struct tly_layouts *layouts, struct layout *layout,
+                             struct tly_batch_writer *writer) {
+  if (layout->run != layouts->run) {
+    layout->run = layouts->run;
+    layout->shape_number = layout->shape.hole_count == 0 ? 0 : tly_batch_writer_add_shape(writer, &layout->shape);
+  }
+  return layout->shape_number;
 }
 
 /* ---- learning ---------------------------------------------------------------------------------------------------- */
@@ -281,6 +388,7 @@ static bool describe_line(const struct tly_path_tree *tree, struct layout *layou
   if (!add_step(layout, OP_END, literal, (size_t)(line + size - literal)))
     return false;
   find_absent(tree, layout);
+  describe_shape(tree, layout);
   check_invariants(layout);
   return true;
 }
@@ -314,6 +422,9 @@ struct reader {
   const char *safe_end; /* MARGIN bytes may be read at any place up to here: a short literal and a value's start */
   struct tly_batch_writer *writer;
   uint32_t row;
+  bool is_odd;               /* something is not spelled as in the layout's shape; when that is a number's digits, */
+  uint8_t spellings;         /* the ones it has, */
+  const struct step *misfit; /* and where */
 };
 
 static inline uint32_t equal_bytes(const uint8_t *literal, const char *next) {
@@ -362,7 +473,7 @@ static inline const char *plain_string_end(const char *next, const char *safe_en
 }
 
 /* A string that leaves ASCII or has escapes. As take_string. */
-static __attribute__((noinline)) const char *take_odd_string(const struct reader *reader, const char *next,
+static __attribute__((noinline)) const char *take_odd_string(struct reader *reader, const char *next,
                                                              struct tly_text *text) {
   bool is_escaped;
   const char *behind = next < reader->safe_end ? tly_json_string_end(next, reader->safe_end, &is_escaped) : NULL;
@@ -371,6 +482,7 @@ static __attribute__((noinline)) const char *take_odd_string(const struct reader
   *text = (struct tly_text){.data = next, .size = (uint32_t)(behind - 1 - next)};
   if (is_escaped) {
     char *out = tly_arena_alloc(&reader->writer->batch->arena, text->size);
+    reader->is_odd = true;
     text->size = tly_json_unescape(next, text->size, out);
     text->data = out;
   }
@@ -378,7 +490,7 @@ static __attribute__((noinline)) const char *take_odd_string(const struct reader
 }
 
 /* `next` is behind the opening quote; *text becomes what the string says. */
-static inline const char *take_string(const struct reader *reader, const char *next, struct tly_text *text) {
+static inline const char *take_string(struct reader *reader, const char *next, struct tly_text *text) {
   const char *quote = plain_string_end(next, reader->safe_end);
   if (quote == NULL)
     return take_odd_string(reader, next, text);
@@ -414,22 +526,23 @@ static inline const char *take_digits(const char *next, uint64_t *value, uint32_
   return next + *count;
 }
 
-static const char *take_null(const struct reader *reader, struct tly_column_target *target, const char *next) {
+static const char *take_null(struct reader *reader, struct tly_column_target *target, const char *next) {
   if (memcmp(next, "null", 4) != 0 || target->null == NULL)
     return NULL;
+  reader->is_odd = true;
   tly_batch_writer_set_null(target, reader->row);
   return next + 4;
 }
 
-static inline const char *take_text(const struct reader *reader, struct tly_column_target *target, const char *next) {
+static inline const char *take_text(struct reader *reader, struct tly_column_target *target, const char *next) {
   if (*next != '"')
     return take_null(reader, target, next);
   return take_string(reader, next + 1, &target->text[reader->row]);
 }
 
-static inline const char *take_converted(const struct reader *reader, struct tly_column_target *target,
-                                         const char *next) {
+static inline const char *take_converted(struct reader *reader, struct tly_column_target *target, const char *next) {
   struct tly_text text;
+  reader->is_odd = true;
   if (*next != '"')
     return take_null(reader, target, next);
   const char *behind = take_string(reader, next + 1, &text);
@@ -439,15 +552,15 @@ static inline const char *take_converted(const struct reader *reader, struct tly
   return behind;
 }
 
-static inline const char *take_time(const struct reader *reader, struct tly_column_target *target, const char *next) {
+static inline const char *take_time(struct reader *reader, struct tly_column_target *target, const char *next) {
   if (*next == '"' && tly_plain_timestamp_utc(next + 1, reader->date_cache, &target->i64[reader->row]))
     return next + sizeof "2026-03-02T10:00:00Z" + 1;
   return take_converted(reader, target, next);
 }
 
 /* Any scalar that is not a string; `target` is NULL when no column wants it. */
-static const char *take_number_or_word(const struct reader *reader, struct tly_column_target *target,
-                                       const char *next) {
+static const char *take_number_or_word(struct reader *reader, struct tly_column_target *target, const char *next) {
+  reader->is_odd = true;
   bool is_true = *next == 't';
   if (is_true || *next == 'f') {
     const char *word = is_true ? "true" : "false";
@@ -470,20 +583,33 @@ static const char *take_number_or_word(const struct reader *reader, struct tly_c
   return tly_convert_number(target, reader->row, number, arena, NULL) == TLY_OK ? behind : NULL;
 }
 
-static const char *take_ignored(const struct reader *reader, const char *next) {
+static const char *take_ignored(struct reader *reader, const char *next) {
   struct tly_text text;
   if (*next == '"')
     return take_string(reader, next + 1, &text);
   return take_number_or_word(reader, NULL, next);
 }
 
-static const char *take_other(const struct reader *reader, struct tly_column_target *target, const char *next) {
+static const char *take_other(struct reader *reader, struct tly_column_target *target, const char *next) {
   return *next == '"' ? take_converted(reader, target, next) : take_number_or_word(reader, target, next);
+}
+
+/* A number was read in `fraction_count` digits that are not as many as its step says. */
+static __attribute__((noinline)) void note_digits(struct reader *reader, const struct step *step,
+                                                  uint32_t fraction_count, char last_digit) {
+  uint8_t spellings = spellings_of(step, fraction_count, last_digit);
+  bool is_shapes = (spellings & step->spellings & -step->spellings) != 0; /* the shape has the first that is left */
+  if (step->fraction_digits == FEWEST_DIGITS && is_shapes)
+    return;
+  reader->is_odd = true;
+  reader->spellings = spellings;
+  reader->misfit = step;
 }
 
 /* The plain spelling of a number that certainly fits: sign, up to 18 digits with those of the scale, no exponent, with
  * or without quotes. NULL: another spelling, or none. */
-static inline const char *take_plain_scaled(const struct step *step, const char *next, int64_t *out) {
+static inline const char *take_plain_scaled(struct reader *reader, const struct step *step, const char *next,
+                                            int64_t *out) {
   uint64_t whole;
   uint64_t fraction = 0;
   uint32_t whole_count;
@@ -501,32 +627,37 @@ static inline const char *take_plain_scaled(const struct step *step, const char 
     if (fraction_count == 0 || fraction_count > step->scale)
       return NULL;
   }
+  if (fraction_count != step->fraction_digits)
+    note_digits(reader, step, fraction_count, next[-1]);
   if (is_quoted ? *next++ != '"' : *next == 'e' || *next == 'E')
     return NULL;
   int64_t value =
       (int64_t)whole * powers_of_ten[step->scale] + (int64_t)fraction * powers_of_ten[step->scale - fraction_count];
   if (is_negative)
     value = -value;
+  if (is_quoted || (is_negative && value == 0))
+    reader->is_odd = true;
   if (value < step->low || value > step->high)
     return NULL;
   *out = value;
   return next;
 }
 
-static inline const char *take_scaled(const struct reader *reader, struct tly_column_target *target,
-                                      const struct step *step, const char *next) {
-  const char *behind = take_plain_scaled(step, next, &target->i64[reader->row]);
+static inline const char *take_scaled(struct reader *reader, struct tly_column_target *target, const struct step *step,
+                                      const char *next) {
+  const char *behind = take_plain_scaled(reader, step, next, &target->i64[reader->row]);
   return behind != NULL ? behind : take_other(reader, target, next);
 }
 
 /* The line does not have this member: its column is NULL. */
-static void skip_member(const struct reader *reader, const struct step *step) {
+static void skip_member(struct reader *reader, const struct step *step) {
+  reader->is_odd = true;
   if (step->op != OP_IGNORE)
     tly_batch_writer_set_null(&reader->writer->targets[step->column], reader->row);
 }
 
 /* The first byte behind the line, or NULL. */
-static const char *fit(const struct layout *layout, const struct reader *reader, const char *next) {
+static const char *fit(const struct layout *layout, struct reader *reader, const char *next) {
   const uint8_t *literals = layout->literals.data;
   for (const struct step *step = layout->steps;; step++) {
     if (!literal_fits(reader, literals + step->literal, step, next)) {
@@ -556,6 +687,18 @@ static void fill_absent(const struct layout *layout, const struct reader *reader
     tly_batch_writer_set_null(&reader->writer->targets[layout->absent[i]], reader->row);
 }
 
+/* The event that was committed last fitted the layout: its shape, and what the layout learns of it. */
+static inline void take_shape(const struct tly_layouts *layouts, struct layout *layout, const struct reader *reader) {
+  if (!reader->is_odd)
+    tly_batch_writer_set_shape(reader->writer, shape_number(layouts, layout, reader->writer));
+  else if (reader->misfit != NULL && layout->shape.hole_count > 0)
+    respell(layout, (uint32_t)(reader->misfit - layout->steps), reader->spellings);
+}
+
+void tly_layouts_begin(struct tly_layouts *layouts) {
+  layouts->run++;
+}
+
 const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, const char *end,
                               struct tly_batch_writer *writer) {
   if (layouts->count == 0 || end - next <= MARGIN)
@@ -564,6 +707,8 @@ const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, con
       .date_cache = &layouts->date_cache, .safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
   for (uint32_t i = 0; i < layouts->count; i++) {
     struct layout *layout = layouts->order[i];
+    reader.is_odd = false;
+    reader.misfit = NULL;
     const char *behind = layout->step_count > 0 ? fit(layout, &reader, next) : NULL;
     size_t size = behind == NULL ? 0 : (size_t)(behind - next) - layout->line_end_size;
     if (behind == NULL || size > TLY_LINE_BYTES_MAX) {
@@ -572,6 +717,7 @@ const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, con
     }
     fill_absent(layout, &reader);
     tly_batch_writer_commit(writer, next, size);
+    take_shape(layouts, layout, &reader);
     layout->hit_count++;
     if (i > 0) {
       layouts->order[i] = layouts->order[i - 1];

@@ -16,6 +16,8 @@ struct tly_layouts;
 /* `tree` is borrowed. */
 struct tly_layouts *tly_layouts_new(const struct tly_path_tree *tree);
 void tly_layouts_free(struct tly_layouts *layouts);
+/* A new batch is decoded into. */
+void tly_layouts_begin(struct tly_layouts *layouts);
 /* If the line at `next` fits a layout: its event is committed to `writer`, and the first byte behind the line is
  * returned. Else NULL, and the writer's row is as it was. */
 const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, const char *end,

@@ -68,7 +68,9 @@ static size_t raw_round_trip(struct fixture *fixture, enum tly_effort effort) {
                                   .header = {.data = "", .size = 0},
                                   .payloads = fixture->batch.raw,
                                   .columns = fixture->batch.columns,
-                                  .count = fixture->batch.count};
+                                  .count = fixture->batch.count,
+                                  .shapes = fixture->batch.shapes,
+                                  .shape_of = fixture->batch.shape_of};
   memset(&templates, 0, sizeof templates);
   tly_arena_init(&arena);
   tly_raw_write(&source, &templates, effort, &bytes);
@@ -216,6 +218,105 @@ static void odd_events_among_them_keep_their_own_bytes(void **state) {
   tly_buffer_free(&lines);
 }
 
+static uint32_t shaped_events(const struct fixture *fixture) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < fixture->batch.count; i++)
+    count += fixture->batch.shape_of[i] > 0;
+  return count;
+}
+
+/* A number of hundredths as a producer of style `style` writes it: with printf, as JavaScript does, as Python does. */
+static void print_amount(struct tly_buffer *out, int hundredths, int style) {
+  bool is_whole = hundredths % 100 == 0;
+  if (style == 0 || (!is_whole && hundredths % 10 != 0))
+    tly_buffer_print(out, "%d.%02d", hundredths / 100, hundredths % 100);
+  else if (!is_whole)
+    tly_buffer_print(out, "%d.%d", hundredths / 100, hundredths % 100 / 10);
+  else
+    tly_buffer_print(out, style == 1 ? "%d" : "%d.0", hundredths / 100);
+}
+
+static void the_events_of_one_producer_have_one_shape_whatever_it_is_written_in(void **state) {
+  for (int style = 0; style < 3; style++) {
+    tear_down(state);
+    set_up(state); /* a decoder that has learned nothing */
+    struct fixture *fixture = *state;
+    for (int batch = 0; batch < 3; batch++) {
+      struct tly_buffer lines = {0};
+      for (int i = 0; i < 2000; i++) {
+        tly_buffer_print(&lines, "{\"txt\":\"caf\xc3\xa9 %d\",\"int8\":%d,\"ms\":%d,\"num\":", i, i - 500, i);
+        print_amount(&lines, i * 7919 % 100000, style);
+        tly_buffer_print(&lines, ",\"at\":\"2026-03-02T10:%02d:%02dZ\"}\n", i / 60 % 60, i % 60);
+      }
+      decode(fixture, tly_buffer_text(&lines));
+      assert_int_equal(fixture->batch.count, 2000);
+      raw_round_trip(fixture, TLY_EFFORT_LIVE);
+      assert_true(batch == 0 ||
+                  shaped_events(fixture) >= 1990); /* the last ones lie too close to the end of the bytes */
+      assert_true(batch == 0 || fixture->batch.shape_count == 1);
+      tly_buffer_free(&lines);
+    }
+  }
+}
+
+/* Values in all spellings; the first is plain. */
+static const char *const texts[] = {
+    "\"plain\"", "\"\"", "\"esc\\u0061pe\"", "\"caf\xc3\xa9\"", "\"a\\/slash\"", "\"longer than sixteen bytes, plain\"",
+    "null"};
+static const char *const numbers[] = {"12.34", "12.30", "12.3",      "12.0",  "12",  "-0.00",  "-0",   "0.00",
+                                      "0",     "-0.50", "\"12.34\"", "\"7\"", "1e1", "12.5e1", "null", "-3.10"};
+static const char *const integers[] = {"1", "-1", "0", "-0", "12.0", "1e2", "\"5\"", "999999999999999999", "null"};
+static const char *const times[] = {"\"2026-03-02T10:00:00Z\"",
+                                    "\"2026-03-02T10:00:00.000Z\"",
+                                    "\"2026-03-02 10:00:00Z\"",
+                                    "\"2026-03-02T10:00:00+00:00\"",
+                                    "\"2026-03-02T12:00:00+02:00\"",
+                                    "\"0001-01-01T00:00:00Z\"",
+                                    "null"};
+static const char *const stamps[] = {"1772442000123", "-5", "1.5", "-0", "1772442000123.0", "\"7\"", "null"};
+
+struct words {
+  const char *const *items;
+  size_t count;
+};
+
+#define WORDS(list)                                                                                                    \
+  { list, sizeof list / sizeof list[0] }
+
+static const char *pick(const struct words *words, bool is_odd, unsigned *chance) {
+  *chance = *chance * 1103515245 + 12345;
+  return words->items[is_odd ? *chance / 65536 % words->count : 0];
+}
+
+/* What a decoder says of shapes decides which bytes are kept: nothing it says may be wrong. */
+static void whatever_is_mixed_into_a_layout_comes_back(void **state) {
+  struct fixture *fixture = *state;
+  const struct words fields[] = {WORDS(texts), WORDS(numbers), WORDS(integers), WORDS(times), WORDS(stamps)};
+  enum { FIELDS = 5, ODD_FIELDS = 8 }; /* at most one field of a line is odd, but in every tenth batch any may be */
+  unsigned chance = 1;
+  uint32_t shaped = 0;
+  for (int batch = 0; batch < 200; batch++) {
+    struct tly_buffer lines = {0};
+    for (int i = 0; i < 200; i++) {
+      const char *words[FIELDS];
+      chance = chance * 1103515245 + 12345;
+      unsigned odd_field = chance / 65536 % ODD_FIELDS;
+      for (unsigned f = 0; f < FIELDS; f++)
+        words[f] = pick(&fields[f], batch % 10 == 9 || f == odd_field, &chance);
+      tly_buffer_print(&lines, "{\"txt\":%s,\"num\":%s", words[0], words[1]);
+      if (odd_field != FIELDS)
+        tly_buffer_print(&lines, ",\"int8\":%s", words[2]);
+      tly_buffer_print(&lines, ",\"at\":%s,\"ms\":%s}%s", words[3], words[4], i % 50 == 49 ? "\r\n" : "\n");
+    }
+    decode(fixture, tly_buffer_text(&lines));
+    assert_int_equal(fixture->batch.count, 200);
+    raw_round_trip(fixture, batch % 2 == 0 ? TLY_EFFORT_LIVE : TLY_EFFORT_SEALED);
+    shaped += shaped_events(fixture);
+    tly_buffer_free(&lines);
+  }
+  assert_true(shaped > 1000);
+}
+
 static void damaged_raw_bytes_never_read_over_their_end(void **state) {
   struct fixture *fixture = *state;
   static struct tly_templates templates;
@@ -250,6 +351,9 @@ int main(void) {
       cmocka_unit_test_setup_teardown(a_stored_template_renders_its_golden_text, set_up, tear_down),
       cmocka_unit_test_setup_teardown(a_thousand_events_of_one_producer_take_no_raw_bytes, set_up, tear_down),
       cmocka_unit_test_setup_teardown(odd_events_among_them_keep_their_own_bytes, set_up, tear_down),
+      cmocka_unit_test_setup_teardown(the_events_of_one_producer_have_one_shape_whatever_it_is_written_in, set_up,
+                                      tear_down),
+      cmocka_unit_test_setup_teardown(whatever_is_mixed_into_a_layout_comes_back, set_up, tear_down),
       cmocka_unit_test_setup_teardown(damaged_raw_bytes_never_read_over_their_end, set_up, tear_down),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
