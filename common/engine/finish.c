@@ -114,10 +114,12 @@ static enum tly_status read_keys(tly_finisher *finisher, const struct tly_group_
 
 /* One aggregate of the slice while it is finished. */
 struct finishing {
-  tly_evaluator *evaluator;
   const struct tly_view_program *program;
   const struct tly_aggregate_plan *plan;
   const struct tly_state_column *states;
+  struct tly_arena *arena;
+  /* Of a whole slice: */
+  tly_evaluator *evaluator;
   uint32_t count;
   struct tly_vector *out;
   uint8_t *null;
@@ -137,35 +139,27 @@ static int64_t count_of(const struct finishing *finishing, uint32_t row) {
   return finishing->states[finishing->plan->count].i64[row];
 }
 
-static void finish_bigint_sum(const struct finishing *finishing) {
-  const tly_i128 *sums = finishing->states[finishing->plan->sum].i128;
-  for (uint32_t row = 0; row < finishing->count; row++) {
-    if (count_of(finishing, row) == 0)
-      finishing->null[row] = 1;
-    else if (sums[row] < INT64_MIN || sums[row] > INT64_MAX)
-      tly_evaluator_raise(finishing->evaluator, row, TLY_E_NUMERIC_OUT_OF_RANGE, "bigint out of range");
-    else
-      finishing->out->i64[row] = (int64_t)sums[row];
-  }
+/* How many it has to be over at least: below that it is NULL. */
+static int64_t least_count(const struct tly_aggregate_plan *plan) {
+  enum tly_aggregate_function function = plan->aggregate->function;
+  return function == TLY_AGGREGATE_VAR_SAMP || function == TLY_AGGREGATE_STDDEV_SAMP ? 2 : 1;
 }
 
-static void finish_double(const struct finishing *finishing) {
-  const struct tly_exact_sum *sums = finishing->states[finishing->plan->sum].exact_sum;
-  bool is_sum = finishing->plan->aggregate->function == TLY_AGGREGATE_SUM;
-  struct tly_error error = TLY_ERROR_NONE;
-  for (uint32_t row = 0; row < finishing->count; row++) {
-    int64_t count = count_of(finishing, row);
-    double *out = &finishing->out->f64[row];
-    enum tly_status status = TLY_OK;
-    if (count == 0)
-      finishing->null[row] = 1;
-    else if (is_sum)
-      status = tly_exact_sum_result(&sums[row], out, &error);
-    else
-      status = tly_exact_sum_average(&sums[row], count, out, &error);
-    if (status != TLY_OK)
-      tly_evaluator_raise_error(finishing->evaluator, row, &error);
-  }
+static enum tly_status bigint_sum(const struct finishing *finishing, uint32_t row, int64_t *out,
+                                  struct tly_error *error) {
+  tly_i128 sum = finishing->states[finishing->plan->sum].i128[row];
+  if (sum < INT64_MIN || sum > INT64_MAX)
+    return TLY_FAIL(error, TLY_E_NUMERIC_OUT_OF_RANGE, "bigint out of range");
+  *out = (int64_t)sum;
+  return TLY_OK;
+}
+
+static enum tly_status double_result(const struct finishing *finishing, uint32_t row, double *out,
+                                     struct tly_error *error) {
+  const struct tly_exact_sum *sum = &finishing->states[finishing->plan->sum].exact_sum[row];
+  if (finishing->plan->aggregate->function == TLY_AGGREGATE_SUM)
+    return tly_exact_sum_result(sum, out, error);
+  return tly_exact_sum_average(sum, count_of(finishing, row), out, error);
 }
 
 static enum tly_variance variance_kind(enum tly_aggregate_function function) {
@@ -181,31 +175,38 @@ static enum tly_variance variance_kind(enum tly_aggregate_function function) {
 /* sum, avg, var and stddev over integers and numerics, in numeric. */
 static enum tly_status numeric_result(const struct finishing *finishing, uint32_t row, struct tly_decimal *out,
                                       struct tly_error *error) {
-  struct tly_arena *arena = &finishing->evaluator->arena;
   const struct tly_aggregate_plan *plan = finishing->plan;
   struct tly_decimal sum = sum_of(finishing, plan->sum, row);
   int64_t count = count_of(finishing, row);
   switch (plan->aggregate->function) {
   case TLY_AGGREGATE_SUM: *out = sum; return TLY_OK;
-  case TLY_AGGREGATE_AVG: return tly_decimal_average(sum, count, arena, out, error);
+  case TLY_AGGREGATE_AVG: return tly_decimal_average(sum, count, finishing->arena, out, error);
   default:
     return tly_decimal_variance(variance_kind(plan->aggregate->function), sum,
-                                sum_of(finishing, plan->sum_squares, row), count, arena, out, error);
+                                sum_of(finishing, plan->sum_squares, row), count, finishing->arena, out, error);
   }
 }
 
-static void finish_numeric(const struct finishing *finishing) {
-  enum tly_aggregate_function function = finishing->plan->aggregate->function;
-  int64_t least = function == TLY_AGGREGATE_VAR_SAMP || function == TLY_AGGREGATE_STDDEV_SAMP ? 2 : 1;
+/* Sums and what is made of them, for each row of the slice. */
+static void finish_sums(const struct finishing *finishing) {
+  int64_t least = least_count(finishing->plan);
+  enum tly_type_id type = finishing->plan->aggregate->type.id;
   struct tly_error error = TLY_ERROR_NONE;
   for (uint32_t row = 0; row < finishing->count; row++) {
     struct tly_decimal result;
-    if (count_of(finishing, row) < least)
+    enum tly_status status;
+    if (count_of(finishing, row) < least) {
       finishing->null[row] = 1;
-    else if (numeric_result(finishing, row, &result, &error) != TLY_OK)
-      tly_evaluator_raise_error(finishing->evaluator, row, &error);
-    else
+      continue;
+    }
+    if (type == TLY_TYPE_BIGINT)
+      status = bigint_sum(finishing, row, &finishing->out->i64[row], &error);
+    else if (type == TLY_TYPE_DOUBLE)
+      status = double_result(finishing, row, &finishing->out->f64[row], &error);
+    else if ((status = numeric_result(finishing, row, &result, &error)) == TLY_OK)
       tly_vector_set_decimal(finishing->out, row, result);
+    if (status != TLY_OK)
+      tly_evaluator_raise_error(finishing->evaluator, row, &error);
   }
 }
 
@@ -237,10 +238,11 @@ static void finish_aggregate(tly_finisher *finisher, uint32_t number, const stru
   *out = tly_evaluator_vector(finisher->evaluator, plan->aggregate->type);
   uint8_t *null = tly_evaluator_flags(finisher->evaluator);
   out->null = null;
-  const struct finishing finishing = {.evaluator = finisher->evaluator,
-                                      .program = finisher->program,
+  const struct finishing finishing = {.program = finisher->program,
                                       .plan = plan,
                                       .states = slice->states,
+                                      .arena = &finisher->evaluator->arena,
+                                      .evaluator = finisher->evaluator,
                                       .count = slice->count,
                                       .out = out,
                                       .null = null};
@@ -248,12 +250,81 @@ static void finish_aggregate(tly_finisher *finisher, uint32_t number, const stru
     finish_count(&finishing, distinct_counts);
   else if (plan->extreme >= 0)
     finish_extreme(&finishing);
-  else if (plan->aggregate->type.id == TLY_TYPE_BIGINT)
-    finish_bigint_sum(&finishing);
-  else if (plan->aggregate->type.id == TLY_TYPE_DOUBLE)
-    finish_double(&finishing);
   else
-    finish_numeric(&finishing);
+    finish_sums(&finishing);
+}
+
+/* --- one value ---------------------------------------------------------------------------------------------------- */
+
+bool tly_finish_is_direct(const struct tly_view_program *program, uint32_t output) {
+  const struct tly_expr *expression = program->view->outputs[output].expression;
+  return expression->kind == TLY_EXPR_KEY ||
+         (expression->kind == TLY_EXPR_AGGREGATE && program->plans[expression->column].part == 0);
+}
+
+static enum tly_status key_value(const struct tly_part *part, uint32_t column, struct tly_text key,
+                                 struct tly_arena *arena, struct tly_value *out, struct tly_error *error) {
+  struct tly_cursor cursor = tly_cursor_of(key.data, key.size);
+  for (uint32_t k = 0; k <= column; k++)
+    TLY_TRY(tly_key_read(&cursor, part->key_types[k], arena, out, error));
+  return TLY_OK;
+}
+
+/* MIN and MAX: a state's forms are those of values. */
+static struct tly_value extreme_value(const struct tly_state_column *column, struct tly_type type, uint32_t row) {
+  struct tly_value value = {.type = type, .is_null = column->empty != NULL && column->empty[row] != 0};
+  if (value.is_null)
+    return value;
+  switch (column->form) {
+  case TLY_STATE_I64: value.i64 = column->i64[row]; return value;
+  case TLY_STATE_I128: value.i128 = column->i128[row]; return value;
+  case TLY_STATE_F64: value.f64 = column->f64[row]; return value;
+  case TLY_STATE_DECIMAL: value.decimal = column->decimal[row]; return value;
+  case TLY_STATE_TEXT: value.text = column->text[row]; return value;
+  case TLY_STATE_EXACT_SUM: break;
+  }
+  TLY_UNREACHABLE();
+}
+
+static enum tly_status aggregate_value(const struct finishing *finishing, uint32_t row, struct tly_value *out,
+                                       struct tly_error *error) {
+  const struct tly_aggregate_plan *plan = finishing->plan;
+  struct tly_type type = plan->aggregate->type;
+  struct tly_decimal decimal;
+  *out = (struct tly_value){.type = type};
+  if (plan->aggregate->function == TLY_AGGREGATE_COUNT) {
+    out->i64 = count_of(finishing, row);
+    return TLY_OK;
+  }
+  if (plan->extreme >= 0) {
+    *out = extreme_value(&finishing->states[plan->extreme], finishing->program->components[plan->extreme].type, row);
+    if (type.id == TLY_TYPE_NUMERIC && !out->is_null)
+      *out = tly_value_of_decimal(type, tly_value_decimal(out));
+    out->type = type;
+    return TLY_OK;
+  }
+  out->is_null = count_of(finishing, row) < least_count(plan);
+  if (out->is_null)
+    return TLY_OK;
+  if (type.id == TLY_TYPE_BIGINT)
+    return bigint_sum(finishing, row, &out->i64, error);
+  if (type.id == TLY_TYPE_DOUBLE)
+    return double_result(finishing, row, &out->f64, error);
+  TLY_TRY(numeric_result(finishing, row, &decimal, error));
+  *out = tly_value_of_decimal(type, decimal);
+  return TLY_OK;
+}
+
+enum tly_status tly_finish_value(const struct tly_group_slice *slice, uint32_t row, uint32_t output,
+                                 struct tly_arena *arena, struct tly_value *out, struct tly_error *error) {
+  const struct tly_view_program *program = slice->program;
+  const struct tly_expr *expression = program->view->outputs[output].expression;
+  TLY_ASSERT(tly_finish_is_direct(program, output) && row < slice->count);
+  if (expression->kind == TLY_EXPR_KEY)
+    return key_value(&program->parts[0], expression->column, slice->keys[row], arena, out, error);
+  const struct finishing finishing = {
+      .program = program, .plan = &program->plans[expression->column], .states = slice->states, .arena = arena};
+  return aggregate_value(&finishing, row, out, error);
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */

@@ -22,6 +22,13 @@ TLY_CHECK enum tly_status tly_finish(tly_finisher *finisher, const struct tly_gr
                                      const int64_t *const *distinct_counts, const bool *wanted,
                                      const struct tly_vector **outputs, const uint32_t **rows, uint32_t *row_count,
                                      struct tly_error *error);
+/* Whether an output is a key column or an aggregate (not of a distinct set) and nothing else: then one value of it can
+ * be finished by itself. */
+bool tly_finish_is_direct(const struct tly_view_program *program, uint32_t output);
+/* The value of a direct output in one row of a slice of part 0; equal to what tly_finish gives, without its vectors.
+ * It may point into the slice or the arena. */
+TLY_CHECK enum tly_status tly_finish_value(const struct tly_group_slice *slice, uint32_t row, uint32_t output,
+                                           struct tly_arena *arena, struct tly_value *out, struct tly_error *error);
 /* Make `slice`, initialised for part 0, hold one group of the empty key and initial states: a view without GROUP BY
  * over no events. */
 void tly_finish_empty_group(const struct tly_view_program *program, struct tly_group_slice *slice);

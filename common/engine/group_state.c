@@ -108,8 +108,8 @@ void tly_states_move(const struct tly_view_program *program, uint32_t part, stru
     move_element(&into[c], into_row, &from[c], from_row);
 }
 
-static void copy_element(struct tly_state_column *into, uint32_t into_row, const struct tly_state_column *from,
-                         uint32_t from_row, struct tly_arena *arena) {
+void tly_state_copy(struct tly_state_column *into, uint32_t into_row, const struct tly_state_column *from,
+                    uint32_t from_row, struct tly_arena *arena) {
   move_element(into, into_row, from, from_row);
   switch (into->form) {
   case TLY_STATE_DECIMAL: into->decimal[into_row] = tly_state_decimal_copy(into->decimal[into_row], arena); return;
@@ -132,7 +132,7 @@ void tly_states_copy(const struct tly_view_program *program, uint32_t part, stru
                      uint32_t into_row, const struct tly_state_column *from, uint32_t from_row,
                      struct tly_arena *arena) {
   for (uint32_t c = 0; c < program->parts[part].component_count; c++)
-    copy_element(&into[c], into_row, &from[c], from_row, arena);
+    tly_state_copy(&into[c], into_row, &from[c], from_row, arena);
 }
 
 size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t part,
@@ -204,8 +204,8 @@ static void merge_extreme(struct tly_state_column *into, uint32_t into_row, cons
     into->decimal[into_row] = tly_state_decimal_copy(into->decimal[into_row], arena);
 }
 
-static void merge_element(const struct tly_component *component, struct tly_state_column *into, uint32_t into_row,
-                          const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena) {
+void tly_state_merge(const struct tly_component *component, struct tly_state_column *into, uint32_t into_row,
+                     const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena) {
   enum tly_component_kind kind = component->kind;
   if (kind == TLY_COMPONENT_MIN || kind == TLY_COMPONENT_MAX)
     merge_extreme(into, into_row, from, from_row, kind == TLY_COMPONENT_MIN, arena);
@@ -216,7 +216,7 @@ static void merge_element(const struct tly_component *component, struct tly_stat
 void tly_states_merge(const struct tly_view_program *program, struct tly_state_column *into, uint32_t into_row,
                       const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena) {
   for (uint32_t c = 0; c < program->component_count; c++)
-    merge_element(&program->components[c], &into[c], into_row, &from[c], from_row, arena);
+    tly_state_merge(&program->components[c], &into[c], into_row, &from[c], from_row, arena);
 }
 
 /* --- steps -------------------------------------------------------------------------------------------------------- */
@@ -227,9 +227,9 @@ static void take_steps_slowly(const struct tly_component *component, uint32_t c,
   for (uint32_t s = 0; s < count; s++) {
     const struct tly_state_step *step = &steps[s];
     if (step->is_first)
-      copy_element(into, step->into_row, &step->from[c], step->from_row, arena);
+      tly_state_copy(into, step->into_row, &step->from[c], step->from_row, arena);
     else
-      merge_element(component, into, step->into_row, &step->from[c], step->from_row, arena);
+      tly_state_merge(component, into, step->into_row, &step->from[c], step->from_row, arena);
   }
 }
 

@@ -47,6 +47,11 @@ struct tly_state_step {
  * for the others. */
 void tly_states_take_steps(const struct tly_view_program *program, uint32_t part, struct tly_state_column *into,
                            const struct tly_state_step *steps, uint32_t count, struct tly_arena *arena);
+/* tly_states_copy and tly_states_merge for one component. */
+void tly_state_copy(struct tly_state_column *into, uint32_t into_row, const struct tly_state_column *from,
+                    uint32_t from_row, struct tly_arena *arena);
+void tly_state_merge(const struct tly_component *component, struct tly_state_column *into, uint32_t into_row,
+                     const struct tly_state_column *from, uint32_t from_row, struct tly_arena *arena);
 /* Bytes of the texts a row of states points to. */
 size_t tly_states_text_bytes(const struct tly_view_program *program, uint32_t part,
                              const struct tly_state_column *states, uint32_t row);

@@ -241,6 +241,26 @@ static inline enum tly_status count_prefixes(void *context, const struct tly_gro
   return TLY_OK;
 }
 
+/* A direct output finished by itself is what the vectors have. */
+static inline void check_direct_value(const struct tly_group_slice *slice, uint32_t row, uint32_t output,
+                                      const struct tly_value *wanted) {
+  struct tly_arena arena;
+  struct tly_buffer expected = {0}, found = {0};
+  struct tly_value value;
+  if (!tly_finish_is_direct(slice->program, output))
+    return;
+  tly_arena_init(&arena);
+  assert_int_equal(tly_finish_value(slice, row, output, &arena, &value, NULL), TLY_OK);
+  assert_int_equal(value.type.id, wanted->type.id);
+  assert_int_equal(value.is_null, wanted->is_null);
+  tly_value_print_json(&value, &found);
+  tly_value_print_json(wanted, &expected);
+  assert_string_equal(tly_buffer_text(&found), tly_buffer_text(&expected));
+  tly_buffer_free(&found);
+  tly_buffer_free(&expected);
+  tly_arena_free(&arena);
+}
+
 static inline enum tly_status finish_slice(void *context, const struct tly_group_slice *slice,
                                            struct tly_error *error) {
   (void)error;
@@ -262,6 +282,7 @@ static inline enum tly_status finish_slice(void *context, const struct tly_group
   for (uint32_t i = 0; finished->status == TLY_OK && i < row_count; i++) {
     for (uint32_t o = 0; o < view->output_count; o++) {
       struct tly_value value = tly_vector_value(&outputs[o], rows[i]);
+      check_direct_value(slice, rows[i], o, &value);
       if (o > 0)
         tly_buffer_append_byte(finished->rows, '|');
       if (value.is_null)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/base/file.h"
+#include "common/engine/group_row.h"
 
 static uint64_t random_state;
 
@@ -258,10 +259,45 @@ static struct stored_part *fold_in_order(const struct fixture *fixture, const st
   return stored;
 }
 
+/* Add the rows of `key` in all blocks of a stored part. */
+static void add_rows_of(struct tly_group_row *row, const struct stored_part *stored) {
+  struct stored_source source = {.stored = stored};
+  const struct tly_group_slice *slice;
+  tly_group_slice_init(&source.slice, stored->program, 0);
+  while (stored_source_next(&source, &slice, NULL) == TLY_OK && slice != NULL)
+    for (uint32_t i = 0; i < slice->count; i++)
+      if (tly_text_equal(slice->keys[i], row->key))
+        tly_group_row_add(row, slice, i);
+  tly_group_slice_free(&source.slice);
+}
+
+/* Any group put together from the pieces has the states it has in the whole, and finishes to the same values. */
+static void check_some_rows(const struct tly_view_program *program, const struct pieces *pieces,
+                            const struct stored_part *reference) {
+  struct stored_source source = {.stored = reference};
+  const struct tly_group_slice *slice;
+  struct tly_group_row row;
+  tly_group_row_init(&row, program, NULL);
+  tly_group_slice_init(&source.slice, program, 0);
+  while (stored_source_next(&source, &slice, NULL) == TLY_OK && slice != NULL)
+    for (int tries = 0; tries < 3; tries++) {
+      uint32_t chosen = random_below(slice->count);
+      tly_group_row_begin(&row, slice->keys[chosen]);
+      for (uint32_t piece = 0; piece < pieces->count; piece++)
+        add_rows_of(&row, &pieces->piece[piece]);
+      assert_int_equal(row.slice.count, 1);
+      assert_true(tly_states_equal(program, row.slice.states, 0, slice->states, chosen));
+    }
+  tly_group_slice_free(&source.slice);
+  tly_group_row_free(&row);
+}
+
 static void check_one_split(const struct fixture *fixture, const struct tly_view_program *program,
                             const struct stored_part *reference) {
   struct pieces *pieces = calloc(program->part_count, sizeof *pieces);
   fold_at_random(fixture, program, pieces);
+  if (random_below(4) == 0)
+    check_some_rows(program, &pieces[0], &reference[0]);
   for (uint32_t part = 0; part < program->part_count; part++) {
     struct stored_part merged = merge_at_random(program, part, &pieces[part]);
     struct tly_buffer ours = canonical_bytes(program, &merged), expected = canonical_bytes(program, &reference[part]);
