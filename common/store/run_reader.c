@@ -7,13 +7,13 @@
  * row that a damaged B-tree page no longer shows. So the checksum of a piece covers its meta and every block's keys,
  * count and checksum, in order; bodies are covered by their own.
  *
- * The cache. A point lookup decodes 512 groups to get one; so narrow scans (at most SCAN_CACHED_BLOCKS_MAX blocks) keep
- * what they decoded, up to a bound, least recently used first out. Wide scans go through a slice of their
- * own, so that one report does not throw out what a thousand lookups use.
+ * The cache. A point lookup decodes 512 groups to get one; so lookups and narrow scans (at most SCAN_CACHED_BLOCKS_MAX
+ * blocks) keep what they decoded, up to a bound (block_cache.h). Wide scans go through a slice of their own, so that
+ * one report does not throw out what a thousand lookups use.
  *
- * INVARIANTS (check_invariants)
- *   (1) blocks of a part ascend: last_key of one < first_key of the next.
- *   (2) a cached block with pins is in use by that many scans and is not evicted. */
+ * INVARIANTS
+ *   (1) blocks of a part ascend: last_key of one < first_key of the next (check_order).
+ *   (2) a held block is pinned by each scan that stands on it. */
 #include "common/store/run_reader.h"
 
 #include <inttypes.h>
@@ -28,7 +28,8 @@
 #include "common/base/memory.h"
 #include "common/engine/group_block.h"
 #include "common/sqlite/sqlite.h"
-#include "common/store/slice.h"
+#include "common/store/block_cache.h"
+#include "common/store/key_directory.h"
 #include "common/value/ordered_key.h"
 
 enum { SCAN_CACHED_BLOCKS_MAX = 4 };
@@ -39,18 +40,11 @@ struct piece {
   char *path;
 };
 
-struct cached_block {
-  struct tly_slice_copy copy;
-  struct directory_entry *entry;
-  struct cached_block *newer, *older;
-  uint32_t pins;
-};
-
 struct directory_entry {
   struct tly_run_block block;
   int64_t id;
   uint32_t piece;
-  struct cached_block *cached;
+  struct tly_held_block *held;
 };
 
 struct part {
@@ -58,6 +52,7 @@ struct part {
   uint32_t piece_count;
   struct directory_entry *entries;
   uint32_t entry_count, entry_capacity;
+  struct tly_key_directory first_keys; /* of the entries */
   uint64_t groups;
 };
 
@@ -67,7 +62,7 @@ struct scan {
   bool is_open, is_wide;
   bool has_low, has_high;
   struct tly_buffer low, high;
-  struct cached_block *pinned;
+  struct tly_held_block *pinned;
   struct tly_group_slice *own; /* of a wide scan */
   struct tly_slice_window window;
 };
@@ -78,9 +73,8 @@ struct tly_run_reader {
   int lock;
   struct part *parts;
   struct tly_arena arena; /* keys of the directory */
-  struct cached_block *newest, *oldest;
-  size_t cached_bytes, cached_bytes_max;
-  struct tly_group_slice *decoded; /* one a part, made when first needed: what is cached is a copy without slack */
+  tly_block_cache *cache;
+  struct tly_group_slice *decoded; /* one a part, made when first needed: what is held is a copy without slack */
   bool *has_decoded;
   struct scan *scans[TLY_RUN_SCANS_MAX];
 };
@@ -257,6 +251,14 @@ static enum tly_status check_order(const struct part *part, struct tly_error *er
   return TLY_OK;
 }
 
+static void make_directory(tly_run_reader *reader, struct part *part) {
+  struct tly_text *keys = TLY_ARENA_ARRAY(&reader->arena, struct tly_text, part->entry_count);
+  uint64_t *heads = TLY_ARENA_ARRAY(&reader->arena, uint64_t, part->entry_count);
+  for (uint32_t i = 0; i < part->entry_count; i++)
+    keys[i] = part->entries[i].block.first_key;
+  part->first_keys = tly_key_directory_make(keys, part->entry_count, heads);
+}
+
 static enum tly_status open_part(tly_run_reader *reader, const char *folder, uint32_t number, struct tly_error *error) {
   uint32_t pieces = 1, said = 0;
   for (uint32_t i = 0; i < pieces; i++) {
@@ -265,7 +267,9 @@ static enum tly_status open_part(tly_run_reader *reader, const char *folder, uin
       return damaged(&reader->parts[number].pieces[i], error, "the number of pieces is wrong");
     pieces = said;
   }
-  return check_order(&reader->parts[number], error);
+  TLY_TRY(check_order(&reader->parts[number], error));
+  make_directory(reader, &reader->parts[number]);
+  return TLY_OK;
 }
 
 static enum tly_status open_parts(tly_run_reader *reader, const char *folder, struct tly_error *error) {
@@ -292,7 +296,7 @@ enum tly_status tly_run_reader_open(const char *directory, int64_t run, const st
   reader->program = program;
   reader->run = run;
   reader->lock = -1;
-  reader->cached_bytes_max = TLY_RUN_CACHE_BYTES;
+  reader->cache = tly_block_cache_new(TLY_RUN_CACHE_BYTES);
   reader->parts = tly_calloc(program->part_count, sizeof *reader->parts);
   reader->decoded = tly_calloc(program->part_count, sizeof *reader->decoded);
   reader->has_decoded = tly_calloc(program->part_count, sizeof *reader->has_decoded);
@@ -331,7 +335,7 @@ static void free_part(struct part *part) {
 }
 
 void tly_run_reader_set_cache(tly_run_reader *reader, size_t bytes_max) {
-  reader->cached_bytes_max = bytes_max;
+  tly_block_cache_set_bytes_max(reader->cache, bytes_max);
 }
 
 void tly_run_reader_close(tly_run_reader *reader) {
@@ -339,11 +343,7 @@ void tly_run_reader_close(tly_run_reader *reader) {
     return;
   for (uint32_t i = 0; i < TLY_RUN_SCANS_MAX; i++)
     free_scan(reader->scans[i]);
-  for (struct cached_block *block = reader->newest, *older; block != NULL; block = older) {
-    older = block->older;
-    tly_slice_copy_free(&block->copy);
-    tly_free(block);
-  }
+  tly_block_cache_free(reader->cache);
   for (uint32_t i = 0; i < reader->program->part_count; i++) {
     free_part(&reader->parts[i]);
     if (reader->has_decoded[i])
@@ -375,23 +375,9 @@ struct tly_run_block tly_run_reader_block(const tly_run_reader *reader, uint32_t
   return reader->parts[part].entries[index].block;
 }
 
-/* The number of blocks whose first key is below `key` (or, if `or_equal`, not above it). */
-static uint32_t blocks_before(const struct part *part, struct tly_text key, bool or_equal) {
-  uint32_t low = 0, high = part->entry_count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    struct tly_text first = part->entries[middle].block.first_key;
-    if (tly_key_compare(first.data, first.size, key.data, key.size) < (or_equal ? 1 : 0))
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 uint32_t tly_run_reader_find_block(const tly_run_reader *reader, uint32_t part, struct tly_text key) {
   TLY_ASSERT(part < reader->program->part_count);
-  uint32_t not_above = blocks_before(&reader->parts[part], key, true);
+  uint32_t not_above = tly_key_directory_not_above(&reader->parts[part].first_keys, key);
   return not_above > 0 ? not_above - 1 : 0;
 }
 
@@ -422,33 +408,6 @@ static enum tly_status read_block(tly_run_reader *reader, uint32_t part_number, 
 
 /* ---- the cache --------------------------------------------------------------------------------------------------- */
 
-static void unlink_cached(tly_run_reader *reader, struct cached_block *block) {
-  *(block->newer != NULL ? &block->newer->older : &reader->newest) = block->older;
-  *(block->older != NULL ? &block->older->newer : &reader->oldest) = block->newer;
-}
-
-static void link_newest(tly_run_reader *reader, struct cached_block *block) {
-  block->newer = NULL;
-  block->older = reader->newest;
-  *(reader->newest != NULL ? &reader->newest->newer : &reader->oldest) = block;
-  reader->newest = block;
-}
-
-/* Make room for one more block: the least recently used ones go that no scan stands on. */
-static void make_room(tly_run_reader *reader) {
-  struct cached_block *block = reader->oldest, *newer;
-  for (; block != NULL && reader->cached_bytes >= reader->cached_bytes_max; block = newer) {
-    newer = block->newer;
-    if (block->pins > 0)
-      continue;
-    unlink_cached(reader, block);
-    reader->cached_bytes -= tly_slice_copy_bytes(&block->copy);
-    block->entry->cached = NULL;
-    tly_slice_copy_free(&block->copy);
-    tly_free(block);
-  }
-}
-
 /* Where blocks of a part are decoded before they are copied into the cache. */
 static struct tly_group_slice *decoded_slice(tly_run_reader *reader, uint32_t part) {
   if (!reader->has_decoded[part])
@@ -457,26 +416,31 @@ static struct tly_group_slice *decoded_slice(tly_run_reader *reader, uint32_t pa
   return &reader->decoded[part];
 }
 
-static enum tly_status cached_block(tly_run_reader *reader, uint32_t part, struct directory_entry *entry,
-                                    struct cached_block **out, struct tly_error *error) {
-  struct cached_block *block = entry->cached;
-  if (block != NULL) {
-    unlink_cached(reader, block);
-    link_newest(reader, block);
-    *out = block;
-    return TLY_OK;
+static enum tly_status held_block(tly_run_reader *reader, uint32_t part, struct directory_entry *entry,
+                                  const struct tly_held_block **out, struct tly_error *error) {
+  if (entry->held == NULL) {
+    struct tly_group_slice *decoded = decoded_slice(reader, part);
+    TLY_TRY(read_block(reader, part, entry, decoded, error));
+    tly_block_cache_add(reader->cache, decoded, &entry->held);
+  } else {
+    entry->held->was_used = true;
   }
-  struct tly_group_slice *decoded = decoded_slice(reader, part);
-  TLY_TRY(read_block(reader, part, entry, decoded, error));
-  make_room(reader);
-  block = tly_calloc(1, sizeof *block);
-  tly_slice_copy_init(&block->copy, reader->program, part);
-  tly_slice_copy_whole(&block->copy, decoded);
-  block->entry = entry;
-  entry->cached = block;
-  reader->cached_bytes += tly_slice_copy_bytes(&block->copy);
-  link_newest(reader, block);
-  *out = block;
+  *out = entry->held;
+  return TLY_OK;
+}
+
+enum tly_status tly_run_reader_find(tly_run_reader *reader, uint32_t part, struct tly_text key, uint64_t hash,
+                                    const struct tly_group_slice **slice, uint32_t *row, struct tly_error *error) {
+  TLY_ASSERT(part < reader->program->part_count);
+  struct part *blocks = &reader->parts[part];
+  const struct tly_held_block *block;
+  uint32_t not_above = tly_key_directory_not_above(&blocks->first_keys, key);
+  *slice = NULL;
+  if (not_above == 0)
+    return TLY_OK;
+  TLY_TRY(held_block(reader, part, &blocks->entries[not_above - 1], &block, error));
+  if (tly_held_block_find(block, key, hash, row))
+    *slice = &block->copy.slice;
   return TLY_OK;
 }
 
@@ -495,9 +459,11 @@ static enum tly_status load_block(struct scan *scan, struct directory_entry *ent
   tly_run_reader *reader = scan->reader;
   unpin(scan);
   if (!scan->is_wide) {
-    TLY_TRY(cached_block(reader, scan->part, entry, &scan->pinned, error));
+    const struct tly_held_block *block;
+    TLY_TRY(held_block(reader, scan->part, entry, &block, error));
+    scan->pinned = entry->held;
     scan->pinned->pins++;
-    *out = &scan->pinned->copy.slice;
+    *out = &block->copy.slice;
     return TLY_OK;
   }
   if (scan->own == NULL) {
@@ -569,7 +535,7 @@ enum tly_status tly_run_reader_scan(tly_run_reader *reader, uint32_t part, struc
   set_bound(&scan->low, &scan->has_low, low);
   set_bound(&scan->high, &scan->has_high, high);
   scan->next = scan->has_low ? tly_run_reader_find_block(reader, part, low) : 0;
-  scan->end = scan->has_high ? blocks_before(blocks, high, false) : blocks->entry_count;
+  scan->end = scan->has_high ? tly_key_directory_below(&blocks->first_keys, high) : blocks->entry_count;
   scan->is_wide = scan->end > scan->next + SCAN_CACHED_BLOCKS_MAX;
   scan->is_open = true;
   *out = (struct tly_group_source){.next = next_slice, .context = scan};

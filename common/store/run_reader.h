@@ -3,8 +3,8 @@
  * Path of an event: recompute -> run files -> [run_reader] -> merge -> answer. Files are immutable and opened so; each
  * block's checksum is verified at each read, a damaged one is TLY_E_CORRUPT naming file and block. The block directory
  * (first and last keys) is held in memory, about 100 bytes for 512 groups, and checked as a whole when the run is
- * opened. Narrow scans keep the blocks they decoded (up to TLY_RUN_CACHE_BYTES a reader), so that point lookups are
- * binary searches. Thread: a reader belongs to one thread at a time. */
+ * opened. Lookups and narrow scans keep the blocks they decoded (up to TLY_RUN_CACHE_BYTES a reader), so that a lookup
+ * is a binary search in the directory and one in a hash table. Thread: a reader belongs to one thread at a time. */
 #ifndef TLY_STORE_RUN_READER_H
 #define TLY_STORE_RUN_READER_H
 
@@ -29,6 +29,12 @@ TLY_CHECK enum tly_status tly_run_reader_scan(tly_run_reader *reader, uint32_t p
                                               struct tly_error *error);
 /* End a scan early or after its end; sources of a reader end with it at the latest. */
 void tly_run_reader_end_scan(tly_run_reader *reader, struct tly_group_source *source);
+
+/* The group of `part` with exactly this key, whose hash (block_cache.h) is `hash`: its slice, valid until the next call
+ * with this reader, and its row. *slice is NULL when there is none. The block is held decoded for the next one. */
+TLY_CHECK enum tly_status tly_run_reader_find(tly_run_reader *reader, uint32_t part, struct tly_text key, uint64_t hash,
+                                              const struct tly_group_slice **slice, uint32_t *row,
+                                              struct tly_error *error);
 
 /* A block as the directory has it. Equal checksums are equal content: the drift check decodes neither. */
 struct tly_run_block {

@@ -47,13 +47,13 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
               " coalesce(sum(g.filtered), 0), coalesce(sum(g.set_aside), 0) FROM view AS v LEFT JOIN generation AS g"
               " ON g.view = v.id AND g.number > v.cut GROUP BY v.id",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM position ORDER BY stream, partition",
-    [DELTAS] = "SELECT id, generation FROM delta WHERE view = ?1 AND part = ?2 AND level >= 0",
+    [DELTAS] = "SELECT id, generation FROM delta WHERE view = ?1 AND part = ?2 AND level >= 0 ORDER BY id",
     [DIRECTORY] = "SELECT first_key FROM delta_block WHERE delta = ?1 ORDER BY number",
     [BLOCK] = "SELECT " TLY_DELTA_BLOCK_COLUMNS " FROM delta_block WHERE delta = ?1 AND number = ?2",
     [ALL_BLOCKS] = "SELECT " TLY_DELTA_BLOCK_COLUMNS " FROM delta_block WHERE delta = ?1 ORDER BY number",
 };
 
-/* A range that touches no more blocks of a delta than this goes through the cache. */
+/* A range that touches no more blocks of a delta than this goes through the cache, as look-ups of one key do. */
 enum { CACHED_BLOCKS_MAX = 4, BOOT_ID_SIZE = 36 };
 
 struct known_view {
@@ -61,17 +61,18 @@ struct known_view {
   struct tly_published published;
 };
 
-struct known_delta {
+struct live_delta {
   int64_t id, generation;
+  struct tly_known_delta *known; /* NULL: not looked up since the list was read */
 };
 
 /* The deltas of one part of one view. */
 struct delta_list {
   int64_t view_id;
   uint32_t part;
-  uint64_t state_version; /* of its content; 0: none */
-  struct known_delta *deltas;
-  uint32_t count, capacity;
+  uint64_t state_version;    /* of its content; 0: none */
+  struct live_delta *deltas; /* by id */
+  uint32_t count;
 };
 
 struct tly_speed_reader {
@@ -359,30 +360,136 @@ static struct delta_list *list_of(tly_speed_reader *reader, int64_t view_id, uin
   return &reader->lists[reader->list_count++];
 }
 
+/* Deltas that were listed and are no longer need not be held. Both lists are sorted by id. */
+static void forget_gone(tly_speed_reader *reader, const struct delta_list *before, const struct delta_list *now) {
+  uint32_t at = 0;
+  for (uint32_t d = 0; d < before->count; d++) {
+    while (at < now->count && now->deltas[at].id < before->deltas[d].id)
+      at++;
+    if (at == now->count || now->deltas[at].id != before->deltas[d].id)
+      tly_delta_cache_drop(reader->cache, before->deltas[d].id);
+  }
+}
+
+static enum tly_status read_deltas(tly_speed_reader *reader, struct delta_list *list, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[DELTAS];
+  uint32_t capacity = 0;
+  bool has_row;
+  sqlite3_bind_int64(statement, 1, list->view_id);
+  sqlite3_bind_int64(statement, 2, list->part);
+  for (;;) {
+    TLY_TRY(tly_sqlite_step(statement, &has_row, error));
+    if (!has_row)
+      return TLY_OK;
+    if (list->count == capacity) {
+      capacity = capacity == 0 ? 16 : 2 * capacity;
+      list->deltas = tly_realloc_array(list->deltas, capacity, sizeof *list->deltas);
+    }
+    list->deltas[list->count++] =
+        (struct live_delta){.id = sqlite3_column_int64(statement, 0), .generation = sqlite3_column_int64(statement, 1)};
+  }
+}
+
 static enum tly_status load_deltas(tly_speed_reader *reader, int64_t view_id, uint32_t part, struct delta_list **out,
                                    struct tly_error *error) {
   struct delta_list *list = list_of(reader, view_id, part);
-  sqlite3_stmt *statement = reader->statements[DELTAS];
-  bool has_row;
+  struct delta_list now = {.view_id = view_id, .part = part, .state_version = reader->version};
   *out = list;
   if (list->state_version == reader->version)
     return TLY_OK;
   list->state_version = 0;
-  list->count = 0;
-  sqlite3_bind_int64(statement, 1, view_id);
-  sqlite3_bind_int64(statement, 2, part);
-  for (;;) {
-    TLY_TRY(tly_sqlite_step(statement, &has_row, error));
-    if (!has_row)
-      break;
-    if (list->count == list->capacity) {
-      list->capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
-      list->deltas = tly_realloc_array(list->deltas, list->capacity, sizeof *list->deltas);
-    }
-    list->deltas[list->count++] = (struct known_delta){.id = sqlite3_column_int64(statement, 0),
-                                                       .generation = sqlite3_column_int64(statement, 1)};
+  enum tly_status status = read_deltas(reader, &now, error);
+  if (status != TLY_OK) {
+    tly_free(now.deltas);
+    return status;
   }
-  list->state_version = reader->version;
+  forget_gone(reader, list, &now);
+  tly_free(list->deltas);
+  *list = now;
+  return TLY_OK;
+}
+
+/* The delta with the first keys of its blocks, read when it is first asked for. */
+static enum tly_status know_delta(tly_speed_reader *reader, struct live_delta *delta, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[DIRECTORY];
+  struct tly_arena arena;
+  struct tly_buffer keys = {0};
+  enum tly_status status;
+  bool has_row;
+  delta->known = tly_delta_cache_find(reader->cache, delta->id);
+  if (delta->known != NULL)
+    return TLY_OK;
+  tly_arena_init(&arena);
+  sqlite3_bind_int64(statement, 1, delta->id);
+  while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row) {
+    struct tly_text key = tly_column_text(statement, 0);
+    key.data = tly_arena_copy(&arena, key.data, key.size);
+    tly_buffer_append(&keys, &key, sizeof key);
+  }
+  if (status == TLY_OK)
+    delta->known = tly_delta_cache_add(reader->cache, delta->id, (const struct tly_text *)(const void *)keys.data,
+                                       (uint32_t)(keys.size / sizeof(struct tly_text)));
+  tly_buffer_free(&keys);
+  tly_arena_free(&arena);
+  return status;
+}
+
+static enum tly_status read_block(tly_speed_reader *reader, int64_t delta, uint32_t number,
+                                  struct tly_group_slice *slice, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[BLOCK];
+  bool has_row;
+  sqlite3_bind_int64(statement, 1, delta);
+  sqlite3_bind_int64(statement, 2, number);
+  TLY_TRY(tly_sqlite_step(statement, &has_row, error));
+  if (!has_row)
+    return TLY_FAIL(error, TLY_E_CORRUPT, "block %u of delta %lld is missing in the speed layer's store", number,
+                    (long long)delta);
+  enum tly_status status = tly_delta_block_read(statement, slice, error);
+  sqlite3_reset(statement);
+  return status;
+}
+
+/* Block `number` of the delta, valid until another one is asked for. */
+static enum tly_status held_block(tly_speed_reader *reader, const struct tly_view_program *program, uint32_t part,
+                                  struct tly_known_delta *delta, uint32_t number, const struct tly_held_block **out,
+                                  struct tly_error *error) {
+  if (delta->blocks[number] == NULL) {
+    struct tly_group_slice slice;
+    tly_group_slice_init(&slice, program, part);
+    enum tly_status status = read_block(reader, delta->id, number, &slice, error);
+    if (status == TLY_OK)
+      tly_delta_cache_add_block(reader->cache, delta, number, &slice);
+    tly_group_slice_free(&slice);
+    if (status != TLY_OK)
+      return status;
+  } else {
+    delta->blocks[number]->was_used = true;
+  }
+  *out = delta->blocks[number];
+  return TLY_OK;
+}
+
+enum tly_status tly_speed_snapshot_find(tly_speed_reader *reader, const struct tly_view_program *program,
+                                        int64_t view_id, uint32_t part, int64_t above, struct tly_text key,
+                                        uint64_t hash, tly_group_visit visit, void *context, struct tly_error *error) {
+  struct delta_list *list;
+  TLY_ASSERT(reader->in_snapshot && part < program->part_count);
+  TLY_TRY(load_deltas(reader, view_id, part, &list, error));
+  for (uint32_t d = 0; d < list->count; d++) {
+    struct live_delta *delta = &list->deltas[d];
+    const struct tly_held_block *block;
+    uint32_t row;
+    if (delta->generation <= above)
+      continue;
+    if (delta->known == NULL)
+      TLY_TRY(know_delta(reader, delta, error));
+    uint32_t not_above = tly_key_directory_not_above(&delta->known->first_keys, key);
+    if (not_above == 0)
+      continue;
+    TLY_TRY(held_block(reader, program, part, delta->known, not_above - 1, &block, error));
+    if (tly_held_block_find(block, key, hash, &row))
+      visit(context, &block->copy.slice, row);
+  }
   return TLY_OK;
 }
 
@@ -404,88 +511,6 @@ static void add_rows(struct range_merge *merge, const struct tly_group_slice *sl
     tly_group_table_add_slice(merge->table, tly_slice_window_set(&merge->window, slice, first, end));
 }
 
-static enum tly_status read_directory(tly_speed_reader *reader, int64_t delta, const struct tly_delta_directory **out,
-                                      struct tly_error *error) {
-  sqlite3_stmt *statement = reader->statements[DIRECTORY];
-  struct tly_buffer bytes = {0}, sizes = {0};
-  enum tly_status status;
-  bool has_row;
-  *out = tly_delta_cache_directory(reader->cache, delta);
-  if (*out != NULL)
-    return TLY_OK;
-  sqlite3_bind_int64(statement, 1, delta);
-  while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row) {
-    struct tly_text key = tly_column_text(statement, 0);
-    tly_buffer_append(&bytes, key.data, key.size);
-    tly_buffer_append_u32(&sizes, key.size);
-  }
-  if (status == TLY_OK) {
-    uint32_t count = (uint32_t)(sizes.size / sizeof(uint32_t));
-    size_t head = sizeof(struct tly_delta_directory) + count * sizeof(struct tly_text);
-    struct tly_delta_directory *directory = tly_malloc(head + bytes.size);
-    char *key = (char *)directory + head;
-    struct tly_cursor cursor = tly_cursor_of(sizes.data, sizes.size);
-    *directory = (struct tly_delta_directory){.block_count = count, .bytes = head + bytes.size};
-    if (bytes.size > 0)
-      memcpy(key, bytes.data, bytes.size);
-    for (uint32_t b = 0; b < count; b++) {
-      directory->first_keys[b] = (struct tly_text){.data = key, .size = tly_cursor_u32(&cursor)};
-      key += directory->first_keys[b].size;
-    }
-    *out = tly_delta_cache_add_directory(reader->cache, delta, directory);
-  }
-  tly_buffer_free(&bytes);
-  tly_buffer_free(&sizes);
-  return status;
-}
-
-/* How many blocks begin below `key`; with `or_at` also the one that begins at it. */
-static uint32_t blocks_below(const struct tly_delta_directory *directory, struct tly_text key, bool or_at) {
-  uint32_t low = 0, high = directory->block_count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    int order = tly_text_compare(directory->first_keys[middle], key);
-    if (order < 0 || (or_at && order == 0))
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
-static enum tly_status read_block(struct range_merge *merge, int64_t delta, uint32_t number,
-                                  struct tly_group_slice *slice, struct tly_error *error) {
-  sqlite3_stmt *statement = merge->reader->statements[BLOCK];
-  bool has_row;
-  sqlite3_bind_int64(statement, 1, delta);
-  sqlite3_bind_int64(statement, 2, number);
-  TLY_TRY(tly_sqlite_step(statement, &has_row, error));
-  if (!has_row)
-    return TLY_FAIL(error, TLY_E_CORRUPT, "block %u of delta %lld is missing in the speed layer's store", number,
-                    (long long)delta);
-  enum tly_status status = tly_delta_block_read(statement, slice, error);
-  sqlite3_reset(statement);
-  return status;
-}
-
-static enum tly_status add_cached_block(struct range_merge *merge, int64_t delta, uint32_t number,
-                                        struct tly_error *error) {
-  tly_delta_cache *cache = merge->reader->cache;
-  const struct tly_group_slice *held = tly_delta_cache_block(cache, delta, number);
-  if (held == NULL) {
-    struct tly_group_slice slice;
-    tly_group_slice_init(&slice, merge->program, merge->part);
-    enum tly_status status = read_block(merge, delta, number, &slice, error);
-    if (status != TLY_OK) {
-      tly_group_slice_free(&slice);
-      return status;
-    }
-    held = tly_delta_cache_add_block(cache, delta, number, &slice);
-  }
-  add_rows(merge, held);
-  return TLY_OK;
-}
-
 static enum tly_status add_whole_delta(struct range_merge *merge, int64_t delta, struct tly_error *error) {
   sqlite3_stmt *statement = merge->reader->statements[ALL_BLOCKS];
   enum tly_status status;
@@ -501,20 +526,23 @@ static enum tly_status add_whole_delta(struct range_merge *merge, int64_t delta,
   return status;
 }
 
-static enum tly_status add_delta(struct range_merge *merge, int64_t delta, struct tly_error *error) {
-  const struct tly_delta_directory *directory;
+static enum tly_status add_delta(struct range_merge *merge, struct live_delta *delta, struct tly_error *error) {
+  tly_speed_reader *reader = merge->reader;
   if (merge->low.data == NULL && merge->high.data == NULL)
-    return add_whole_delta(merge, delta, error);
-  TLY_TRY(read_directory(merge->reader, delta, &directory, error));
-  uint32_t first = merge->low.data != NULL ? blocks_below(directory, merge->low, true) : 0;
-  uint32_t end = merge->high.data != NULL ? blocks_below(directory, merge->high, false) : directory->block_count;
+    return add_whole_delta(merge, delta->id, error);
+  TLY_TRY(know_delta(reader, delta, error));
+  const struct tly_key_directory *first_keys = &delta->known->first_keys;
+  uint32_t first = merge->low.data != NULL ? tly_key_directory_not_above(first_keys, merge->low) : 0;
+  uint32_t end = merge->high.data != NULL ? tly_key_directory_below(first_keys, merge->high) : first_keys->count;
   first -= first > 0; /* the block before may reach into the range */
   bool is_narrow = end <= first || end - first <= CACHED_BLOCKS_MAX;
   for (uint32_t number = first; number < end; number++)
     if (is_narrow) {
-      TLY_TRY(add_cached_block(merge, delta, number, error));
+      const struct tly_held_block *block;
+      TLY_TRY(held_block(reader, merge->program, merge->part, delta->known, number, &block, error));
+      add_rows(merge, &block->copy.slice);
     } else {
-      TLY_TRY(read_block(merge, delta, number, &merge->scratch, error));
+      TLY_TRY(read_block(reader, delta->id, number, &merge->scratch, error));
       add_rows(merge, &merge->scratch);
     }
   return TLY_OK;
@@ -534,7 +562,7 @@ enum tly_status tly_speed_snapshot_groups(tly_speed_reader *reader, const struct
   enum tly_status status = TLY_OK;
   for (uint32_t d = 0; d < list->count && status == TLY_OK; d++)
     if (list->deltas[d].generation > above && list->deltas[d].generation <= up_to)
-      status = add_delta(&merge, list->deltas[d].id, error);
+      status = add_delta(&merge, &list->deltas[d], error);
   tly_slice_window_free(&merge.window);
   tly_group_slice_free(&merge.scratch);
   return status;

@@ -8,6 +8,7 @@
 #include "common/base/limits.h"
 #include "common/engine/group_block.h"
 #include "common/sqlite/sqlite.h"
+#include "common/store/block_cache.h"
 #include "common/store/run_reader.h"
 #include "common/store/slice.h"
 #include "common/value/ordered_key.h"
@@ -187,6 +188,10 @@ static void every_group_is_found_by_its_key(void **state) {
       assert_int_equal(slice->states[0].i64[0], 3); /* count(*) */
     }
     tly_run_reader_end_scan(reader, &source);
+    uint32_t row;
+    CHECK_OK(tly_run_reader_find(reader, 0, key, tly_key_hash(key), &slice, &row, &test_error));
+    assert_int_equal(slice != NULL, i % 2 == 0);
+    assert_true(slice == NULL || tly_text_equal(slice->keys[row], key));
     tly_buffer_free(&after);
   }
   tly_buffer_free(&key_buffer);

@@ -164,6 +164,20 @@ static enum tly_status sum_slice(void *context, const struct tly_group_slice *sl
   return TLY_OK;
 }
 
+static void add_hits(void *context, const struct tly_group_slice *slice, uint32_t row) {
+  *(int64_t *)context += slice->states[0].i64[row];
+}
+
+/* Looking one page up gives what its range gives. */
+static void check_find(struct store *store, tly_speed_reader *reader, struct tly_text key, int64_t above,
+                       int64_t expected) {
+  int64_t found = 0;
+  OK(tly_speed_snapshot_begin(reader, &error));
+  OK(tly_speed_snapshot_find(reader, store->program, 1, 0, above, key, tly_key_hash(key), add_hits, &found, &error));
+  tly_speed_snapshot_end(reader);
+  assert_int_equal(found, expected);
+}
+
 /* Hits of the pages low .. high - 1 (high 0: of all), in a snapshot of its own. */
 static int64_t hits(struct store *store, tly_speed_reader *reader, int low, int high, int64_t above, int64_t up_to) {
   struct tly_buffer low_key = {0}, high_key = {0};
@@ -179,6 +193,8 @@ static int64_t hits(struct store *store, tly_speed_reader *reader, int low, int 
   tly_speed_snapshot_end(reader);
   OK(tly_group_table_drain(table, TLY_GROUPS_PER_BLOCK, sum_slice, &sum, &error));
   tly_group_table_free(table);
+  if (high == low + 1 && up_to == INT64_MAX)
+    check_find(store, reader, from, above, sum);
   tly_buffer_free(&low_key);
   tly_buffer_free(&high_key);
   return sum;
@@ -405,27 +421,37 @@ static void positions_are_those_of_the_asked_stream(void **state) {
 
 /* ---- the cache --------------------------------------------------------------------------------------------------- */
 
-static struct tly_delta_directory *make_directory(size_t bytes) {
-  struct tly_delta_directory *directory = tly_calloc(1, sizeof *directory + bytes);
-  directory->bytes = sizeof *directory + bytes;
-  return directory;
-}
-
-static void the_cache_keeps_what_was_used_last_within_its_bound(void **state) {
+static void a_delta_is_known_until_it_is_gone(void **state) {
+  struct store store;
+  struct tly_buffer key = {0};
+  struct tly_group_slice slice;
+  int64_t counts[1] = {1};
   (void)state;
-  tly_delta_cache *cache = tly_delta_cache_new(10000);
-  for (int64_t delta = 1; delta <= 100; delta++) {
-    tly_delta_cache_add_directory(cache, delta, make_directory(700));
-    assert_non_null(tly_delta_cache_directory(cache, 1)); /* asked for each time: never the oldest */
-    assert_true(tly_delta_cache_bytes(cache) <= 10000);
+  open_store(&store);
+  tly_delta_cache *cache = tly_delta_cache_new(1 << 20);
+  tly_group_slice_init(&slice, store.program, 0);
+  struct tly_text text = page_key(7, &key);
+  slice.count = 1;
+  slice.keys = &text;
+  slice.states[0].i64 = counts;
+  for (int64_t id = 1; id <= 3000; id++) {
+    struct tly_known_delta *delta = tly_delta_cache_add(cache, id, &text, 1);
+    const struct tly_held_block *block = tly_delta_cache_add_block(cache, delta, 0, &slice);
+    assert_ptr_equal(block, delta->blocks[0]);
   }
-  assert_non_null(tly_delta_cache_directory(cache, 100));
-  assert_null(tly_delta_cache_directory(cache, 50));
-  assert_null(tly_delta_cache_block(cache, 100, 0));
-  tly_delta_cache_add_directory(cache, 101, make_directory(20000)); /* larger than the bound, but about to be used */
-  assert_non_null(tly_delta_cache_directory(cache, 101));
-  assert_null(tly_delta_cache_directory(cache, 1));
+  for (int64_t id = 1; id <= 3000; id += 2)
+    tly_delta_cache_drop(cache, id);
+  tly_delta_cache_drop(cache, 1);
+  for (int64_t id = 1; id <= 3000; id++)
+    assert_int_equal(tly_delta_cache_find(cache, id) != NULL, id % 2 == 0);
+  assert_true(tly_delta_cache_bytes(cache) > 0);
+  tly_delta_cache_clear(cache);
+  assert_int_equal(tly_delta_cache_bytes(cache), 0);
+  assert_null(tly_delta_cache_find(cache, 2));
   tly_delta_cache_free(cache);
+  tly_group_slice_free(&slice);
+  tly_buffer_free(&key);
+  close_store(&store);
 }
 
 int main(void) {
@@ -442,7 +468,7 @@ int main(void) {
       cmocka_unit_test(a_view_of_another_definition_is_not_ready),
       cmocka_unit_test(a_view_that_is_building_has_no_run_yet),
       cmocka_unit_test(positions_are_those_of_the_asked_stream),
-      cmocka_unit_test(the_cache_keeps_what_was_used_last_within_its_bound),
+      cmocka_unit_test(a_delta_is_known_until_it_is_gone),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,42 @@
+/* common/store/block_cache.h -- decoded blocks of groups, held up to a bound, each with an index by key.
+ *
+ * Path of an answer: run and delta blocks -> decode -> [block cache] -> point look-ups, narrow scans. What is held was
+ * checked when it was read; blocks never change, so nothing here is ever stale.
+ * Thread: a cache belongs to one thread at a time. */
+#ifndef TLY_STORE_BLOCK_CACHE_H
+#define TLY_STORE_BLOCK_CACHE_H
+
+#include "common/store/slice.h"
+
+typedef struct tly_block_cache tly_block_cache;
+
+/* A block that is held. Its owner keeps a pointer to it, `*place`, which becomes NULL when the block is dropped. */
+struct tly_held_block {
+  struct tly_slice_copy copy; /* read-only */
+  struct tly_held_block **place;
+  uint32_t pins;   /* > 0: not dropped */
+  bool was_used;   /* again, since the search for room last came by */
+  uint32_t *slots; /* the index: block_cache.c */
+  uint32_t slot_mask;
+  size_t bytes;
+  struct tly_held_block *next, *previous;
+};
+
+/* Holds up to `bytes_max` (and always the block that was added last, and those with pins). */
+tly_block_cache *tly_block_cache_new(size_t bytes_max);
+/* Every block is dropped, whoever pinned it. */
+void tly_block_cache_free(tly_block_cache *cache);
+void tly_block_cache_set_bytes_max(tly_block_cache *cache, size_t bytes_max);
+size_t tly_block_cache_bytes(const tly_block_cache *cache);
+/* Hold a copy of `slice`; others that have not been used for long may be dropped. *place, which must be NULL, is set.
+ */
+struct tly_held_block *tly_block_cache_add(tly_block_cache *cache, const struct tly_group_slice *slice,
+                                           struct tly_held_block **place);
+void tly_block_cache_drop(tly_block_cache *cache, struct tly_held_block *block);
+
+/* The hash by which keys are looked up. */
+uint64_t tly_key_hash(struct tly_text key);
+/* The row of exactly this key, whose hash is `hash`; false when there is none. */
+bool tly_held_block_find(const struct tly_held_block *block, struct tly_text key, uint64_t hash, uint32_t *row);
+
+#endif

@@ -1,0 +1,142 @@
+/* tests/common/store/test_block_cache.c -- what is held is found by key; what is not used goes, and its owner knows. */
+#include "tests/common/store/view_fixture.h"
+
+#include "common/store/block_cache.h"
+
+enum { BLOCKS = 20, BLOCK_GROUPS = 100 };
+
+static struct tly_project *project;
+static struct tly_view_program *program;
+
+/* The blocks of a view over BLOCKS * BLOCK_GROUPS accounts. */
+static struct tly_slice_copy blocks[BLOCKS];
+static uint32_t block_count;
+
+static enum tly_status keep_block(void *context, const struct tly_group_slice *slice, struct tly_error *error) {
+  (void)context;
+  (void)error;
+  tly_slice_copy_init(&blocks[block_count], program, 0);
+  tly_slice_copy_whole(&blocks[block_count++], slice);
+  return TLY_OK;
+}
+
+static int set_up(void **state) {
+  (void)state;
+  struct tly_buffer lines = {0};
+  project = parse_project("CREATE FOREIGN TABLE payments (account text NOT NULL) SERVER embedded;"
+                          "CREATE MATERIALIZED VIEW totals AS SELECT account, count(*) AS n FROM payments"
+                          " GROUP BY account;");
+  program = tly_view_program_new(&project->views[0]);
+  for (int i = 0; i < BLOCKS * BLOCK_GROUPS; i++)
+    tly_buffer_print(&lines, "{\"account\":\"a%06d\"}\n", 2 * i); /* odd ones are not there */
+  tly_fold *fold = tly_fold_new(program);
+  fold_lines(fold, program->view->stream, (const char *)lines.data, lines.size);
+  CHECK_OK(tly_group_table_drain(tly_fold_part(fold, 0), BLOCK_GROUPS, keep_block, NULL, &test_error));
+  tly_fold_free(fold);
+  tly_buffer_free(&lines);
+  return block_count != BLOCKS;
+}
+
+static int tear_down(void **state) {
+  (void)state;
+  for (uint32_t i = 0; i < block_count; i++)
+    tly_slice_copy_free(&blocks[i]);
+  tly_view_program_free(program);
+  tly_project_free(project);
+  return 0;
+}
+
+static void exactly_the_keys_of_a_block_are_found_in_it(void **state) {
+  struct tly_held_block *place = NULL;
+  struct tly_buffer buffer = {0};
+  tly_block_cache *cache = tly_block_cache_new(1 << 20);
+  (void)state;
+  const struct tly_held_block *block = tly_block_cache_add(cache, &blocks[3].slice, &place);
+  assert_ptr_equal(block, place);
+  for (int i = 0; i < 2 * BLOCKS * BLOCK_GROUPS; i++) {
+    char account[16];
+    snprintf(account, sizeof account, "a%06d", i);
+    struct tly_text key = text_key(&buffer, account);
+    bool is_there = i % 2 == 0 && i / 2 / BLOCK_GROUPS == 3;
+    uint32_t row;
+    assert_int_equal(tly_held_block_find(block, key, tly_key_hash(key), &row), is_there);
+    if (is_there)
+      assert_int_equal(row, i / 2 % BLOCK_GROUPS);
+  }
+  tly_buffer_free(&buffer);
+  tly_block_cache_free(cache);
+  assert_null(place);
+}
+
+/* Room for about five blocks. */
+static tly_block_cache *small_cache(void) {
+  struct tly_held_block *place = NULL;
+  tly_block_cache *cache = tly_block_cache_new(1 << 20);
+  tly_block_cache_add(cache, &blocks[0].slice, &place);
+  size_t bytes = tly_block_cache_bytes(cache);
+  tly_block_cache_drop(cache, place);
+  assert_null(place);
+  assert_int_equal(tly_block_cache_bytes(cache), 0);
+  tly_block_cache_set_bytes_max(cache, 5 * bytes + bytes / 2);
+  return cache;
+}
+
+static void what_is_used_stays_and_the_bound_is_kept(void **state) {
+  struct tly_held_block *places[BLOCKS] = {NULL};
+  tly_block_cache *cache = small_cache();
+  (void)state;
+  for (uint32_t i = 0; i < BLOCKS; i++) {
+    if (i > 0)
+      places[0]->was_used = true; /* each time: it always has a second chance */
+    tly_block_cache_add(cache, &blocks[i].slice, &places[i]);
+    uint32_t held = 0;
+    for (uint32_t j = 0; j < BLOCKS; j++)
+      held += places[j] != NULL;
+    assert_int_equal(held, i < 5 ? i + 1 : 5);
+    assert_non_null(places[0]);
+    assert_non_null(places[i]);
+  }
+  tly_block_cache_free(cache);
+  for (uint32_t i = 0; i < BLOCKS; i++)
+    assert_null(places[i]);
+}
+
+static void a_pinned_block_stays_whatever_it_costs(void **state) {
+  struct tly_held_block *places[BLOCKS] = {NULL};
+  tly_block_cache *cache = small_cache();
+  (void)state;
+  for (uint32_t i = 0; i < BLOCKS; i++) {
+    tly_block_cache_add(cache, &blocks[i].slice, &places[i]);
+    if (i < 10)
+      places[i]->pins++;
+  }
+  for (uint32_t i = 0; i < 10; i++)
+    assert_non_null(places[i]);
+  assert_non_null(places[BLOCKS - 1]); /* the last is about to be used */
+  for (uint32_t i = 10; i < BLOCKS - 1; i++)
+    assert_null(places[i]);
+  tly_block_cache_free(cache);
+}
+
+static void a_block_above_the_bound_is_held_alone(void **state) {
+  struct tly_held_block *places[3] = {NULL};
+  tly_block_cache *cache = tly_block_cache_new(1);
+  (void)state;
+  for (uint32_t i = 0; i < 3; i++) {
+    tly_block_cache_add(cache, &blocks[i].slice, &places[i]);
+    places[i]->was_used = true;
+    for (uint32_t j = 0; j < 3; j++)
+      assert_int_equal(places[j] != NULL, j == i);
+  }
+  tly_block_cache_free(cache);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(exactly_the_keys_of_a_block_are_found_in_it),
+      cmocka_unit_test(what_is_used_stays_and_the_bound_is_kept),
+      cmocka_unit_test(a_pinned_block_stays_whatever_it_costs),
+      cmocka_unit_test(a_block_above_the_bound_is_held_alone),
+  };
+  return cmocka_run_group_tests(tests, set_up, tear_down);
+}
