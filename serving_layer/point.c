@@ -8,7 +8,7 @@
  * says is kept until the store's version changes.
  *
  * INVARIANTS
- *   (1) Nothing is appended to the output before the whole reply is known.
+ *   (1) The output holds whole replies only: what was printed of one that fails is taken back.
  *   (2) Whatever is not quite right (unknown statement, odd request, a value that does not parse, a result that raises)
  * is left to the pool, which answers every query: so there is one wording of each error. */
 #include "serving_layer/point.h"
@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
+#include "common/engine/group_row.h"
 #include "common/value/ordered_key.h"
 #include "serving_layer/encode.h"
 #include "serving_layer/forms.h"
@@ -38,18 +39,18 @@ struct point {
   const struct tly_expr **keys; /* constant or parameter, one a key */
   struct tly_buffer head;       /* ,"result":{"columns":[..],"rows":[ */
   bool *wanted;
-  bool is_plain; /* one group of part 0 is all that is needed */
+  bool is_plain;  /* one group of part 0 is all that is needed: */
+  bool is_direct; /* and each output is a key or an aggregate of it, without HAVING */
+  struct tly_group_row row;
 };
 
 /* A view while the store's version stays. */
 struct point_view {
   struct tly_view_use use;
-  bool was_used;    /* since the last rest */
-  uint64_t version; /* of `use.state` and as_of; 0: none */
-  struct tly_buffer as_of;
+  bool was_used;          /* since the last rest */
+  uint64_t version;       /* of `use.state` and as_of; 0: none */
+  struct tly_buffer tail; /* ],"as_of":{..}}} and the line's end */
   tly_finisher *finisher;
-  tly_group_table *table;
-  struct tly_slice_copy merged;
   const int64_t **no_counts; /* for parts that are not needed */
 };
 
@@ -64,7 +65,7 @@ struct tly_points {
   uint32_t count;
   struct point_view *views;
   struct tly_arena arena; /* of one request */
-  struct tly_buffer key, high, row;
+  struct tly_buffer key;
 };
 
 tly_points *tly_points_new(const struct tly_programs *programs, tly_store_source *source) {
@@ -78,8 +79,6 @@ tly_points *tly_points_new(const struct tly_programs *programs, tly_store_source
     struct point_view *view = &points->views[i];
     tly_view_use_init(&view->use, programs->programs[i], 0);
     view->finisher = tly_finisher_new(programs->programs[i]);
-    view->table = tly_group_table_new(programs->programs[i], 0);
-    tly_slice_copy_init(&view->merged, programs->programs[i], 0);
     view->no_counts = tly_calloc(programs->programs[i]->part_count, sizeof(const int64_t *));
   }
   return points;
@@ -90,6 +89,8 @@ static void forget_all(tly_points *points) {
     struct point *point = points->slots[i];
     if (point == NULL)
       continue;
+    if (point->is_plain)
+      tly_group_row_free(&point->row);
     tly_arena_free(&point->arena);
     tly_buffer_free(&point->head);
     tly_free(point->sql);
@@ -105,17 +106,13 @@ void tly_points_free(tly_points *points) {
   for (uint32_t i = 0; i < points->programs->project->view_count; i++) {
     struct point_view *view = &points->views[i];
     tly_view_use_free(&view->use);
-    tly_buffer_free(&view->as_of);
+    tly_buffer_free(&view->tail);
     tly_finisher_free(view->finisher);
-    tly_group_table_free(view->table);
-    tly_slice_copy_free(&view->merged);
     tly_free(view->no_counts);
   }
   tly_free(points->views);
   tly_arena_free(&points->arena);
   tly_buffer_free(&points->key);
-  tly_buffer_free(&points->high);
-  tly_buffer_free(&points->row);
   tly_free(points);
 }
 
@@ -167,8 +164,10 @@ static enum tly_status look_at_view(tly_points *points, struct point_view *view)
     return TLY_OK;
   view->version = 0;
   TLY_TRY(tly_view_use_look(&view->use, &points->source, NULL));
-  tly_buffer_clear(&view->as_of);
-  tly_encode_view_state(view->use.program->view, &view->use.state, &view->as_of);
+  tly_buffer_clear(&view->tail);
+  tly_buffer_append_text(&view->tail, "],\"as_of\":");
+  tly_encode_view_state(view->use.program->view, &view->use.state, &view->tail);
+  tly_buffer_append_text(&view->tail, "}}\n");
   view->version = points->version;
   return TLY_OK;
 }
@@ -236,10 +235,18 @@ static bool is_point_query(struct point *point, const struct tly_programs *progr
   return take_where(point, view, query->where);
 }
 
+/* Eight bytes at a time, multiplied and folded. Whoever makes statements collide makes only his own look-ups long, and
+ * the table starts anew after POINTS_MAX of them. */
 static uint64_t hash_of(const char *text, size_t size) {
-  uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-  for (size_t i = 0; i < size; i++)
-    hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+  uint64_t hash = size, word;
+  for (; size >= sizeof word; text += sizeof word, size -= sizeof word) {
+    memcpy(&word, text, sizeof word);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= hash >> 32;
+  }
+  word = 0;
+  memcpy(&word, text, size);
+  hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
   return hash ^ hash >> 32;
 }
 
@@ -262,6 +269,20 @@ static bool needs_groups_only(const struct tly_view_program *program, const bool
   return count == 1 && program->view->key_count > 0;
 }
 
+/* What of a point query depends on nothing but its statement. */
+static void prepare(struct point *point, const struct tly_view_program *program) {
+  const struct tly_view *view = program->view;
+  point->is_plain = needs_groups_only(program, point->wanted);
+  point->is_direct = point->is_plain && view->having == NULL;
+  for (uint32_t o = 0; point->is_direct && o < view->output_count; o++)
+    point->is_direct = !point->wanted[o] || tly_finish_is_direct(program, o);
+  if (point->is_plain)
+    tly_group_row_init(&point->row, program, point->wanted);
+  tly_buffer_append_text(&point->head, ",\"result\":{");
+  tly_encode_columns(point->statement->query, &point->head);
+  tly_buffer_append_text(&point->head, ",\"rows\":[");
+}
+
 static struct point *learn(tly_points *points, const char *sql, size_t size) {
   uint64_t hash = hash_of(sql, size);
   struct point **slot = slot_of(points, sql, size, hash);
@@ -276,10 +297,7 @@ static struct point *learn(tly_points *points, const char *sql, size_t size) {
   if (tly_query_parse(points->programs->project, point->sql, size, &point->arena, &point->statement, NULL) == TLY_OK)
     point->is_point = is_point_query(point, points->programs);
   if (point->is_point) {
-    point->is_plain = needs_groups_only(points->programs->programs[point->view], point->wanted);
-    tly_buffer_append_text(&point->head, ",\"result\":{");
-    tly_encode_columns(point->statement->query, &point->head);
-    tly_buffer_append_text(&point->head, ",\"rows\":[");
+    prepare(point, points->programs->programs[point->view]);
   } else {
     tly_arena_free(&point->arena);
     tly_arena_init(&point->arena);
@@ -320,8 +338,6 @@ static bool encode_key(tly_points *points, const struct point *point, const stru
     if (!value.is_null)
       tly_key_append(&points->key, &value);
   }
-  tly_buffer_clear(&points->high);
-  tly_key_append_successor(points->key.data, points->key.size, &points->high);
   return true;
 }
 
@@ -330,76 +346,59 @@ static struct tly_text bound_of(const struct tly_buffer *buffer) {
                            .size = (uint32_t)buffer->size};
 }
 
-static enum tly_status take_run_group(tly_points *points, struct point_view *view) {
-  const struct tly_source *source = &points->source;
-  const struct tly_view_program *program = view->use.program;
-  const struct tly_group_slice *slice;
-  struct tly_group_source groups;
-  int64_t run = view->use.state.run;
-  if (run == 0)
-    return TLY_OK;
-  TLY_TRY(
-      source->scan(source->context, program, run, 0, bound_of(&points->key), bound_of(&points->high), &groups, NULL));
-  enum tly_status status = groups.next(groups.context, &slice, NULL);
-  if (status == TLY_OK && slice != NULL && slice->count > 0)
-    tly_slice_copy_append(&view->merged, slice, 0, 1);
-  source->end_scan(source->context, program, run, &groups);
-  return status;
+static void add_group(void *context, const struct tly_group_slice *slice, uint32_t row) {
+  tly_group_row_add(context, slice, row);
 }
 
-static enum tly_status merge_live_group(void *context, const struct tly_group_slice *slice, struct tly_error *error) {
-  struct point_view *view = context;
-  struct tly_group_slice *merged = &view->merged.slice;
-  (void)error;
-  TLY_ASSERT(slice->count == 1);
-  if (merged->count == 0)
-    tly_slice_copy_append(&view->merged, slice, 0, 1);
-  else
-    tly_states_merge(view->use.program, merged->states, 0, slice->states, 0, &merged->arena);
+static void print_vectors(const struct tly_query *query, const struct tly_vector *outputs, uint32_t row,
+                          struct tly_buffer *out) {
+  for (uint32_t i = 0; i < query->column_count; i++) {
+    struct tly_value value = tly_vector_value(&outputs[query->targets[i]->column], row);
+    tly_buffer_append_byte(out, i == 0 ? '[' : ',');
+    tly_value_print_json(&value, out);
+  }
+  tly_buffer_append_byte(out, ']');
+}
+
+/* The merged group is a row of the view as it stands. */
+static enum tly_status print_direct(tly_points *points, const struct point *point, struct tly_buffer *out) {
+  const struct tly_query *query = point->statement->query;
+  for (uint32_t i = 0; i < query->column_count; i++) {
+    struct tly_value value;
+    TLY_TRY(tly_finish_value(&point->row.slice, 0, query->targets[i]->column, &points->arena, &value, NULL));
+    tly_buffer_append_byte(out, i == 0 ? '[' : ',');
+    tly_value_print_json(&value, out);
+  }
+  tly_buffer_append_byte(out, ']');
   return TLY_OK;
 }
 
-/* The merged group of the key in view->merged; its count is 0 when there is none. */
-static enum tly_status merge_group(tly_points *points, struct point_view *view) {
-  const struct tly_source *source = &points->source;
-  tly_slice_copy_reset(&view->merged, 1);
-  TLY_TRY(take_run_group(points, view));
-  TLY_TRY(source->live(source->context, view->use.program, &view->use.state, 0, bound_of(&points->key),
-                       bound_of(&points->high), view->table, NULL));
-  enum tly_status status = TLY_OK;
-  if (tly_group_table_count(view->table) > 0)
-    status = tly_group_table_drain(view->table, 1, merge_live_group, view, NULL);
-  tly_group_table_clear(view->table);
-  return status;
-}
-
-static void print_row(tly_points *points, const struct point *point, const struct tly_vector *outputs, uint32_t row) {
-  const struct tly_query *query = point->statement->query;
-  for (uint32_t i = 0; i < query->column_count; i++) {
-    struct tly_value value = tly_vector_value(&outputs[query->targets[i]->column], row);
-    tly_buffer_append_byte(&points->row, i == 0 ? '[' : ',');
-    tly_value_print_json(&value, &points->row);
-  }
-  tly_buffer_append_byte(&points->row, ']');
-}
-
-/* The view's row of the key, printed into points->row; empty when there is none. */
-static enum tly_status print_group(tly_points *points, const struct point *point, struct point_view *view) {
+static enum tly_status print_finished(const struct point *point, struct point_view *view, struct tly_buffer *out) {
   const struct tly_vector *outputs;
   const uint32_t *rows;
   uint32_t row_count = 0;
-  TLY_TRY(merge_group(points, view));
-  if (view->merged.slice.count == 0)
-    return TLY_OK;
-  TLY_TRY(tly_finish(view->finisher, &view->merged.slice, view->no_counts, point->wanted, &outputs, &rows, &row_count,
-                     NULL));
+  TLY_TRY(
+      tly_finish(view->finisher, &point->row.slice, view->no_counts, point->wanted, &outputs, &rows, &row_count, NULL));
   if (row_count > 0)
-    print_row(points, point, outputs, rows[0]);
+    print_vectors(point->statement->query, outputs, rows[0], out);
   return TLY_OK;
 }
 
+/* The view's row of the key; nothing when there is none. */
+static enum tly_status print_group(tly_points *points, struct point *point, struct point_view *view,
+                                   struct tly_buffer *out) {
+  struct tly_group_row *row = &point->row;
+  struct tly_text key = {.data = (const char *)points->key.data, .size = (uint32_t)points->key.size};
+  tly_group_row_begin(row, key);
+  TLY_TRY(tly_store_source_find(points->stores, view->use.program, &view->use.state, key, add_group, row, NULL));
+  if (row->slice.count == 0)
+    return TLY_OK;
+  return point->is_direct ? print_direct(points, point, out) : print_finished(point, view, out);
+}
+
 /* The same through a scan: for views with distinct sets, and for the one row of a view without GROUP BY. */
-static enum tly_status print_scanned(tly_points *points, const struct point *point, struct point_view *view) {
+static enum tly_status print_scanned(tly_points *points, const struct point *point, struct point_view *view,
+                                     struct tly_buffer *out) {
   struct tly_view_use *use = &view->use;
   struct tly_control control;
   struct tly_view_rows rows;
@@ -408,35 +407,35 @@ static enum tly_status print_scanned(tly_points *points, const struct point *poi
   tly_buffer_clear(&use->low);
   tly_buffer_clear(&use->high);
   tly_buffer_append(&use->low, points->key.data, points->key.size);
-  tly_buffer_append(&use->high, points->high.data, points->high.size);
+  tly_key_append_successor(points->key.data, points->key.size, &use->high);
   TLY_TRY(tly_view_use_copy(use, &points->source, &control, NULL));
-  TLY_TRY(tly_view_scan_open(use, &points->source, &control, bound_of(&points->key), bound_of(&points->high),
-                             point->wanted, &scan, NULL));
+  TLY_TRY(tly_view_scan_open(use, &points->source, &control, bound_of(&use->low), bound_of(&use->high), point->wanted,
+                             &scan, NULL));
   enum tly_status status = tly_view_scan_next(scan, &rows, NULL);
   if (status == TLY_OK && rows.row_count > 0)
-    print_row(points, point, rows.outputs, rows.rows[0]);
+    print_vectors(point->statement->query, rows.outputs, rows.rows[0], out);
   tly_view_scan_close(scan);
   return status;
 }
 
-static bool answer(tly_points *points, const struct point *point, struct tly_text id,
+static bool answer(tly_points *points, struct point *point, struct tly_text id,
                    const struct tly_request_argument *arguments, uint32_t count, struct tly_buffer *out) {
   struct point_view *view = &points->views[point->view];
+  size_t before = out->size;
   bool is_null;
   tly_arena_reset(&points->arena);
-  tly_buffer_clear(&points->row);
   if (!encode_key(points, point, arguments, count, &is_null) || look(points) != TLY_OK ||
       look_at_view(points, view) != TLY_OK)
     return false;
-  if (!is_null && (point->is_plain ? print_group(points, point, view) : print_scanned(points, point, view)) != TLY_OK)
-    return false;
-  tly_buffer_append_text(out, "{\"id\":");
+  tly_buffer_append(out, "{\"id\":", strlen("{\"id\":"));
   tly_buffer_append(out, id.data, id.size);
   tly_buffer_append(out, point->head.data, point->head.size);
-  tly_buffer_append(out, points->row.data, points->row.size);
-  tly_buffer_append_text(out, "],\"as_of\":");
-  tly_buffer_append(out, view->as_of.data, view->as_of.size);
-  tly_buffer_append_text(out, "}}\n");
+  if (!is_null &&
+      (point->is_plain ? print_group(points, point, view, out) : print_scanned(points, point, view, out)) != TLY_OK) {
+    out->size = before;
+    return false;
+  }
+  tly_buffer_append(out, view->tail.data, view->tail.size);
   return true;
 }
 
@@ -447,7 +446,7 @@ bool tly_points_answer_line(tly_points *points, const char *line, size_t size, s
   if (!tly_request_line_read(line, size, &request) || request.sql.size > POINT_SQL_MAX)
     return false;
   uint64_t hash = hash_of(request.sql.data, request.sql.size);
-  const struct point *point = *slot_of(points, request.sql.data, request.sql.size, hash);
+  struct point *point = *slot_of(points, request.sql.data, request.sql.size, hash);
   if (point == NULL || !point->is_point)
     return false;
   return answer(points, point, request.id, request.arguments, request.argument_count, out);
@@ -481,7 +480,7 @@ bool tly_points_answer(tly_points *points, const struct tly_request *request, st
   if (!json_is_string(sql) || json_string_length(sql) > POINT_SQL_MAX || (args != NULL && !json_is_array(args)) ||
       json_array_size(args) > TLY_SQL_PARAMETERS_MAX)
     return false;
-  const struct point *point = learn(points, json_string_value(sql), json_string_length(sql));
+  struct point *point = learn(points, json_string_value(sql), json_string_length(sql));
   if (!point->is_point)
     return false;
   tly_arena_init(&arena);

@@ -6,6 +6,7 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
+#include "common/store/block_cache.h"
 #include "common/store/run_reader.h"
 
 /* A run of a view that is open, and what batch.db says of it. */
@@ -240,6 +241,23 @@ static enum tly_status live(void *context, const struct tly_view_program *progra
   tly_store_source *source = context;
   return tly_speed_snapshot_groups(source->speed, program, state->view_id, part, state->cut, INT64_MAX, low, high,
                                    table, error);
+}
+
+enum tly_status tly_store_source_find(tly_store_source *source, const struct tly_view_program *program,
+                                      const struct tly_view_state *state, struct tly_text key, tly_group_visit visit,
+                                      void *context, struct tly_error *error) {
+  uint64_t hash = tly_key_hash(key);
+  if (state->run > 0) {
+    struct open_run *run = find_run(source, program, state->run);
+    const struct tly_group_slice *slice;
+    uint32_t row;
+    TLY_ASSERT(run != NULL);
+    TLY_TRY(tly_run_reader_find(run->reader, 0, key, hash, &slice, &row, error));
+    if (slice != NULL)
+      visit(context, slice, row);
+  }
+  return tly_speed_snapshot_find(source->speed, program, state->view_id, 0, state->cut, key, hash, visit, context,
+                                 error);
 }
 
 static enum tly_status scan(void *context, const struct tly_view_program *program, int64_t run, uint32_t part,

@@ -133,6 +133,19 @@ enum tly_status tly_value_parse(struct tly_type type, const char *text, size_t s
 /* --- print ---------------------------------------------------------------------------------------------------------
  */
 
+static void print_integer(int64_t value, struct tly_buffer *out) {
+  enum { DIGITS_MAX = 20 };
+  char digits[DIGITS_MAX], *start = digits + DIGITS_MAX;
+  uint64_t magnitude = value < 0 ? -(uint64_t)value : (uint64_t)value;
+  do {
+    *--start = (char)('0' + magnitude % 10);
+    magnitude /= 10;
+  } while (magnitude > 0);
+  if (value < 0)
+    *--start = '-';
+  tly_buffer_append(out, start, (size_t)(digits + DIGITS_MAX - start));
+}
+
 void tly_value_print(const struct tly_value *value, struct tly_buffer *out) {
   if (value->is_null)
     return;
@@ -140,7 +153,7 @@ void tly_value_print(const struct tly_value *value, struct tly_buffer *out) {
   case TLY_TYPE_BOOLEAN: tly_buffer_append_byte(out, value->i64 != 0 ? 't' : 'f'); return;
   case TLY_TYPE_SMALLINT:
   case TLY_TYPE_INTEGER:
-  case TLY_TYPE_BIGINT:
+  case TLY_TYPE_BIGINT: print_integer(value->i64, out); return;
   case TLY_TYPE_NUMERIC: tly_decimal_print(tly_value_decimal(value), out); return;
   case TLY_TYPE_DOUBLE: tly_double_print(value->f64, out); return;
   case TLY_TYPE_UNKNOWN:
