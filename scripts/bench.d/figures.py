@@ -150,15 +150,19 @@ def f3():
 
 # ---- F5: point queries against Redis -----------------------------------------------------------------------------------
 
-def write_answers(duckdb, parquets, path):
-    """Line "key TAB row" for every account, from DuckDB: what each reply must hold. The pairs, too, for Redis."""
+def write_answers(duckdb, parquets, path, keys_max=None):
+    """Line "key TAB row" for every account (or keys_max of them, here and there), from DuckDB: what each reply must hold.
+    The pairs, too, for Redis, and the number of all accounts."""
     sources = ' UNION ALL '.join(f"SELECT * FROM '{parquet}'" for parquet in parquets)
-    rows = duckdb.rows(f"SELECT account, count(*), sum(amount) FROM ({sources}) WHERE status <> 'failed' GROUP BY account "
-                       'ORDER BY account')
+    duckdb.rows("CREATE OR REPLACE TABLE answers AS SELECT account, count(*) AS payments, sum(amount) AS total FROM "
+                f"({sources}) WHERE status <> 'failed' GROUP BY account")
+    count = int(duckdb.rows('SELECT count(*) FROM answers')[0][0])
+    chosen = '' if keys_max is None else f' ORDER BY hash(account) LIMIT {keys_max}'
+    rows = duckdb.rows(f'SELECT * FROM (SELECT * FROM answers{chosen}) ORDER BY account')
     found = [(account, f'["{account}",{payments},"{total}"]') for account, payments, total in rows]
     with open(path, 'w') as file:
         file.writelines(f'{account}\t{answer}\n' for account, answer in found)
-    return found
+    return found, count
 
 
 def redis_rows(found):
@@ -223,7 +227,8 @@ def f5():
     first, second = payments_file(EVENTS), payments_file(live, seed=7, accounts=50_000)
     answers = os.path.join(harness.CACHE, 'answers.tsv')
     with peers.DuckDB() as duckdb:
-        found = write_answers(duckdb, [parquet_of(duckdb, path, product.PAYMENT_COLUMNS) for path in (first, second)], answers)
+        found, _ = write_answers(duckdb, [parquet_of(duckdb, path, product.PAYMENT_COLUMNS) for path in (first, second)],
+                                 answers)
     server = half_live(text, first, second)
     try:
         probe = peers.load('point', server.socket_path, protocol='tally', sql=POINT_SQL, connections=1, window=1, seconds=0.2,

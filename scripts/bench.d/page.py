@@ -1,6 +1,7 @@
 """docs/BENCHMARKS.md: written from the rows that runs of scripts/bench left in .cache/bench, and from nothing else."""
 import os
 
+import growth
 import harness
 from harness import FULL_EVENTS, NOISY_SPREAD, ROOT, load_results, output_of
 
@@ -88,20 +89,37 @@ def versions():
                                    output_of('redis-server', '--version').split(' sha')[0]]))
 
 
-def compose(rows, growth, is_trial):
-    machine = rows[-1]['machine'] if rows else growth['machine']
+def commits(rows):
+    """A sentence about rows of more than one commit, or machine."""
+    found = sorted({row['commit'] for row in rows})
+    machines = {str(row['machine']) for row in rows}
+    words = ''
+    if len(found) > 1:
+        words += f'These rows were taken at different commits ({", ".join(found)}); each figure below says its own. '
+    if any(commit.endswith('+') for commit in found):
+        words += 'A commit with a + had changes on top of it. '
+    if len(machines) > 1:
+        words += '**Not all rows were taken on this machine.** '
+    return words
+
+
+def compose(rows, growth_text, is_trial):
+    machine = harness.machine()
     parts = ['# Benchmarks\n',
-             'Written by `scripts/bench`; do not edit. Goals and peers were fixed before the figures were taken.\n']
+             'Written by `scripts/bench`; do not edit. Goals and peers were fixed before the figures were taken. '
+             'What is behind the figures, and what is left: [COSTS.md](COSTS.md).\n']
     if is_trial:
         parts.append(f'**A TRIAL with {harness.EVENTS:,} events, to test the script. These are no figures.**\n')
     parts.append(f'Machine: {machine["cpu"]}, {machine["cores"]} cores, {machine["memory_gib"]} GiB; {machine["system"]}, kernel '
                  f'{machine["kernel"]}. {versions()}.\n')
     if rows:
-        parts += [table(rows), HOW.format(wait=harness.IDLE_WAIT_S, pairs=harness.PAIRS), MISSING, '## Each figure\n',
-                  *[detail(row) for row in rows]]
-    if growth:
-        parts.append(growth['text'])
-    return '\n'.join(parts)
+        parts += [table(rows), commits(rows) + '\n' if commits(rows) else '', HOW.format(wait=harness.IDLE_WAIT_S, pairs=harness.PAIRS),
+                  MISSING]
+    if growth_text:
+        parts.append(growth_text)
+    if rows:
+        parts += ['## Each figure\n', *[detail(row) for row in rows]]
+    return '\n'.join(part for part in parts if part)
 
 
 def write():
@@ -109,11 +127,11 @@ def write():
     is_trial = harness.EVENTS < FULL_EVENTS
     results = load_results()
     rows = [results[key] for key in ORDER if key in results and results[key]['size'] == harness.EVENTS]
-    growth = results.get('growth')
-    growth = growth if growth and growth['size'] == harness.EVENTS else None
-    if not rows and not growth:
+    folder = harness.CACHE if is_trial else os.path.join(ROOT, 'docs')
+    growth_text = growth.write(folder)
+    if not rows and not growth_text:
         return None
-    path = os.path.join(harness.CACHE, 'BENCHMARKS-trial.md') if is_trial else os.path.join(ROOT, 'docs', 'BENCHMARKS.md')
+    path = os.path.join(folder, 'BENCHMARKS-trial.md' if is_trial else 'BENCHMARKS.md')
     with open(path, 'w') as file:
-        file.write(compose(rows, growth, is_trial))
+        file.write(compose(rows, growth_text, is_trial))
     return path

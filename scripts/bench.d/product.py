@@ -101,12 +101,12 @@ def parquet_of(duckdb, path, columns):
 class Tally(Server):
     """A server whose data folder lies in .cache/bench, and is empty unless `kept`."""
 
-    def __init__(self, name, text, kept=False, options=()):
+    def __init__(self, name, text, kept=False, options=(), environment=None):
         data = os.path.join(CACHE, 'data', name)
         if not kept:
             shutil.rmtree(data, ignore_errors=True)
         os.makedirs(os.path.dirname(data), exist_ok=True)
-        super().__init__(text, data=data, options=options)
+        super().__init__(text, data=data, options=options, environment=environment)
 
     @property
     def socket_path(self):
