@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "common/archive/bytes.h"
+#include "common/archive/same_bytes.h"
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
@@ -133,18 +134,41 @@ static uint32_t digits_at_end(struct tly_text text) {
   return digits;
 }
 
+/* The digits that the upper `count` (1 to 8) bytes of a word spell as a number; false when one of them is no digit. */
+static inline bool digits_of(uint64_t word, uint32_t count, int64_t *number) {
+  uint64_t digits = (word ^ UINT64_C(0x3030303030303030)) & UINT64_MAX << (8 * (8 - count)); /* zeros before them */
+  if (((digits | (digits + UINT64_C(0x0606060606060606))) & UINT64_C(0xF0F0F0F0F0F0F0F0)) != 0)
+    return false;
+  digits = digits * 10 + (digits >> 8);
+  digits = ((digits & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x000F424000000064) +
+            (digits >> 16 & UINT64_C(0x000000FF000000FF)) * UINT64_C(0x0000271000000001)) >>
+           32;
+  *number = (int64_t)(uint32_t)digits;
+  return true;
+}
+
 /* The number behind a prefix of `prefix` bytes; false when what stands there is no number, or not in its shortest form
- * unless `is_padded`. */
-static bool number_behind(struct tly_text text, uint32_t prefix, bool is_padded, int64_t *number) {
+ * unless `is_padded`. Eight bytes at once, the last of which are the text's last. */
+static inline bool number_behind(struct tly_text text, uint32_t prefix, bool is_padded, int64_t *number) {
+  static const int64_t powers[9] = {1, 10, 100, 1000, 10000, 100000, 1000000, 10000000, 100000000};
   uint32_t digits = text.size - prefix;
   if (digits == 0 || digits > NUMBER_DIGITS_MAX || (!is_padded && digits > 1 && text.data[prefix] == '0'))
     return false;
-  *number = 0;
-  for (uint32_t i = prefix; i < text.size; i++) {
-    if (text.data[i] < '0' || text.data[i] > '9')
+  int64_t sum = 0, part;
+  for (const char *next = text.data + prefix; digits > 0;) {
+    uint32_t count = digits < 8 ? digits : 8;
+    uint64_t word = 0;
+    if (text.size >= 8)
+      word = tly_load_u64(next + count - 8);
+    else
+      memcpy((char *)&word + 8 - count, next, count);
+    if (!digits_of(word, count, &part))
       return false;
-    *number = 10 * *number + (text.data[i] - '0');
+    sum = sum * powers[count] + part;
+    next += count;
+    digits -= count;
   }
+  *number = sum;
   return true;
 }
 
@@ -157,7 +181,7 @@ static bool write_numbered(const struct tly_text *texts, uint32_t count, enum tl
   int64_t *numbers = tly_malloc(count * sizeof *numbers);
   bool fits = true;
   for (uint32_t i = 0; i < count && fits; i++)
-    fits = texts[i].size >= prefix && (prefix == 0 || memcmp(texts[i].data, texts[0].data, prefix) == 0) &&
+    fits = texts[i].size >= prefix && tly_same_bytes(texts[i].data, texts[0].data, prefix) &&
            number_behind(texts[i], prefix, is_padded, &numbers[i]);
   if (fits) {
     tly_buffer_append_byte(out, ENCODE_NUMBERED);
@@ -179,12 +203,13 @@ static struct tly_text *texts_of(const struct tly_vector *vector) {
 }
 
 static void write_texts(const struct tly_vector *vector, enum tly_effort effort, struct tly_buffer *out) {
-  struct tly_text *texts = texts_of(vector);
+  struct tly_text *copy = vector->null == NULL && vector->codes == NULL ? NULL : texts_of(vector);
+  const struct tly_text *texts = copy != NULL ? copy : vector->text;
   if (vector->null != NULL || !write_numbered(texts, vector->count, effort, out)) {
     tly_buffer_append_byte(out, ENCODE_BYTES);
     tly_bytes_write(texts, vector->count, effort == TLY_EFFORT_SEALED ? TLY_COMPRESS_WELL : TLY_COMPRESS_NEVER, out);
   }
-  tly_free(texts);
+  tly_free(copy);
 }
 
 static void write_codes(const uint32_t *codes, uint32_t count, enum tly_effort effort, struct tly_buffer *out) {

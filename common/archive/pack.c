@@ -21,39 +21,13 @@
 
 #include <string.h>
 
+#include "common/archive/pack_shape.h"
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 
 enum pack_kind { PACK_CONSTANT, PACK_FRAME, PACK_DELTA, PACK_RUNS, PACK_PATCHED };
 
 enum { WIDTH_LOADABLE_MAX = 57, WIDTH_FULL = 64, HEADER_ESTIMATE = 12 };
-
-struct shape {
-  int64_t min, max;
-  int64_t delta_min; /* of the differences modulo 2^64, taken as signed */
-  int64_t delta_max;
-  uint32_t runs;
-};
-
-static int64_t subtract(int64_t a, int64_t b) {
-  return (int64_t)((uint64_t)a - (uint64_t)b);
-}
-
-static struct shape shape_of(const int64_t *values, uint32_t count) {
-  struct shape shape = {.min = values[0], .max = values[0], .runs = 1};
-  if (count == 1)
-    return shape;
-  shape.delta_min = shape.delta_max = subtract(values[1], values[0]);
-  for (uint32_t i = 1; i < count; i++) {
-    int64_t value = values[i], delta = subtract(value, values[i - 1]);
-    shape.min = value < shape.min ? value : shape.min;
-    shape.max = value > shape.max ? value : shape.max;
-    shape.delta_min = delta < shape.delta_min ? delta : shape.delta_min;
-    shape.delta_max = delta > shape.delta_max ? delta : shape.delta_max;
-    shape.runs += delta != 0;
-  }
-  return shape;
-}
 
 static unsigned width_of(uint64_t range) {
   unsigned width = range == 0 ? 0 : 64 - (unsigned)__builtin_clzll(range);
@@ -78,6 +52,8 @@ static uint64_t common_unit(const int64_t *values, uint32_t count, int64_t base)
   uint64_t unit = 0;
   for (uint32_t i = 0; i < count && unit != 1; i++) {
     uint64_t offset = (uint64_t)values[i] - (uint64_t)base;
+    if (i > 0 && values[i] == values[i - 1]) /* a division is worth a look */
+      continue;
     if (unit == 0 || offset % unit != 0)
       unit = greatest_common_divisor(offset, unit);
   }
@@ -86,7 +62,7 @@ static uint64_t common_unit(const int64_t *values, uint32_t count, int64_t base)
 
 static bool divides_all(const int64_t *values, uint32_t count, int64_t base, uint64_t unit) {
   for (uint32_t i = 0; i < count; i++)
-    if (((uint64_t)values[i] - (uint64_t)base) % unit != 0)
+    if ((i == 0 || values[i] != values[i - 1]) && ((uint64_t)values[i] - (uint64_t)base) % unit != 0)
       return false;
   return true;
 }
@@ -128,12 +104,56 @@ static void finish_bits(struct bit_writer *writer) {
   memcpy(writer->next, &word, bytes);
 }
 
+enum { WORD_WIDTH_MAX = 56 }; /* behind up to 7 bits that are pending it still fits a word */
+
+/* values[i] - base, `words * per` of them, in words of `per` values: per * width is at most WORD_WIDTH_MAX. Writes
+ * whole words, the last one up to 8 bytes beyond the bits' end. Most columns come this way; put_bits gives the same. */
+static inline __attribute__((always_inline)) uint8_t *pack_words(const int64_t *values, uint32_t words, unsigned per,
+                                                                 int64_t base, unsigned width, uint8_t *next,
+                                                                 unsigned *bits_left) {
+  uint64_t pending = 0;
+  unsigned bits = 0;
+  for (uint32_t i = 0; i < words; i++, values += per) {
+    uint64_t word = 0;
+    for (unsigned k = 0; k < per; k++)
+      word |= ((uint64_t)values[k] - (uint64_t)base) << (k * width);
+    pending |= word << bits;
+    memcpy(next, &pending, sizeof pending);
+    bits += per * width;
+    next += bits / 8;
+    pending >>= bits & ~7u;
+    bits &= 7;
+  }
+  *bits_left = bits;
+  return next;
+}
+
+/* As many values as come in whole words; returns how many. */
+static uint32_t pack_most(const int64_t *values, uint32_t count, int64_t base, unsigned width,
+                          struct bit_writer *writer) {
+  unsigned per = width <= WORD_WIDTH_MAX / 4 ? 4 : width <= WORD_WIDTH_MAX / 2 ? 2 : 1, bits;
+  uint8_t *next;
+  if (per == 4)
+    next = pack_words(values, count / 4, 4, base, width, writer->next, &bits);
+  else if (per == 2)
+    next = pack_words(values, count / 2, 2, base, width, writer->next, &bits);
+  else
+    next = pack_words(values, count, 1, base, width, writer->next, &bits);
+  writer->next = next;
+  writer->pending_bits = bits;
+  writer->pending = bits == 0 ? 0 : *next & ((1u << bits) - 1);
+  return count / per * per;
+}
+
 /* (values[i] - base) / unit, or with `is_delta` (values[i + 1] - values[i] - base) / unit, `count` of them. */
 static void pack_bits(const int64_t *values, uint32_t count, bool is_delta, int64_t base, uint64_t unit, unsigned width,
                       struct tly_buffer *out) {
   size_t size = packed_size(count, width);
   struct bit_writer writer = {.next = tly_buffer_reserve(out, size + sizeof(uint64_t))};
-  for (uint32_t i = 0; i < count && width > 0; i++) {
+  uint32_t done = 0;
+  if (!is_delta && unit == 1 && width > 0 && width <= WORD_WIDTH_MAX)
+    done = pack_most(values, count, base, width, &writer);
+  for (uint32_t i = done; i < count && width > 0; i++) {
     uint64_t value = is_delta ? (uint64_t)values[i + 1] - (uint64_t)values[i] : (uint64_t)values[i];
     value -= (uint64_t)base;
     put_bits(&writer, unit == 1 ? value : value / unit, width);
@@ -170,7 +190,7 @@ static void pack_delta(const int64_t *values, uint32_t count, int64_t base, uint
 
 /* A frame or a constant: what the parts of RUNS are made of. */
 static void pack_flat(const int64_t *values, uint32_t count, struct tly_buffer *out) {
-  struct shape shape = shape_of(values, count);
+  struct tly_pack_shape shape = tly_pack_shape_of(values, count);
   if (shape.min == shape.max)
     pack_constant(shape.min, out);
   else
@@ -314,7 +334,7 @@ void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint,
     pack_constant(0, out);
     return;
   }
-  struct shape shape = shape_of(values, count);
+  struct tly_pack_shape shape = tly_pack_shape_of(values, count);
   if (shape.min == shape.max) {
     pack_constant(shape.min, out);
     return;

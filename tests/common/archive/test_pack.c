@@ -11,6 +11,7 @@
 
 #include "common/archive/column.h"
 #include "common/archive/dictionary.h"
+#include "common/archive/pack_shape.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
@@ -67,11 +68,35 @@ static void integers_of_any_shape_come_back(void **state) {
         default: values[i] = i % 2 == 0 ? INT64_MAX : INT64_MIN; break;
         }
       }
-      for (uint32_t count = 0; count < 4; count++)
+      for (uint32_t count = 0; count < 20; count++)
         round_trip(values, count, 1, TLY_EFFORT_LIVE);
       round_trip(values, COUNT, 1000000, TLY_EFFORT_LIVE);
       round_trip(values, COUNT, 1, TLY_EFFORT_SEALED);
     }
+}
+
+static void assert_shapes_equal(struct tly_pack_shape a, struct tly_pack_shape b) {
+  assert_int_equal(a.min, b.min);
+  assert_int_equal(a.max, b.max);
+  assert_int_equal(a.delta_min, b.delta_min);
+  assert_int_equal(a.delta_max, b.delta_max);
+  assert_int_equal(a.runs, b.runs);
+}
+
+static void the_shape_found_in_lanes_is_the_one_found_plainly(void **state) {
+  (void)state;
+  enum { COUNT = 70 };
+  int64_t values[COUNT];
+  for (int round = 0; round < 2000; round++) {
+    uint64_t mask = round % 3 == 0 ? UINT64_MAX : (UINT64_C(1) << (round % 60)) - 1;
+    for (int i = 0; i < COUNT; i++)
+      values[i] =
+          i > 0 && next_random() % 4 == 0 ? values[i - 1] : (int64_t)(next_random() & mask) - (round % 2 * 1000);
+    if (round % 5 == 0)
+      values[next_random() % COUNT] = round % 10 == 0 ? INT64_MIN : INT64_MAX;
+    for (uint32_t count = 1; count <= COUNT; count += 1 + (uint32_t)round % 3)
+      assert_shapes_equal(tly_pack_shape_of(values, count), tly_pack_shape_of_plain(values, count));
+  }
 }
 
 static void the_smallest_form_is_chosen(void **state) {
@@ -225,8 +250,9 @@ static void fixed_size_columns_come_back_with_their_nulls(void **state) {
 
 static void texts_come_back_as_codes_as_numbers_and_as_bytes(void **state) {
   (void)state;
-  static const char *const formats[] = {"p-%06u", "p-%u",      "%u",   "0%u", "caf\xc3\xa9 %u \"quoted\"",
-                                        "",       "%u suffix", "%018u"};
+  static const char *const formats[] = {"p-%06u",   "p-%u",      "%u",    "0%u",   "caf\xc3\xa9 %u \"quoted\"",
+                                        "",         "%u suffix", "%018u", "x%08u", "%09u",
+                                        "id-%015u", "7%u",       "%016u"};
   struct tly_arena arena;
   tly_arena_init(&arena);
   for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++)
@@ -312,6 +338,7 @@ static void texts_that_differ_in_a_byte_or_in_length_have_their_own_codes(void *
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(integers_of_any_shape_come_back),
+      cmocka_unit_test(the_shape_found_in_lanes_is_the_one_found_plainly),
       cmocka_unit_test(the_smallest_form_is_chosen),
       cmocka_unit_test(a_few_values_far_from_the_rest_do_not_widen_the_others),
       cmocka_unit_test(no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end),
