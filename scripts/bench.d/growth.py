@@ -394,7 +394,7 @@ def take(keys):
     """Measure curves; each is kept as soon as it is there, then the plot is drawn from all that are."""
     for key in keys:
         harness.say(f'growth: {CURVES[key]["title"]}')
-        stamp = {'idle': wait_until_idle(), 'load': harness.load_average()}
+        stamp = harness.quiet()
         harness.keep({'key': f'growth-{key}', 'points': list(CURVES[key]['measure']()), **stamp})
 
 

@@ -56,8 +56,10 @@ def wait_until_idle():
         tell(f'waiting for a quiet machine: {share:.0%} idle')
 
 
-def load_average():
-    return os.getloadavg()[0]
+def quiet():
+    """Waited for before each figure; the stamp for its row."""
+    share = wait_until_idle()
+    return {'idle': share, 'load': os.getloadavg()[0]}
 
 
 def output_of(*command):

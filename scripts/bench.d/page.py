@@ -1,11 +1,12 @@
 """docs/BENCHMARKS.md: written from the rows that runs of scripts/bench left in .cache/bench, and from nothing else."""
 import os
 
+import floors
 import growth
 import harness
 from harness import FULL_EVENTS, NOISY_SPREAD, ROOT, load_results, output_of
 
-ORDER = ['F1a', 'F1b', 'F2', 'F3', 'F5-1', 'F5-32', 'F7a', 'F7b', 'F8a', 'F8b', 'F9a', 'F9b', 'F9c']
+ORDER = ['F1a', 'F1b', 'F1f', 'F2', 'F2f', 'F3', 'F3f', 'F5-1', 'F5-32', 'F7a', 'F7b', 'F8a', 'F8b', 'F9a', 'F9b', 'F9c']
 HOW = '''## How a figure is taken
 
 - Server, client and peer share the machine, and nothing else runs: before each figure the script waits for 95 % idle CPU,
@@ -51,7 +52,8 @@ def is_noisy(row):
 
 
 def verdict(row):
-    return ('reached' if row['reached'] else '**missed**') + (' (noise)' if is_noisy(row) else '')
+    words = 'no goal stated' if not row['goal'] else 'reached' if row['reached'] else '**missed**'
+    return words + (' (noise)' if is_noisy(row) else '')
 
 
 def table(rows):
@@ -60,13 +62,13 @@ def table(rows):
     for row in rows:
         peer = f'{spread_of(row["peer"], row["unit"])} {row["peer_name"]}' if row.get('peer') else ''
         ratio = f'{row["ratio"]:.2f}' if row.get('ratio') else ''
-        lines.append(f'| {row["key"]} | {row["what"]} | {spread_of(row["ours"], row["unit"])} | {peer} | {ratio} | {row["goal"]} | '
+        lines.append(f'| {row["key"]} | {row["what"]} | {spread_of(row["ours"], row["unit"])} | {peer} | {ratio} | {row["goal"] or ""} | '
                      f'{verdict(row)} |')
     return '\n'.join(lines) + '\n'
 
 
 def detail(row):
-    lines = [f'### {row["key"]}: {row["what"]}', '', f'Taken {row["date"]} at commit {row["commit"]}, {row["size"]:,} events.']
+    lines = [f'### {row["key"]}: {row["what"]}', '', f'Taken {row["date"]} at commit {row["commit"]}, {row["events"]:,} events.']
     if row.get('idle') is not None:
         mark = '' if row['idle'] >= harness.IDLE_WANTED else ' (**the machine was not quiet**)'
         lines.append(f'Before: {row["idle"]:.0%} of the CPU idle{mark}, load {row["load"]:.2f}.')
@@ -103,7 +105,7 @@ def commits(rows):
     return words
 
 
-def compose(rows, growth_text, is_trial):
+def compose(rows, floors_row, growth_text, is_trial):
     machine = harness.machine()
     parts = ['# Benchmarks\n',
              'Written by `scripts/bench`; do not edit. Goals and peers were fixed before the figures were taken. '
@@ -117,6 +119,8 @@ def compose(rows, growth_text, is_trial):
                   MISSING]
     if growth_text:
         parts.append(growth_text)
+    if floors_row:
+        parts.append(floors.text_of(floors_row))
     if rows:
         parts += ['## Each figure\n', *[detail(row) for row in rows]]
     return '\n'.join(part for part in parts if part)
@@ -129,9 +133,9 @@ def write():
     rows = [results[key] for key in ORDER if key in results and results[key]['size'] == harness.EVENTS]
     folder = harness.CACHE if is_trial else os.path.join(ROOT, 'docs')
     growth_text = growth.write(folder)
-    if not rows and not growth_text:
+    if not rows and not growth_text and 'floors' not in results:
         return None
     path = os.path.join(folder, 'BENCHMARKS-trial.md' if is_trial else 'BENCHMARKS.md')
     with open(path, 'w') as file:
-        file.write(compose(rows, growth_text, is_trial))
+        file.write(compose(rows, results.get('floors'), growth_text, is_trial))
     return path

@@ -32,9 +32,10 @@ def compile_tool(name, source, command):
 
 def set_up():
     """Everything that the figures need, but the product: packages from Debian and npm, the small programs beside this."""
-    shell('need gcc g++ libc6-dev libuv1-dev libsimdjson-dev redis-server redis-tools python3')
+    shell('need gcc g++ libc6-dev libuv1-dev libsqlite3-dev libxxhash-dev libsimdjson-dev redis-server redis-tools python3')
     compile_tool('load', 'load.c', ('gcc -O2 -D_GNU_SOURCE', ''))
     compile_tool('floor', 'floor.c', ('gcc -O2', '-luv'))
+    compile_tool('floors', 'floors.c', ('gcc -O2 -D_GNU_SOURCE', '-lsqlite3 -lxxhash -lpthread'))
     compile_tool('parse_loop', 'parse_loop.cpp', ('g++ -O3 -march=native -DNDEBUG -std=c++17', '-lsimdjson'))
 
 
@@ -182,7 +183,7 @@ def redis_benchmark(redis, window, requests, keys):
     return float(done.stdout.strip().splitlines()[-1].split('","')[1])
 
 
-def parse_loop(path):
-    """The number of events that the bare parsing loop found."""
-    done = subprocess.run([os.path.join(TOOLS, 'parse_loop'), path], capture_output=True, text=True, check=True)
+def parse_loop(path, names):
+    """The number of events that the bare parsing loop found; `names` are those of their members, in order."""
+    done = subprocess.run([os.path.join(TOOLS, 'parse_loop'), path, *names], capture_output=True, text=True, check=True)
     return int(done.stdout.split()[0])
