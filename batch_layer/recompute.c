@@ -103,6 +103,7 @@ static void init_view(struct tly_recompute_work *work, struct tly_view_work *vie
   view->program = tly_view_program_new(definition);
   view->stream = stream_number(work->job->project, definition->stream);
   view->parts = tly_calloc(view->program->part_count, sizeof *view->parts);
+  view->folds = tly_calloc(work->job->threads, sizeof(tly_fold *));
   bool **wanted = &work->wanted[view->stream];
   if (*wanted == NULL)
     *wanted = tly_calloc(definition->stream->column_count, sizeof **wanted);
@@ -127,6 +128,10 @@ static void init_work(struct tly_recompute_work *work, const struct tly_recomput
 }
 
 static void free_view(struct tly_view_work *view) {
+  tly_fold_union_free(view->all_folds);
+  for (uint32_t i = 0; i < view->fold_count; i++)
+    tly_fold_free(view->folds[i]);
+  tly_free(view->folds);
   for (uint32_t p = 0; p < view->program->part_count; p++) {
     for (uint32_t i = 0; i < view->parts[p].sorted_count; i++)
       tly_sorted_groups_free(view->parts[p].sorted[i]);

@@ -3,8 +3,8 @@
  * Memory. A thread may hold its share of the job's bound in group tables. Above it the largest table is drained into
  * sorted groups in the thread's temporary file and begins anew; the last merge adds the states of a key together again,
  * so a spill changes nothing but the time it takes. Many spills are merged into one now and then, so that no merge has
- * more than some dozens of sources. At the end what is in the tables is drained too: into memory while that fits, else
- * into the file.
+ * more than some dozens of sources. At the end the folds are sorted and handed over as they are; only their distinct
+ * sets are drained: into memory while that fits, else into the file.
  *
  * Events set aside are listed up to TLY_SET_ASIDE_LISTED_MAX a view, the first by position, whichever thread met them:
  * each thread keeps the first of those it met. */
@@ -143,19 +143,35 @@ static enum tly_status drain_part(struct folder *folder, uint32_t view, uint32_t
   return drained->sorted_count >= TLY_RECOMPUTE_SPILLS_MAX ? join_part(folder, view, part, error) : TLY_OK;
 }
 
-/* Drain the view's tables and give their memory back. */
-static enum tly_status drain_view(struct folder *folder, uint32_t view, bool to_file, struct tly_error *error) {
-  struct view_fold *fold = &folder->folds[view];
+static void take_counts(struct view_fold *fold) {
   struct tly_fold_counts counts = tly_fold_counts(fold->fold);
-  enum tly_status status = TLY_OK;
-  for (uint32_t p = 0; status == TLY_OK && p < folder->work->views[view].program->part_count; p++)
-    status = drain_part(folder, view, p, to_file, error);
   fold->counts.folded += counts.folded;
   fold->counts.filtered += counts.filtered;
   fold->counts.set_aside += counts.set_aside;
+}
+
+/* Drain the view's tables into the file and give their memory back. */
+static enum tly_status spill_view(struct folder *folder, uint32_t view, struct tly_error *error) {
+  struct view_fold *fold = &folder->folds[view];
+  enum tly_status status = TLY_OK;
+  for (uint32_t p = 0; status == TLY_OK && p < folder->work->views[view].program->part_count; p++)
+    status = drain_part(folder, view, p, true, error);
+  take_counts(fold);
   tly_fold_free(fold->fold);
   fold->fold = NULL;
   return status;
+}
+
+/* Nothing more will be folded: sort the groups, and drain the distinct sets. */
+static enum tly_status end_view(struct folder *folder, uint32_t view, bool to_file, struct tly_error *error) {
+  struct view_fold *fold = &folder->folds[view];
+  take_counts(fold);
+  tly_fold_sort(fold->fold);
+  for (uint32_t p = 1; p < folder->work->views[view].program->part_count; p++) {
+    TLY_TRY(drain_part(folder, view, p, to_file, error));
+    tly_group_table_clear(tly_fold_part(fold->fold, p));
+  }
+  return TLY_OK;
 }
 
 static size_t fold_bytes(const struct folder *folder, uint32_t view) {
@@ -176,7 +192,7 @@ static size_t all_bytes(const struct folder *folder, uint32_t *largest) {
 static enum tly_status keep_bound(struct folder *folder, struct tly_error *error) {
   uint32_t largest;
   while (all_bytes(folder, &largest) > folder->bytes_max)
-    TLY_TRY(drain_view(folder, largest, true, error));
+    TLY_TRY(spill_view(folder, largest, error));
   return TLY_OK;
 }
 
@@ -210,7 +226,7 @@ static enum tly_status fold_block(struct folder *folder, const struct tly_planne
   return keep_bound(folder, error);
 }
 
-/* Give what was drained of a view, its counts and its list to the work. */
+/* Give the fold of a view, what was drained of it, its counts and its list to the work. */
 static void give_view(struct folder *folder, uint32_t view) {
   struct tly_recompute_work *work = folder->work;
   struct tly_view_work *into = &work->views[view];
@@ -223,6 +239,9 @@ static void give_view(struct folder *folder, uint32_t view) {
       tly_realloc_array(into->set_aside, into->set_aside_count + fold->set_aside_count + 1, sizeof *into->set_aside);
   for (uint32_t i = 0; i < fold->set_aside_count; i++)
     into->set_aside[into->set_aside_count++] = fold->set_aside[i];
+  if (fold->fold != NULL)
+    into->folds[into->fold_count++] = fold->fold;
+  fold->fold = NULL;
   for (uint32_t p = 0; p < into->program->part_count; p++) {
     for (uint32_t i = 0; i < fold->parts[p].sorted_count; i++)
       add_sorted(&into->parts[p], fold->parts[p].sorted[i]);
@@ -238,8 +257,8 @@ static enum tly_status hand_over(struct folder *folder, struct tly_error *error)
     size_t bytes = fold_bytes(folder, v);
     bool to_file = kept + bytes + all_bytes(folder, &largest) > folder->bytes_max;
     if (folder->folds[v].fold != NULL)
-      TLY_TRY(drain_view(folder, v, to_file, error));
-    kept += to_file ? 0 : bytes;
+      TLY_TRY(end_view(folder, v, to_file, error));
+    kept += bytes;
     for (uint32_t p = 0; p < folder->work->views[v].program->part_count; p++)
       if (folder->folds[v].parts[p].sorted_count > SPILLS_HANDED_OVER_MAX)
         TLY_TRY(join_part(folder, v, p, error));

@@ -1,4 +1,5 @@
-/* The second half of a recompute: sorted groups from all threads and spills are merged into the files of the run.
+/* The second half of a recompute: the sorted folds of all threads, and groups that were spilled, are merged into the
+ * files of the run. The folds of a view are one source (fold_union.h); each spill is another.
  *
  * A part with many groups is divided into pieces, each a key range, so that all threads have work. A piece must begin
  * where a chapter does (run_writer.h): the boundary is the first such key at or above a sampled one, over all sources.
@@ -10,6 +11,7 @@
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
+#include "common/store/run_reader.h"
 #include "common/value/ordered_key.h"
 
 enum { PIECE_GROUPS_MIN = 4 * TLY_RUN_CHAPTER_GROUPS, MERGED_GROUPS = 4096 };
@@ -39,49 +41,82 @@ static struct tly_text *sorted_samples(const struct tly_part_work *part, uint32_
   return samples;
 }
 
-/* The first chapter at or above `key` over all sources, into *out; *found false when there is none. */
-static enum tly_status find_chapter(const struct tly_part_work *part, struct tly_text key, struct tly_buffer *out,
-                                    bool *found, struct tly_error *error) {
+/* Take `candidate` for the least key if it is. */
+static void note_least(const struct tly_buffer *candidate, struct tly_buffer *least, bool *found) {
+  struct tly_text key = buffer_text(candidate), before = buffer_text(least);
+  if (*found && compare_keys(&key, &before) >= 0)
+    return;
+  tly_buffer_clear(least);
+  tly_buffer_append(least, candidate->data, candidate->size);
+  *found = true;
+}
+
+/* The first chapter at or above `key` over all sources, into *out; *found false when there is none. `folds` may be
+ * NULL. */
+static enum tly_status find_chapter(const struct tly_part_work *part, const tly_fold_union *folds, struct tly_text key,
+                                    struct tly_buffer *out, bool *found, struct tly_error *error) {
   struct tly_buffer candidate = {0};
   enum tly_status status = TLY_OK;
   *found = false;
+  if (folds != NULL && tly_fold_union_find(folds, key, tly_run_chapter_begins, &candidate))
+    note_least(&candidate, out, found);
   for (uint32_t i = 0; status == TLY_OK && i < part->sorted_count; i++) {
     bool is_here;
     tly_buffer_clear(&candidate);
     status = tly_sorted_groups_chapter(part->sorted[i], key, &candidate, &is_here, error);
-    if (status != TLY_OK || !is_here)
-      continue;
-    struct tly_text found_key = buffer_text(&candidate), least = buffer_text(out);
-    if (*found && compare_keys(&found_key, &least) >= 0)
-      continue;
-    tly_buffer_clear(out);
-    tly_buffer_append(out, candidate.data, candidate.size);
-    *found = true;
+    if (status == TLY_OK && is_here)
+      note_least(&candidate, out, found);
   }
   tly_buffer_free(&candidate);
   return status;
 }
 
+static uint64_t sorted_groups(const struct tly_part_work *part) {
+  uint64_t groups = 0;
+  for (uint32_t i = 0; i < part->sorted_count; i++)
+    groups += tly_sorted_groups_count(part->sorted[i]);
+  return groups;
+}
+
+/* Keys that divide the groups into about equal pieces, the first of them at boundaries[0]: taken from the folds, or
+ * from what was spilled when that is more. */
+static void find_quantiles(const struct tly_part_work *part, const tly_fold_union *folds, uint32_t pieces,
+                           struct tly_buffer *keys) {
+  if (folds != NULL && tly_fold_union_count(folds) >= sorted_groups(part)) {
+    for (uint32_t i = 1; i < pieces; i++)
+      tly_fold_union_quantile(folds, i, pieces, &keys[i - 1]);
+    return;
+  }
+  uint32_t count;
+  struct tly_text *samples = sorted_samples(part, &count);
+  for (uint32_t i = 1; i < pieces; i++) {
+    struct tly_text sample = samples[(uint64_t)count * i / pieces];
+    tly_buffer_append(&keys[i - 1], sample.data, sample.size);
+  }
+  tly_free(samples);
+}
+
 /* Boundaries between at most `pieces` pieces, ascending, *count of them. */
-static enum tly_status find_boundaries(const struct tly_part_work *part, uint32_t pieces, struct tly_buffer *boundaries,
-                                       uint32_t *count, struct tly_error *error) {
-  uint32_t sample_count;
-  struct tly_text *samples = sorted_samples(part, &sample_count);
+static enum tly_status find_boundaries(const struct tly_part_work *part, const tly_fold_union *folds, uint32_t pieces,
+                                       struct tly_buffer *boundaries, uint32_t *count, struct tly_error *error) {
+  struct tly_buffer quantiles[TLY_RUN_PIECES_MAX] = {{0}};
   enum tly_status status = TLY_OK;
+  bool found = true;
   *count = 0;
-  for (uint32_t i = 1; status == TLY_OK && i < pieces; i++) {
-    bool found;
+  find_quantiles(part, folds, pieces, quantiles);
+  for (uint32_t i = 0; status == TLY_OK && found && i + 1 < pieces; i++) {
     struct tly_buffer *boundary = &boundaries[*count];
     tly_buffer_clear(boundary);
-    status = find_chapter(part, samples[(uint64_t)sample_count * i / pieces], boundary, &found, error);
+    status = find_chapter(part, folds, buffer_text(&quantiles[i]), boundary, &found, error);
     if (status != TLY_OK || !found)
-      break;
+      continue;
     struct tly_text key = buffer_text(boundary);
     struct tly_text before = *count > 0 ? buffer_text(boundary - 1) : (struct tly_text){.data = NULL};
     if (before.data == NULL || compare_keys(&before, &key) < 0)
       ++*count;
   }
-  tly_free(samples);
+  for (uint32_t i = 0; i < TLY_RUN_PIECES_MAX; i++)
+    tly_buffer_free(&quantiles[i]);
   return status;
 }
 
@@ -98,17 +133,16 @@ static struct tly_merge_task *add_task(struct tly_recompute_work *work) {
 static enum tly_status divide_part(struct tly_recompute_work *work, uint32_t view, uint32_t part_number,
                                    struct tly_error *error) {
   const struct tly_part_work *part = &work->views[view].parts[part_number];
+  const tly_fold_union *folds = part_number == 0 ? work->views[view].all_folds : NULL;
   struct tly_buffer boundaries[TLY_RUN_PIECES_MAX] = {{0}};
-  uint64_t groups = 0;
-  for (uint32_t i = 0; i < part->sorted_count; i++)
-    groups += tly_sorted_groups_count(part->sorted[i]);
+  uint64_t groups = sorted_groups(part) + (folds != NULL ? tly_fold_union_count(folds) : 0);
   uint64_t pieces = groups / PIECE_GROUPS_MIN;
   pieces = pieces > work->job->threads ? work->job->threads : pieces;
   pieces = pieces > TLY_RUN_PIECES_MAX ? TLY_RUN_PIECES_MAX : pieces;
   uint32_t count = 0;
   enum tly_status status = TLY_OK;
   if (pieces > 1)
-    status = find_boundaries(part, (uint32_t)pieces, boundaries, &count, error);
+    status = find_boundaries(part, folds, (uint32_t)pieces, boundaries, &count, error);
   for (uint32_t i = 0; status == TLY_OK && i <= count; i++) {
     struct tly_merge_task *task = add_task(work);
     task->view = view;
@@ -125,7 +159,30 @@ static enum tly_status divide_part(struct tly_recompute_work *work, uint32_t vie
   return status;
 }
 
+/* Folds whose keys cannot be ranked together: each becomes a source of its own. */
+static enum tly_status drain_folds(struct tly_view_work *view, struct tly_error *error) {
+  struct tly_part_work *part = &view->parts[0];
+  part->sorted = tly_realloc_array(part->sorted, part->sorted_count + view->fold_count, sizeof(tly_sorted_groups *));
+  part->sorted_capacity = part->sorted_count + view->fold_count;
+  for (uint32_t i = 0; i < view->fold_count; i++) {
+    tly_sorted_groups *sorted = tly_sorted_groups_new(view->program, 0, NULL);
+    part->sorted[part->sorted_count++] = sorted;
+    TLY_TRY(tly_group_table_drain(tly_fold_part(view->folds[i], 0), MERGED_GROUPS, tly_sorted_groups_append, sorted,
+                                  error));
+  }
+  return TLY_OK;
+}
+
+static enum tly_status join_folds(struct tly_view_work *view, struct tly_error *error) {
+  if (view->fold_count == 0)
+    return TLY_OK;
+  view->all_folds = tly_fold_union_new(view->folds, view->fold_count);
+  return view->all_folds == NULL ? drain_folds(view, error) : TLY_OK;
+}
+
 enum tly_status tly_recompute_divide(struct tly_recompute_work *work, struct tly_error *error) {
+  for (uint32_t v = 0; v < work->job->view_count; v++)
+    TLY_TRY(join_folds(&work->views[v], error));
   for (uint32_t v = 0; v < work->job->view_count; v++)
     for (uint32_t p = 0; p < work->views[v].program->part_count; p++)
       TLY_TRY(divide_part(work, v, p, error));
@@ -175,28 +232,54 @@ static enum tly_status write_merged(const struct tly_recompute_work *work, const
   return status;
 }
 
+/* What a piece is merged from. */
+struct piece_sources {
+  tly_fold_cursor *folds; /* or NULL */
+  tly_sorted_cursor **sorted;
+  uint32_t sorted_count;
+  struct tly_group_source *sources;
+  uint32_t count;
+};
+
+static void open_sources(const struct tly_view_work *view, const struct tly_merge_task *task,
+                         struct piece_sources *from) {
+  const struct tly_part_work *part = &view->parts[task->part];
+  struct tly_text low = buffer_text(&task->low), high = buffer_text(&task->high);
+  *from = (struct piece_sources){.sorted = tly_calloc(part->sorted_count, sizeof(tly_sorted_cursor *)),
+                                 .sorted_count = part->sorted_count,
+                                 .sources = tly_calloc(part->sorted_count + 1, sizeof *from->sources)};
+  if (task->part == 0 && view->all_folds != NULL) {
+    from->folds = tly_fold_cursor_new(view->all_folds, low, high, MERGED_GROUPS);
+    from->sources[from->count++] = tly_fold_cursor_source(from->folds);
+  }
+  for (uint32_t i = 0; i < part->sorted_count; i++) {
+    from->sorted[i] = tly_sorted_cursor_new(part->sorted[i], low, high);
+    from->sources[from->count++] = tly_sorted_cursor_source(from->sorted[i]);
+  }
+}
+
+static void close_sources(struct piece_sources *from) {
+  tly_fold_cursor_free(from->folds);
+  for (uint32_t i = 0; i < from->sorted_count; i++)
+    tly_sorted_cursor_free(from->sorted[i]);
+  tly_free(from->sorted);
+  tly_free(from->sources);
+}
+
 static enum tly_status write_piece(const struct tly_recompute_work *work, struct tly_merge_task *task,
                                    struct tly_error *error) {
   const struct tly_view_work *view = &work->views[task->view];
-  const struct tly_part_work *part = &view->parts[task->part];
-  tly_sorted_cursor **cursors = tly_calloc(part->sorted_count, sizeof(tly_sorted_cursor *));
-  struct tly_group_source *sources = tly_calloc(part->sorted_count, sizeof *sources);
+  struct piece_sources from;
   tly_run_writer *writer = NULL;
-  for (uint32_t i = 0; i < part->sorted_count; i++) {
-    cursors[i] = tly_sorted_cursor_new(part->sorted[i], buffer_text(&task->low), buffer_text(&task->high));
-    sources[i] = tly_sorted_cursor_source(cursors[i]);
-  }
+  open_sources(view, task, &from);
   enum tly_status status = tly_run_writer_open(work->folder, work->job->cut->number, view->program, task->part,
                                                task->piece, task->pieces, &writer, error);
   if (status == TLY_OK)
-    status = write_merged(work, view, task->part, sources, part->sorted_count, writer, error);
+    status = write_merged(work, view, task->part, from.sources, from.count, writer, error);
   if (status == TLY_OK && !atomic_load(&work->stopping))
     status = tly_run_writer_finish(writer, &task->result, error);
   tly_run_writer_close(writer);
-  for (uint32_t i = 0; i < part->sorted_count; i++)
-    tly_sorted_cursor_free(cursors[i]);
-  tly_free(cursors);
-  tly_free(sources);
+  close_sources(&from);
   return status;
 }
 

@@ -1,8 +1,8 @@
 /* batch_layer/recompute_work.h -- the two halves of a recompute, and what they hand on: fold, then merge. Private to
  * recompute.
  *
- * Path of an event: archive block -> [fold: a group table a thread and view] -> sorted groups -> [merge: pieces] ->
- * files. Thread: what is said at each function. */
+ * Path of an event: archive block -> [fold: one a thread and view] -> sorted folds, and groups that were spilled ->
+ * [merge: pieces] -> files. Thread: what is said at each function. */
 #ifndef TLY_BATCH_RECOMPUTE_WORK_H
 #define TLY_BATCH_RECOMPUTE_WORK_H
 
@@ -12,9 +12,9 @@
 #include "batch_layer/recompute_plan.h"
 #include "batch_layer/run_writer.h"
 #include "batch_layer/sorted_groups.h"
-#include "common/engine/fold.h"
+#include "common/engine/fold_union.h"
 
-/* Sorted groups of one part of a view, from all threads: sources of its last merge. */
+/* Sorted groups of one part of a view that are in no fold any more, from all threads: sources of its last merge. */
 struct tly_part_work {
   tly_sorted_groups **sorted;
   uint32_t sorted_count, sorted_capacity;
@@ -25,6 +25,9 @@ struct tly_view_work {
   struct tly_view_program *program;
   uint32_t stream; /* number in the project */
   struct tly_part_work *parts;
+  tly_fold **folds; /* sorted; their part 0 is a source of the last merge, through */
+  uint32_t fold_count;
+  tly_fold_union *all_folds; /* NULL before they are divided, and when there are none */
   struct tly_fold_counts counts;
   struct tly_run_set_aside *set_aside; /* of all threads, in the arenas of the workers, in no order */
   uint32_t set_aside_count, set_aside_capacity;

@@ -31,6 +31,8 @@ enum {
   TLY_SUMMAND_SQUARED_DIGITS_MAX = 240, /* the same in var and stddev */
   TLY_SLICE_BYTES_MAX = 4 << 20,        /* a slice of groups ends early when its keys and texts reach this */
   TLY_EVALUATE_ROWS = 2048,             /* rows an expression is evaluated over at once */
+  TLY_LOOKUP_CELLS_FREE = 1 << 16,      /* cells of four bytes in which a fold looks groups up by place: so many ... */
+  TLY_LOOKUP_CELLS_PER_GROUP = 4,       /* ... and so many more a group; else it hashes */
   TLY_GROUPS_PER_BLOCK = 512,           /* groups of one block of a run file */
   TLY_RUN_CHAPTER_GROUPS = 8192,        /* groups between two places where a run file's blocks start anew, on average */
   TLY_RUN_PIECES_MAX = 64,              /* files of one part of a view */

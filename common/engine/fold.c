@@ -9,21 +9,23 @@
  *
  * A *feed* is a pair of FILTER and argument. Components with the same pair share the feed, so it is evaluated once.
  *
- * Group numbers come by one of three ways, each in one place below: a view without GROUP BY has the one group 0; a key
- * of one interned column has its words as group numbers (the n-th new text makes the n-th group); all others go through
- * the hash table of group_lookup.h. Distinct parts are keyed by (group number in part 0, distinct value).
+ * Group numbers come from the lookup; a view without GROUP BY has none and the one group 0. Part 0's table knows its
+ * groups by number alone: they leave in the order of their keys by way of fold_union.h. Distinct parts are looked up by
+ * (group number in part 0, distinct value), and their tables have the encoded keys.
  *
  * INVARIANTS (check_invariants)
  *   (1) folded + filtered + set_aside is the number of events given.
- *   (2) Words and group numbers are of the tables' present epochs, or `renew` has been called before they are used. */
+ *   (2) The tables are of the epochs that words and lookups were made for, or `renew` is called before those are used.
+ *   (3) While events are folded there is no order, and the table of a part has as many groups as its lookup. */
 #include "common/engine/fold.h"
 
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/engine/fold_access.h"
 #include "common/engine/fold_apply.h"
-#include "common/engine/group_lookup.h"
-#include "common/engine/key_coder.h"
+#include "common/engine/fold_union.h"
+#include "common/engine/group_access.h"
 
 struct feed {
   const struct tly_expr *filter;   /* or NULL */
@@ -38,6 +40,7 @@ struct feed {
 struct distinct_set {
   const struct tly_part *part;
   tly_group_table *table;
+  uint64_t epoch;           /* of the table */
   tly_group_lookup *lookup; /* over group number and the coder's words */
   tly_key_coder *coder;
   uint64_t *words[1 + TLY_KEY_WORDS_MAX];
@@ -59,7 +62,9 @@ struct tly_fold {
   uint32_t word_count;
   uint32_t groups[TLY_EVALUATE_ROWS]; /* of part 0 */
   tly_group_table *table;             /* part 0 */
+  uint64_t epoch;                     /* of the table */
   tly_group_lookup *lookup;           /* NULL: no keys */
+  tly_key_order *order;               /* of part 0, or NULL */
   struct feed *feeds;
   uint32_t feed_count;
   struct distinct_set *sets; /* parts 1 .. */
@@ -67,7 +72,73 @@ struct tly_fold {
 };
 
 static void check_invariants(const tly_fold *fold) {
+  TLY_ASSERT(fold->order == NULL);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    TLY_ASSERT(tly_group_table_count(fold->sets[s].table) == tly_group_lookup_count(fold->sets[s].lookup));
   TLY_ASSERT(fold->counts.folded + fold->counts.filtered + fold->counts.set_aside == fold->given);
+}
+
+/* --- groups in order ---------------------------------------------------------------------------------------------- */
+
+/* Where the tables have been cleared, words and numbers of before mean nothing now. Whoever drains one part drains and
+ * clears all. */
+static void renew(tly_fold *fold) {
+  if (tly_group_table_epoch(fold->table) == fold->epoch)
+    return;
+  fold->epoch = tly_group_table_epoch(fold->table);
+  tly_key_order_free(fold->order);
+  fold->order = NULL;
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    tly_key_coder_clear(fold->coders[k]);
+  if (fold->lookup != NULL)
+    tly_group_lookup_clear(fold->lookup);
+  for (uint32_t s = 0; s < fold->set_count; s++) {
+    struct distinct_set *set = &fold->sets[s];
+    TLY_ASSERT(tly_group_table_count(set->table) == 0 && tly_group_table_epoch(set->table) != set->epoch);
+    set->epoch = tly_group_table_epoch(set->table);
+    tly_key_coder_clear(set->coder);
+    tly_group_lookup_clear(set->lookup);
+  }
+}
+
+void tly_fold_sort(tly_fold *fold) {
+  renew(fold);
+  if (fold->order != NULL)
+    return;
+  fold->order = tly_key_order_new(fold->coders, fold->program->view->key_count, fold->lookup,
+                                  (uint32_t)tly_group_table_count(fold->table));
+  if (fold->lookup != NULL) /* nothing is looked up any more */
+    tly_group_lookup_clear(fold->lookup);
+  for (uint32_t s = 0; s < fold->set_count; s++)
+    tly_group_lookup_clear(fold->sets[s].lookup);
+}
+
+const struct tly_view_program *tly_fold_program(const tly_fold *fold) {
+  return fold->program;
+}
+
+const tly_key_order *tly_fold_order(const tly_fold *fold) {
+  TLY_ASSERT(fold->order != NULL);
+  return fold->order;
+}
+
+/* The groups of part 0, for their table. */
+static enum tly_status drain_groups(void *context, uint32_t slice_groups, tly_group_slice_visit visit,
+                                    void *visit_context, struct tly_error *error) {
+  tly_fold *fold = context;
+  const struct tly_text open_bound = {.data = NULL};
+  const struct tly_group_slice *slice;
+  enum tly_status status;
+  tly_fold_sort(fold);
+  tly_fold_union *alone = tly_fold_union_new(&fold, 1);
+  tly_fold_cursor *cursor = tly_fold_cursor_new(alone, open_bound, open_bound, slice_groups);
+  struct tly_group_source source = tly_fold_cursor_source(cursor);
+  while ((status = source.next(source.context, &slice, error)) == TLY_OK && slice != NULL)
+    if ((status = visit(visit_context, slice, error)) != TLY_OK)
+      break;
+  tly_fold_cursor_free(cursor);
+  tly_fold_union_free(alone);
+  return status;
 }
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
@@ -104,9 +175,10 @@ static void make_keys(tly_fold *fold) {
     for (uint32_t w = 0; w < tly_key_coder_word_count(fold->coders[k]); w++)
       fold->words[fold->word_count++] = new_words();
   }
-  fold->table = tly_group_table_new(fold->program, 0);
+  fold->table = tly_group_table_new_numbered(fold->program, drain_groups, fold);
+  fold->epoch = tly_group_table_epoch(fold->table);
   if (view->key_count > 0)
-    fold->lookup = tly_group_lookup_new(fold->table, fold->word_count);
+    fold->lookup = tly_group_lookup_new(fold->word_count);
 }
 
 static void make_set(tly_fold *fold, uint32_t part, struct distinct_set *set) {
@@ -116,7 +188,8 @@ static void make_set(tly_fold *fold, uint32_t part, struct distinct_set *set) {
   for (uint32_t w = 0; w < word_count; w++)
     set->words[w] = new_words();
   set->table = tly_group_table_new(fold->program, part);
-  set->lookup = tly_group_lookup_new(set->table, word_count);
+  set->epoch = tly_group_table_epoch(set->table);
+  set->lookup = tly_group_lookup_new(word_count);
 }
 
 tly_fold *tly_fold_new(const struct tly_view_program *program) {
@@ -153,6 +226,7 @@ void tly_fold_free(tly_fold *fold) {
   for (uint32_t f = 0; f < fold->feed_count; f++)
     tly_free(fold->feeds[f].components);
   tly_free(fold->feeds);
+  tly_key_order_free(fold->order);
   tly_group_lookup_free(fold->lookup);
   tly_group_table_free(fold->table);
   for (uint32_t k = 0; k < fold->program->view->key_count; k++)
@@ -245,27 +319,10 @@ static struct tly_rows evaluate_piece(tly_fold *fold, uint32_t count) {
 
 /* --- 2: code ------------------------------------------------------------------------------------------------------ */
 
-/* Where tables have been cleared or given groups by others, words and numbers of before mean nothing now. */
-static void renew(tly_fold *fold) {
-  bool is_stale = fold->lookup != NULL && tly_group_lookup_is_stale(fold->lookup);
-  if (is_stale) {
-    for (uint32_t k = 0; k < fold->program->view->key_count; k++)
-      tly_key_coder_clear(fold->coders[k]);
-    tly_group_lookup_reset(fold->lookup);
-  }
-  for (uint32_t s = 0; s < fold->set_count; s++) {
-    struct distinct_set *set = &fold->sets[s];
-    if (!is_stale && !tly_group_lookup_is_stale(set->lookup))
-      continue;
-    tly_key_coder_clear(set->coder);
-    tly_group_lookup_reset(set->lookup);
-  }
-}
-
 static size_t key_size(const tly_fold *fold, uint32_t row) {
   size_t size = 0;
   for (uint32_t k = 0; k < fold->program->view->key_count; k++)
-    size += tly_key_coder_size(fold->coders[k], fold->key_words[k], row);
+    size += tly_key_coder_size(fold->coders[k], fold->key_words[k][0][row]);
   return size;
 }
 
@@ -288,7 +345,7 @@ static void raise_large_keys(tly_fold *fold, struct tly_rows rows) {
   for (uint32_t s = 0; s < fold->set_count; s++) {
     const struct distinct_set *set = &fold->sets[s];
     TLY_EACH_ROW (set->rows, row) {
-      if (key_size(fold, row) + tly_key_coder_size(set->coder, set->words + 1, row) > TLY_KEY_BYTES_MAX)
+      if (key_size(fold, row) + tly_key_coder_size(set->coder, set->words[1][row]) > TLY_KEY_BYTES_MAX)
         tly_evaluator_raise(fold->evaluator, row, TLY_E_TOO_LARGE, words);
     }
   }
@@ -311,84 +368,50 @@ static struct tly_rows code_piece(tly_fold *fold, struct tly_rows rows) {
 
 /* --- 3: look up --------------------------------------------------------------------------------------------------- */
 
-static void build_group_key(void *context, uint32_t row, struct tly_buffer *key) {
-  const tly_fold *fold = context;
-  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
-    tly_key_coder_append(fold->coders[k], fold->key_words[k], row, key);
-}
-
-/* The way of a view without GROUP BY. */
-static void find_only_group(tly_fold *fold, struct tly_rows rows) {
-  if (tly_group_table_count(fold->table) == 0)
-    (void)tly_group_table_group(fold->table, NULL, 0);
+static void find_groups(tly_fold *fold, struct tly_rows rows) {
+  if (fold->lookup != NULL) {
+    tly_group_lookup_find(fold->lookup, fold->words, rows, fold->groups);
+    tly_group_table_extend(fold->table, tly_group_lookup_count(fold->lookup));
+    return;
+  }
+  tly_group_table_extend(fold->table, 1);
   TLY_EACH_ROW (rows, row)
     fold->groups[row] = 0;
 }
 
-/* The way of a key of one interned column: the n-th value is the n-th group. A word is new when its group is not there
- * yet; since new words come in order, so do the groups. But where others have added groups to the table, numbers part,
- * and the hash table takes over. */
-static bool words_are_groups(const tly_fold *fold) {
-  return fold->program->view->key_count == 1 && tly_key_coder_is_interned(fold->coders[0]) &&
-         !tly_group_table_is_indexed(fold->table);
+static void append_value(const tly_key_coder *coder, uint64_t *const *words, uint32_t row, struct tly_buffer *key) {
+  uint64_t tuple[TLY_KEY_WORDS_MAX];
+  for (uint32_t w = 0; w < tly_key_coder_word_count(coder); w++)
+    tuple[w] = words[w][row];
+  tly_key_coder_append(coder, tuple, key);
 }
 
-static void find_by_word(tly_fold *fold, struct tly_rows rows) {
-  const uint64_t *words = fold->words[0];
-  uint64_t largest = 0;
-  TLY_EACH_ROW (rows, row) {
-    fold->groups[row] = (uint32_t)words[row];
-    largest = words[row] > largest ? words[row] : largest;
-  }
-  if (largest < tly_group_table_count(fold->table))
-    return;
-  struct tly_buffer key = {0};
-  TLY_EACH_ROW (rows, row) {
-    if (words[row] < tly_group_table_count(fold->table))
-      continue;
-    tly_buffer_clear(&key);
-    build_group_key(fold, row, &key);
-    uint32_t made = tly_group_table_group(fold->table, key.data, key.size);
-    TLY_ASSERT(made == words[row]);
-  }
-  tly_buffer_free(&key);
-}
-
-static void find_groups(tly_fold *fold, struct tly_rows rows) {
-  if (has_large(fold)) /* a key that raised has a word and no group: words are not groups any more */
-    tly_group_table_index(fold->table);
-  if (fold->lookup == NULL)
-    find_only_group(fold, rows);
-  else if (words_are_groups(fold))
-    find_by_word(fold, rows);
-  else
-    tly_group_lookup_find(fold->lookup, fold->words, rows, build_group_key, fold, fold->groups);
-}
-
-struct set_row {
-  const tly_fold *fold;
-  const struct distinct_set *set;
-};
-
-static void build_set_key(void *context, uint32_t row, struct tly_buffer *key) {
-  const struct set_row *set_row = context;
-  struct tly_text group_key = tly_group_table_key(set_row->fold->table, set_row->fold->groups[row]);
-  tly_buffer_append(key, group_key.data, group_key.size);
-  tly_key_coder_append(set_row->set->coder, set_row->set->words + 1, row, key);
+/* A row whose member is new has the words of its key at hand. */
+static void add_member(const tly_fold *fold, struct distinct_set *set, uint32_t row, struct tly_buffer *key) {
+  tly_buffer_clear(key);
+  for (uint32_t k = 0; k < fold->program->view->key_count; k++)
+    append_value(fold->coders[k], fold->key_words[k], row, key);
+  append_value(set->coder, set->words + 1, row, key);
+  tly_group_table_append(set->table, key->data, key->size);
 }
 
 static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
   uint32_t members[TLY_EVALUATE_ROWS];
-  struct set_row set_row = {.fold = fold, .set = set};
+  struct tly_buffer key = {0};
   TLY_EACH_ROW (set->rows, row)
     set->words[0][row] = fold->groups[row];
-  tly_group_lookup_find(set->lookup, set->words, set->rows, build_set_key, &set_row, members);
+  tly_group_lookup_find(set->lookup, set->words, set->rows, members);
+  TLY_EACH_ROW (set->rows, row)
+    if (members[row] == tly_group_table_count(set->table))
+      add_member(fold, set, row, &key);
+  tly_buffer_free(&key);
 }
 
 /* --- 4: apply, and the whole -------------------------------------------------------------------------------------- */
 
 static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   find_groups(fold, rows);
+  tly_group_table_prefetch(fold->table, rows, fold->groups);
   struct tly_arena *values = tly_group_table_values(fold->table);
   for (uint32_t f = 0; f < fold->feed_count; f++) {
     struct feed *feed = &fold->feeds[f];
@@ -469,7 +492,7 @@ void tly_fold_clear(tly_fold *fold) {
 }
 
 size_t tly_fold_bytes(const tly_fold *fold) {
-  size_t bytes = tly_group_table_bytes(fold->table);
+  size_t bytes = tly_group_table_bytes(fold->table) + tly_group_table_count(fold->table) * sizeof(struct tly_sort_item);
   if (fold->lookup != NULL)
     bytes += tly_group_lookup_bytes(fold->lookup);
   for (uint32_t k = 0; k < fold->program->view->key_count; k++)

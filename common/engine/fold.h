@@ -27,11 +27,14 @@ void tly_fold_free(tly_fold *fold);
 /* Fold all events of the batch; columns that program->column_used names must be there. `visit` may be NULL. Never
  * fails. */
 void tly_fold_batch(tly_fold *fold, const struct tly_event_batch *batch, tly_set_aside_visit visit, void *context);
-/* The groups so far, a table a part; the caller may drain, and then must clear, them. */
+/* The groups so far, a table a part; the caller may drain, and then must clear, all of them. */
 tly_group_table *tly_fold_part(tly_fold *fold, uint32_t part);
+/* Sort the groups of part 0, for fold_union.h; no event may be folded then until all parts are cleared. */
+void tly_fold_sort(tly_fold *fold);
 struct tly_fold_counts tly_fold_counts(const tly_fold *fold);
 /* Empty all parts and zero the counts. */
 void tly_fold_clear(tly_fold *fold);
+/* Bytes it holds, and will hold when it is sorted, for memory bounds. */
 size_t tly_fold_bytes(const tly_fold *fold);
 
 #endif

@@ -1,26 +1,41 @@
 /* common/engine/group_access.h -- what the fold does to a group table, beyond group_table.h. Private to the engine
  * wing.
  *
- * The fold has its own way from key columns to group numbers (group_lookup.h), so the table's index by encoded key is
- * made only when somebody else adds groups too.
+ * A *numbered* table does not know its groups' keys: the fold that fills it does (group_lookup.h), and hands the groups
+ * out in its stead.
  * Thread: as group_table.h. */
 #ifndef TLY_ENGINE_GROUP_ACCESS_H
 #define TLY_ENGINE_GROUP_ACCESS_H
 
 #include "common/engine/group_table.h"
+#include "common/engine/kernel.h"
 
 #define TLY_GROUP_NONE UINT32_MAX
 
+/* What stands in for tly_group_table_drain of a numbered table. */
+typedef enum tly_status (*tly_group_drain)(void *context, uint32_t slice_groups, tly_group_slice_visit visit,
+                                           void *visit_context, struct tly_error *error);
+
+/* A table of part 0 whose groups are known by number alone. */
+tly_group_table *tly_group_table_new_numbered(const struct tly_view_program *program, tly_group_drain drain,
+                                              void *context);
+/* Add groups in initial states up to `count`. */
+void tly_group_table_extend(tly_group_table *table, uint32_t count);
 /* Changes whenever group numbers given before lose their meaning. */
 uint64_t tly_group_table_epoch(const tly_group_table *table);
-/* Whether it finds groups by key itself. */
-bool tly_group_table_is_indexed(const tly_group_table *table);
-/* Make it so. */
-void tly_group_table_index(tly_group_table *table);
-/* The number of the group with this key, which is added in initial states if it is not there. In a table without an
- * index the caller vouches that it is not. */
-uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *key, size_t size);
-struct tly_text tly_group_table_key(const tly_group_table *table, uint32_t group);
+/* Add a group to a table that finds no groups by key; the caller vouches that its key is new. */
+void tly_group_table_append(tly_group_table *table, const uint8_t *key, size_t size);
+/* Move the states of groups[rows] towards the core, if there are many. */
+void tly_group_table_prefetch(const tly_group_table *table, struct tly_rows rows, const uint32_t *groups);
+/* Copy a group's states into row `row` of a slice: a copy that borrows the table's texts and decimals. */
+void tly_group_table_borrow(const tly_group_table *table, uint32_t group, struct tly_state_column *states,
+                            uint32_t row);
+/* Let `columns` (of tly_states_new) show the group's states as their row 0. */
+void tly_group_table_show(const tly_group_table *table, uint32_t group, struct tly_state_column *columns);
+/* Whether there are texts among the states. */
+bool tly_group_table_has_texts(const tly_group_table *table);
+/* Where a group's states are, for prefetching. */
+const uint8_t *tly_group_table_row(const tly_group_table *table, uint32_t group);
 
 /* One component's states in the table: group g's stands at values + g * stride, and whether it has no value yet at
  * empty + g * stride. Moves when a group is added. */

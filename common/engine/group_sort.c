@@ -14,10 +14,9 @@
 enum { DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, WORD_BITS = 64, WORD_BYTES = 8, INSERTION_MAX = 48 };
 enum { PREFETCH_AHEAD = 16 };
 
-struct item {
-  uint64_t word;
-  const uint8_t *record;
-};
+static const uint8_t *record_of(struct tly_sort_item item) {
+  return (const uint8_t *)(uintptr_t)item.payload;
+}
 
 static uint64_t word_at(struct tly_text key, uint64_t depth) {
   if (depth + WORD_BYTES <= key.size) {
@@ -31,17 +30,17 @@ static uint64_t word_at(struct tly_text key, uint64_t depth) {
   return word;
 }
 
-static void load_words(struct item *items, uint32_t count, uint64_t depth) {
+static void load_words(struct tly_sort_item *items, uint32_t count, uint64_t depth) {
   for (uint32_t i = 0; i < count; i++) {
     if (i + PREFETCH_AHEAD < count)
-      __builtin_prefetch(items[i + PREFETCH_AHEAD].record + depth);
-    items[i].word = word_at(tly_key_record_text(items[i].record), depth);
+      __builtin_prefetch(record_of(items[i + PREFETCH_AHEAD]) + depth);
+    items[i].word = word_at(tly_key_record_text(record_of(items[i])), depth);
   }
 }
 
-static void insertion_sort(struct item *items, uint32_t count) {
+static void insertion_sort(struct tly_sort_item *items, uint32_t count) {
   for (uint32_t i = 1; i < count; i++) {
-    struct item item = items[i];
+    struct tly_sort_item item = items[i];
     uint32_t place = i;
     for (; place > 0 && items[place - 1].word > item.word; place--)
       items[place] = items[place - 1];
@@ -50,7 +49,7 @@ static void insertion_sort(struct item *items, uint32_t count) {
 }
 
 /* One pass by the digit at `shift`, from `from` to `to`. */
-static void radix_pass(const struct item *from, struct item *to, uint32_t count, int shift) {
+static void radix_pass(const struct tly_sort_item *from, struct tly_sort_item *to, uint32_t count, int shift) {
   uint32_t starts[DIGITS] = {0};
   for (uint32_t i = 0; i < count; i++)
     starts[(from[i].word >> shift) & (DIGITS - 1)]++;
@@ -64,7 +63,7 @@ static void radix_pass(const struct item *from, struct item *to, uint32_t count,
     to[starts[(from[i].word >> shift) & (DIGITS - 1)]++] = from[i];
 }
 
-static void sort_words(struct item *scratch, struct item *items, uint32_t count) {
+void tly_word_sort(struct tly_sort_item *items, struct tly_sort_item *scratch, uint32_t count) {
   if (count <= INSERTION_MAX) {
     insertion_sort(items, count);
     return;
@@ -72,12 +71,12 @@ static void sort_words(struct item *scratch, struct item *items, uint32_t count)
   uint64_t differing = 0;
   for (uint32_t i = 1; i < count; i++)
     differing |= items[i].word ^ items[0].word;
-  struct item *from = items, *to = scratch;
+  struct tly_sort_item *from = items, *to = scratch;
   for (int shift = 0; shift < WORD_BITS; shift += DIGIT_BITS) {
     if (((differing >> shift) & (DIGITS - 1)) == 0)
       continue;
     radix_pass(from, to, count, shift);
-    struct item *swapped = from;
+    struct tly_sort_item *swapped = from;
     from = to;
     to = swapped;
   }
@@ -87,13 +86,13 @@ static void sort_words(struct item *scratch, struct item *items, uint32_t count)
 
 /* `items` have the first `depth` bytes in common. The depth of recursion is the length of a key in words; the long runs
  * of equal words are handled by the loop, so that a common prefix costs no recursion. */
-static void sort_from(struct item *scratch, struct item *items, uint32_t count, uint64_t depth) {
+static void sort_from(struct tly_sort_item *scratch, struct tly_sort_item *items, uint32_t count, uint64_t depth) {
   while (count > 1) {
     TLY_ASSERT(depth <= UINT32_MAX);
     load_words(items, count, depth);
-    sort_words(scratch, items, count);
+    tly_word_sort(items, scratch, count);
     depth += WORD_BYTES;
-    struct item *longest = NULL;
+    struct tly_sort_item *longest = NULL;
     uint32_t longest_count = 1;
     for (uint32_t start = 0, end; start < count; start = end) {
       for (end = start + 1; end < count && items[end].word == items[start].word; end++) {
@@ -114,12 +113,12 @@ static void sort_from(struct item *scratch, struct item *items, uint32_t count, 
 }
 
 void tly_group_sort(const uint8_t **records, uint32_t count) {
-  struct item *items = tly_malloc(count * sizeof *items), *scratch = tly_malloc(count * sizeof *items);
+  struct tly_sort_item *items = tly_malloc(count * sizeof *items), *scratch = tly_malloc(count * sizeof *items);
   for (uint32_t i = 0; i < count; i++)
-    items[i].record = records[i];
+    items[i].payload = (uintptr_t)records[i];
   sort_from(scratch, items, count, 0);
   for (uint32_t i = 0; i < count; i++)
-    records[i] = items[i].record;
+    records[i] = record_of(items[i]);
   tly_free(scratch);
   tly_free(items);
 }

@@ -1,8 +1,10 @@
-/* Groups are numbered in the order in which they come. A group is a row: the address of its key record, then the states
- * of all components, so that an event that touches several of them touches one or two cache lines. (Slices have columns
- * instead: they are coded, merged and finished column by column.) `as_columns` shows one row as columns of one element,
- * for the functions that know columns. An initial state points to nothing, so a new row is a copy of one made
- * beforehand.
+/* Groups are numbered in the order in which they come. A group is a row: the states of all components, so that an event
+ * that touches several of them touches one or two cache lines, and before them the address of its key record, unless
+ * the table is numbered (group_access.h). (Slices have columns instead: they are coded, merged and finished column by
+ * column.) `as_columns` shows one row as columns of one element, for the functions that know columns. An initial state
+ * points to nothing, so a new row is a copy of one made beforehand.
+ *
+ * Rows start at a cache line, so that those of 64 bytes are one line and not two.
  *
  * The index by key (open addressing, a slot is the hash, of 32 bits, and the group's number) exists only from the
  * moment it is needed: a fold that alone fills a table never needs it.
@@ -30,7 +32,7 @@
 #include "common/engine/key_heap.h"
 
 enum { CAPACITY_MIN = 64, GROUPS_MAX = 1 << 30, VALUES_SLACK_BYTES = 1 << 20, KEEP_CAPACITY = 1024 };
-enum { DOUBLING_CAPACITY_MAX = 1 << 16, I128_ALIGNMENT = 16, ROW_ALIGNMENT = 8 };
+enum { DOUBLING_CAPACITY_MAX = 1 << 16, ROW_ALIGNMENT = 8, LINE_BYTES = 64, CACHED_BYTES = 256 << 10 };
 
 struct slot {
   uint32_t hash;
@@ -41,6 +43,7 @@ struct tly_group_table {
   const struct tly_view_program *program;
   uint32_t part, component_count;
   uint32_t count, capacity;
+  uint8_t *room; /* what the rows lie in, at the next line */
   uint8_t *rows;
   uint8_t *initial_row; /* states that have met nothing; copied for each new group */
   size_t row_bytes;
@@ -52,6 +55,9 @@ struct tly_group_table {
   size_t values_bytes_compacted;
   bool is_indexed;
   bool is_drained;
+  bool has_texts;        /* among the states */
+  tly_group_drain drain; /* of a numbered table, else NULL */
+  void *drain_context;
   struct slot *slots;
   uint32_t slot_count; /* a power of two, or 0 */
   uint64_t epoch;
@@ -74,25 +80,22 @@ static size_t round_up(size_t size, size_t alignment) {
   return (size + alignment - 1) / alignment * alignment;
 }
 
-/* The record's address, then words, 128-bit integers, the rest, and last the bytes that say empty: with one count and
- * one sum, no byte is lost. */
+/* The record's address, then words, 128-bit integers, the rest, and last the bytes that say empty. */
 static void lay_out(tly_group_table *table) {
-  size_t at = sizeof(const uint8_t *), alignment = ROW_ALIGNMENT;
+  size_t at = table->drain == NULL ? sizeof(const uint8_t *) : 0;
   for (int pass = 0; pass < 3; pass++) {
     for (uint32_t c = 0; c < table->component_count; c++) {
       enum tly_state_form form = table->columns[c].form;
       if (!goes_in_pass(form, pass))
         continue;
-      if (form == TLY_STATE_I128)
-        alignment = I128_ALIGNMENT;
-      at = round_up(at, form == TLY_STATE_I128 ? I128_ALIGNMENT : ROW_ALIGNMENT);
+      table->has_texts |= form == TLY_STATE_TEXT;
       table->offsets[c] = at;
-      at += tly_state_size(form);
+      at += round_up(tly_state_size(form), ROW_ALIGNMENT);
     }
   }
   for (uint32_t c = 0; c < table->component_count; c++)
     table->empty_offsets[c] = table->program->components[c].nullable ? at++ : 0;
-  table->row_bytes = round_up(at, alignment);
+  table->row_bytes = at > 0 ? round_up(at, ROW_ALIGNMENT) : ROW_ALIGNMENT;
 }
 
 static uint8_t *row_of(const tly_group_table *table, uint32_t group) {
@@ -101,16 +104,26 @@ static uint8_t *row_of(const tly_group_table *table, uint32_t group) {
 
 static const uint8_t *record_of(const tly_group_table *table, uint32_t group) {
   const uint8_t *record;
+  TLY_ASSERT(table->drain == NULL);
   memcpy(&record, row_of(table, group), sizeof record);
   return record;
 }
 
+static void show_row(const tly_group_table *table, uint8_t *row, struct tly_state_column *columns) {
+  for (uint32_t c = 0; c < table->component_count; c++) {
+    columns[c].i64 = (int64_t *)(void *)(row + table->offsets[c]);
+    columns[c].empty = table->program->components[c].nullable ? row + table->empty_offsets[c] : NULL;
+  }
+}
+
+void tly_group_table_show(const tly_group_table *table, uint32_t group, struct tly_state_column *columns) {
+  TLY_ASSERT(group < table->count);
+  show_row(table, row_of(table, group), columns);
+}
+
 /* The states of a row as columns whose row 0 they are, until the next call. */
 static struct tly_state_column *columns_of(const tly_group_table *table, uint8_t *row) {
-  for (uint32_t c = 0; c < table->component_count; c++) {
-    table->columns[c].i64 = (int64_t *)(void *)(row + table->offsets[c]);
-    table->columns[c].empty = table->empty_offsets[c] > 0 ? row + table->empty_offsets[c] : NULL;
-  }
+  show_row(table, row, table->columns);
   return table->columns;
 }
 
@@ -120,19 +133,28 @@ static struct tly_state_column *as_columns(const tly_group_table *table, uint32_
 
 struct tly_state_field tly_group_table_field(const tly_group_table *table, uint32_t component) {
   TLY_ASSERT(component < table->component_count);
-  size_t empty_offset = table->empty_offsets[component];
+  bool is_nullable = table->program->components[component].nullable;
   return (struct tly_state_field){.form = table->columns[component].form,
                                   .values = table->rows + table->offsets[component],
-                                  .empty = empty_offset > 0 ? table->rows + empty_offset : NULL,
+                                  .empty = is_nullable ? table->rows + table->empty_offsets[component] : NULL,
                                   .stride = table->row_bytes};
 }
 
+static uint8_t *next_line(uint8_t *place) {
+  return place + (LINE_BYTES - (uintptr_t)place % LINE_BYTES) % LINE_BYTES;
+}
+
+/* Large rooms grow by moving pages, so that the rows stay where they are in them; else they are moved to a line. */
 static void set_capacity(tly_group_table *table, uint32_t capacity) {
   if (capacity > 0) {
-    table->rows = tly_realloc_array(table->rows, capacity, table->row_bytes);
+    ptrdiff_t before = table->rows - table->room;
+    table->room = tly_realloc_array(table->room, capacity * table->row_bytes + LINE_BYTES, 1);
+    table->rows = next_line(table->room);
+    if (table->count > 0 && table->rows - table->room != before)
+      memmove(table->rows, table->room + before, table->count * table->row_bytes);
   } else {
-    tly_free(table->rows);
-    table->rows = NULL;
+    tly_free(table->room);
+    table->room = table->rows = NULL;
   }
   table->capacity = capacity;
 }
@@ -146,9 +168,12 @@ static void grow(tly_group_table *table) {
 
 /* --- the table ---------------------------------------------------------------------------------------------------- */
 
-tly_group_table *tly_group_table_new(const struct tly_view_program *program, uint32_t part) {
+static tly_group_table *new_table(const struct tly_view_program *program, uint32_t part, tly_group_drain drain,
+                                  void *context) {
   TLY_ASSERT(part < program->part_count);
   tly_group_table *table = tly_calloc(1, sizeof *table);
+  table->drain = drain;
+  table->drain_context = context;
   table->program = program;
   table->part = part;
   table->component_count = program->parts[part].component_count;
@@ -161,6 +186,16 @@ tly_group_table *tly_group_table_new(const struct tly_view_program *program, uin
   table->initial_row = tly_arena_zero(&table->layout, table->row_bytes);
   tly_states_init(program, part, columns_of(table, table->initial_row), 0);
   return table;
+}
+
+tly_group_table *tly_group_table_new(const struct tly_view_program *program, uint32_t part) {
+  return new_table(program, part, NULL, NULL);
+}
+
+tly_group_table *tly_group_table_new_numbered(const struct tly_view_program *program, tly_group_drain drain,
+                                              void *context) {
+  TLY_ASSERT(drain != NULL);
+  return new_table(program, 0, drain, context);
 }
 
 /* Give back what the exact sums of one group hold. */
@@ -221,11 +256,7 @@ uint64_t tly_group_table_epoch(const tly_group_table *table) {
   return table->epoch;
 }
 
-bool tly_group_table_is_indexed(const tly_group_table *table) {
-  return table->is_indexed;
-}
-
-struct tly_text tly_group_table_key(const tly_group_table *table, uint32_t group) {
+static struct tly_text key_of(const tly_group_table *table, uint32_t group) {
   TLY_ASSERT(group < table->count);
   return tly_key_record_text(record_of(table, group));
 }
@@ -266,7 +297,7 @@ static void grow_slots(tly_group_table *table) {
   tly_free(before);
 }
 
-void tly_group_table_index(tly_group_table *table) {
+static void make_index(tly_group_table *table) {
   if (table->is_indexed)
     return;
   uint32_t slot_count = 2 * CAPACITY_MIN;
@@ -274,7 +305,7 @@ void tly_group_table_index(tly_group_table *table) {
     slot_count *= 2;
   make_slots(table, slot_count);
   for (uint32_t group = 0; group < table->count; group++)
-    place(table, hash_of(table, tly_group_table_key(table, group)), group);
+    place(table, hash_of(table, key_of(table, group)), group);
   table->is_indexed = true;
   check_invariants(table);
 }
@@ -283,7 +314,7 @@ static uint32_t find(const tly_group_table *table, uint32_t hash, struct tly_tex
   uint32_t mask = table->slot_count - 1;
   for (uint32_t at = hash & mask; table->slots[at].group != TLY_GROUP_NONE; at = (at + 1) & mask) {
     uint32_t group = table->slots[at].group;
-    if (table->slots[at].hash == hash && tly_text_equal(tly_group_table_key(table, group), key))
+    if (table->slots[at].hash == hash && tly_text_equal(key_of(table, group), key))
       return group;
   }
   return TLY_GROUP_NONE;
@@ -291,26 +322,35 @@ static uint32_t find(const tly_group_table *table, uint32_t hash, struct tly_tex
 
 /* --- groups ------------------------------------------------------------------------------------------------------- */
 
-static uint32_t append_group(tly_group_table *table, struct tly_text key) {
+static uint32_t append_row(tly_group_table *table) {
   TLY_ASSERT(!table->is_drained && table->count < GROUPS_MAX);
   if (table->count == table->capacity)
     grow(table);
   uint32_t group = table->count++;
-  uint8_t *record = tly_key_heap_alloc(&table->key_heap, TLY_KEY_RECORD_HEAD_BYTES + key.size);
-  memcpy(record, &group, sizeof group);
-  memcpy(record + sizeof group, &key.size, sizeof key.size);
-  if (key.size > 0)
-    memcpy(record + TLY_KEY_RECORD_HEAD_BYTES, key.data, key.size);
   memcpy(row_of(table, group), table->initial_row, table->row_bytes);
+  return group;
+}
+
+void tly_group_table_extend(tly_group_table *table, uint32_t count) {
+  TLY_ASSERT(table->drain != NULL && count >= table->count);
+  while (table->count < count)
+    append_row(table);
+}
+
+static uint32_t append_group(tly_group_table *table, struct tly_text key) {
+  uint32_t group = append_row(table);
+  const uint8_t *record = tly_key_record_new(&table->key_heap, group, key);
   memcpy(row_of(table, group), &record, sizeof record);
   return group;
 }
 
-uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *bytes, size_t size) {
-  TLY_ASSERT(size <= UINT32_MAX);
-  struct tly_text key = {.data = (const char *)bytes, .size = (uint32_t)size};
-  if (!table->is_indexed)
-    return append_group(table, key);
+void tly_group_table_append(tly_group_table *table, const uint8_t *key, size_t size) {
+  TLY_ASSERT(!table->is_indexed && size <= UINT32_MAX);
+  append_group(table, (struct tly_text){.data = (const char *)key, .size = (uint32_t)size});
+}
+
+/* The number of the group with this key, which is added in initial states if it is not there. */
+static uint32_t find_or_add(tly_group_table *table, struct tly_text key) {
   uint32_t hash = hash_of(table, key);
   uint32_t group = find(table, hash, key);
   if (group != TLY_GROUP_NONE)
@@ -324,17 +364,59 @@ uint32_t tly_group_table_group(tly_group_table *table, const uint8_t *bytes, siz
 }
 
 void tly_group_table_add_slice(tly_group_table *table, const struct tly_group_slice *slice) {
-  TLY_ASSERT(slice->part == table->part);
-  tly_group_table_index(table);
+  TLY_ASSERT(slice->part == table->part && table->drain == NULL);
+  make_index(table);
   for (uint32_t row = 0; row < slice->count; row++) {
     uint32_t count_before = table->count;
-    uint32_t group = tly_group_table_group(table, (const uint8_t *)slice->keys[row].data, slice->keys[row].size);
+    uint32_t group = find_or_add(table, slice->keys[row]);
     if (group == count_before)
       tly_states_copy(table->program, table->part, as_columns(table, group), 0, slice->states, row, &table->values);
     else if (table->part == 0)
       tly_states_merge(table->program, as_columns(table, group), 0, slice->states, row, &table->values);
   }
   tly_group_table_compact(table);
+}
+
+/* --- what the fold and its union do ------------------------------------------------------------------------------- */
+
+void tly_group_table_prefetch(const tly_group_table *table, struct tly_rows rows, const uint32_t *groups) {
+  if (table->count * table->row_bytes < CACHED_BYTES)
+    return;
+  const uint8_t *first = table->rows;
+  size_t row_bytes = table->row_bytes, last = row_bytes - 1;
+  TLY_EACH_ROW (rows, row) {
+    __builtin_prefetch(first + groups[row] * row_bytes);
+    __builtin_prefetch(first + groups[row] * row_bytes + last);
+  }
+}
+
+const uint8_t *tly_group_table_row(const tly_group_table *table, uint32_t group) {
+  return row_of(table, group);
+}
+
+bool tly_group_table_has_texts(const tly_group_table *table) {
+  return table->has_texts;
+}
+
+void tly_group_table_borrow(const tly_group_table *table, uint32_t group, struct tly_state_column *states,
+                            uint32_t row) {
+  const uint8_t *from = row_of(table, group);
+  for (uint32_t c = 0; c < table->component_count; c++) {
+    const uint8_t *state = from + table->offsets[c];
+    if (states[c].empty != NULL)
+      states[c].empty[row] = from[table->empty_offsets[c]];
+    switch (states[c].form) {
+    case TLY_STATE_I64:
+    case TLY_STATE_F64: memcpy(&states[c].i64[row], state, sizeof(int64_t)); break;
+    case TLY_STATE_I128: memcpy(&states[c].i128[row], state, sizeof(tly_i128)); break;
+    case TLY_STATE_DECIMAL: memcpy(&states[c].decimal[row], state, sizeof(struct tly_decimal)); break;
+    case TLY_STATE_TEXT: memcpy(&states[c].text[row], state, sizeof(struct tly_text)); break;
+    case TLY_STATE_EXACT_SUM:
+      tly_exact_sum_init(&states[c].exact_sum[row]);
+      tly_exact_sum_merge(&states[c].exact_sum[row], (const struct tly_exact_sum *)(const void *)state);
+      break;
+    }
+  }
 }
 
 void tly_group_table_compact(tly_group_table *table) {
@@ -386,6 +468,8 @@ static uint32_t fill_slice(tly_group_table *table, const uint8_t *const *records
 enum tly_status tly_group_table_drain(tly_group_table *table, uint32_t slice_groups, tly_group_slice_visit visit,
                                       void *context, struct tly_error *error) {
   TLY_ASSERT(slice_groups > 0 && !table->is_drained);
+  if (table->drain != NULL)
+    return table->drain(table->drain_context, slice_groups, visit, context, error);
   enum tly_status status = TLY_OK;
   const uint8_t **records = tly_malloc(table->count * sizeof *records);
   for (uint32_t group = 0; group < table->count; group++)

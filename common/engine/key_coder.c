@@ -2,8 +2,8 @@
  * that 1.5 and 1.50 are one). An entry keeps the bytes it is found by and the encoded value; in a text's encoding the
  * text stands at the front, so both are one copy.
  *
- * The code map remembers what number a dictionary's code has. An entry is a stamp and the number; it holds only under
- * the map's present stamp, so that forgetting all of a large dictionary is one addition. */
+ * The code map remembers what number a dictionary's code has: four bytes a code, so that the map of a hundred thousand
+ * texts stays near the core. */
 #include "common/engine/key_coder.h"
 
 #include <string.h>
@@ -43,9 +43,9 @@ struct tly_key_coder {
   uint32_t null_number; /* NONE: not met yet */
   size_t largest;
   struct tly_buffer scratch, encoded;
-  uint64_t *code_map;
+  uint32_t *code_map; /* a code's number, or NONE */
   uint32_t code_capacity;
-  uint32_t code_stamp;
+  uint32_t code_count; /* codes below it may be known: what there is to forget */
   uint64_t dictionary_id;
   const struct tly_dictionary *dictionary; /* the one met last in this batch; valid while its column is coded */
 };
@@ -58,7 +58,6 @@ tly_key_coder *tly_key_coder_new(const struct tly_expr *expression) {
   coder->is_nullable = expression->nullable;
   coder->is_interned = coder->form != TLY_FORM_I64 && coder->form != TLY_FORM_F64;
   coder->null_number = NONE;
-  coder->code_stamp = 1;
   coder->seed = tly_hash_seed(coder);
   return coder;
 }
@@ -78,10 +77,9 @@ void tly_key_coder_free(tly_key_coder *coder) {
 static void forget_codes(tly_key_coder *coder) {
   coder->dictionary = NULL;
   coder->dictionary_id = 0;
-  if (++coder->code_stamp != 0)
-    return;
-  coder->code_stamp = 1; /* came round: old stamps would look new */
-  memset(coder->code_map, 0, coder->code_capacity * sizeof *coder->code_map);
+  if (coder->code_count > 0)
+    memset(coder->code_map, 0xFF, coder->code_count * sizeof *coder->code_map);
+  coder->code_count = 0;
 }
 
 void tly_key_coder_clear(tly_key_coder *coder) {
@@ -246,35 +244,35 @@ static void meet_dictionary(tly_key_coder *coder, const struct tly_dictionary *d
     forget_codes(coder);
   coder->dictionary = dictionary;
   coder->dictionary_id = dictionary->id;
+  if (dictionary->count > coder->code_count)
+    coder->code_count = dictionary->count;
   if (dictionary->count <= coder->code_capacity)
     return;
   uint32_t capacity = dictionary->count < NONE / 2 ? dictionary->count + dictionary->count / 4 : dictionary->count;
   coder->code_map = tly_realloc_array(coder->code_map, capacity, sizeof *coder->code_map);
-  memset(coder->code_map + coder->code_capacity, 0, (capacity - coder->code_capacity) * sizeof *coder->code_map);
+  memset(coder->code_map + coder->code_capacity, 0xFF, (capacity - coder->code_capacity) * sizeof *coder->code_map);
   coder->code_capacity = capacity;
 }
 
 static uint64_t learn_code(tly_key_coder *coder, uint32_t code) {
   TLY_ASSERT(code < coder->dictionary->count);
   uint32_t number = intern_text(coder, coder->dictionary->entries[code]);
-  coder->code_map[code] = (uint64_t)coder->code_stamp << 32 | number;
+  coder->code_map[code] = number;
   return number;
 }
 
 static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
   meet_dictionary(coder, vector->dictionary);
-  const uint64_t stamp = coder->code_stamp;
-  const uint64_t *map = coder->code_map;
-  const uint32_t *codes = vector->codes, capacity = coder->code_capacity;
+  const uint32_t *map = coder->code_map, *codes = vector->codes, code_count = vector->dictionary->count;
+  const uint8_t *null = vector->null;
   TLY_EACH_ROW (rows, row) {
-    if (vector->null != NULL && vector->null[row] != 0) {
+    if (null != NULL && null[row] != 0) {
       words[row] = intern_null(coder);
       continue;
     }
-    uint32_t code = codes[row];
-    TLY_ASSERT(code < capacity);
-    uint64_t entry = map[code];
-    words[row] = entry >> 32 == stamp ? (uint32_t)entry : learn_code(coder, code);
+    TLY_ASSERT(codes[row] < code_count);
+    uint32_t number = map[codes[row]];
+    words[row] = number != NONE ? number : learn_code(coder, codes[row]);
   }
 }
 
@@ -318,20 +316,27 @@ void tly_key_coder_code(tly_key_coder *coder, const struct tly_vector *vector, s
     intern_encoded(coder, vector, rows, words[0]);
 }
 
-void tly_key_coder_append(const tly_key_coder *coder, uint64_t *const *words, uint32_t row, struct tly_buffer *key) {
-  uint64_t word = words[0][row];
+void tly_key_coder_append(const tly_key_coder *coder, const uint64_t *words, struct tly_buffer *key) {
   if (coder->is_interned) {
-    TLY_ASSERT(word < coder->count);
-    const struct tly_text *encoded = &coder->entries[word].encoded;
-    tly_buffer_append(key, encoded->data, encoded->size);
+    struct tly_text encoded = tly_key_coder_encoded(coder, words[0]);
+    tly_buffer_append(key, encoded.data, encoded.size);
     return;
   }
-  struct tly_value value = {.type = coder->type, .is_null = coder->is_nullable && words[1][row] != 0};
-  memcpy(&value.i64, &word, sizeof word); /* or its f64 */
+  struct tly_value value = {.type = coder->type, .is_null = coder->is_nullable && words[1] != 0};
+  memcpy(&value.i64, &words[0], sizeof value.i64); /* or its f64 */
   tly_key_append(key, &value);
 }
 
-size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t *const *words, uint32_t row) {
+size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t word) {
   enum { WORD_ENCODED_MAX = 32 };
-  return coder->is_interned ? coder->entries[words[0][row]].encoded.size : WORD_ENCODED_MAX;
+  return coder->is_interned ? tly_key_coder_encoded(coder, word).size : WORD_ENCODED_MAX;
+}
+
+struct tly_text tly_key_coder_encoded(const tly_key_coder *coder, uint64_t word) {
+  TLY_ASSERT(coder->is_interned && word < coder->count);
+  return coder->entries[word].encoded;
+}
+
+struct tly_type tly_key_coder_type(const tly_key_coder *coder) {
+  return coder->type;
 }

@@ -34,8 +34,11 @@ void tly_key_coder_begin(tly_key_coder *coder);
 /* words[w][row] for each row of `rows` and each word w of the column. */
 void tly_key_coder_code(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows,
                         uint64_t *const *words);
-/* Append the encoded value of a row's words. */
-void tly_key_coder_append(const tly_key_coder *coder, uint64_t *const *words, uint32_t row, struct tly_buffer *key);
-size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t *const *words, uint32_t row);
+/* Append the encoded value of its words. */
+void tly_key_coder_append(const tly_key_coder *coder, const uint64_t *words, struct tly_buffer *key);
+size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t word);
+/* The encoded value of an interned word. */
+struct tly_text tly_key_coder_encoded(const tly_key_coder *coder, uint64_t word);
+struct tly_type tly_key_coder_type(const tly_key_coder *coder);
 
 #endif
