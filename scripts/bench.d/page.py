@@ -13,8 +13,8 @@ HOW = '''## How a figure is taken
   for {wait:g} s at most. What it then saw stands in the row's notes; a row that began with less says so.
 - As shipped: Release build, no `-march=native`, asserts on, default settings (`--seal-age-s 1` while a data folder is
   prepared, so that its archive is sealed). The peers run at the best of their settings: DuckDB on two threads, an open
-  connection, zstd Parquet of typed columns in the page cache; Redis on a unix socket without persistence; the parsing loop
-  with `-march=native`.
+  connection, zstd Parquet of typed columns in the page cache, the better of keeping insertion order or not; Redis on a unix
+  socket without persistence, the better of two clients; the parsing loop with `-march=native`.
 - One untimed round, then {pairs} rounds A B A B; medians, min and max; ratio of medians. A spread (max - min) of more than
   25 % of the median is marked as noise.
 - Both sides' answers are compared in the same run. Different answers: no figure.
