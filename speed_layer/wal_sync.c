@@ -9,6 +9,10 @@
 #include "common/base/assert.h"
 #include "common/base/memory.h"
 
+/* Pages that are being written are waited for, dirty ones are written and waited for: one write is on its way at a
+ * time.
+ */
+enum { WRITE_OUT = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER };
 enum { PAUSE_US = 20000 };
 
 struct tly_wal_sync {
@@ -34,7 +38,7 @@ static bool wait_for_commit(struct tly_wal_sync *sync) {
 static void *sync_main(void *context) {
   struct tly_wal_sync *sync = context;
   while (wait_for_commit(sync)) {
-    if (fdatasync(sync->fd) != 0) {
+    if (sync_file_range(sync->fd, 0, 0, WRITE_OUT) != 0) {
       pthread_mutex_lock(&sync->mutex);
       sync->failure = errno;
       pthread_mutex_unlock(&sync->mutex);

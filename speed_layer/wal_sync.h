@@ -1,8 +1,10 @@
 /* speed_layer/wal_sync.h -- write the WAL to disk little by little, so that a checkpoint need not do it at once.
  *
  * With synchronous=NORMAL the WAL is synced by the checkpoint alone: 64 MB of it at once held the fold up for 50 ms
- * (measured; with this helper 1 ms). A thread of its own syncs the -wal file a few times a second while there are
- * commits. It touches no other file: the locks of the database are not its business.
+ * (measured; with this helper 1 ms). A thread of its own writes the -wal file out many times a second while there are
+ * commits. It does not make it durable (the checkpoint does): flushes of the disk's own cache would stand in line with
+ * those of the archiver, for whose every acknowledgement one is waited for. It touches no other file: the locks of the
+ * database are not its business.
  * Thread: start, note and stop belong to the store's thread. */
 #ifndef TLY_SPEED_WAL_SYNC_H
 #define TLY_SPEED_WAL_SYNC_H
