@@ -6,38 +6,58 @@ struct reader {
   const char *next, *end;
 };
 
-enum member { ID = 1, METHOD = 2, PARAMS = 4, JSONRPC = 8, SQL = 16, ARGS = 32 };
+enum member { NONE = 0, ID = 1, METHOD = 2, PARAMS = 4, JSONRPC = 8, SQL = 16, ARGS = 32 };
 
 static void skip_spaces(struct reader *reader) {
   while (reader->next < reader->end && (*reader->next == ' ' || *reader->next == '\t'))
     reader->next++;
 }
 
-static bool take(struct reader *reader, char wanted) {
-  skip_spaces(reader);
+static inline bool take(struct reader *reader, char wanted) {
+  if (reader->next < reader->end && *reader->next != wanted)
+    skip_spaces(reader);
   if (reader->next == reader->end || *reader->next != wanted)
     return false;
   reader->next++;
   return true;
 }
 
+/* 0x80 in each byte of `word` that ends a run of plain text: the quote, a backslash, a control character, and whatever
+ * is not ASCII. A byte behind one of these may be marked too, which does not matter: only the first is asked for. */
+static uint64_t ends_in(uint64_t word) {
+  const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
+  uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\', rubout = word ^ ones * 0x7f;
+  return (word | (word - ones * 0x20) | (quote - ones) | (backslash - ones) | (rubout - ones)) & highs;
+}
+
+/* The first byte from `at` on that is not plain: eight at a time, then one by one. */
+static const char *skip_plain(const char *at, const char *end) {
+  for (uint64_t word, ends; end - at >= (ptrdiff_t)sizeof word; at += sizeof word) {
+    memcpy(&word, at, sizeof word);
+    if ((ends = ends_in(word)) != 0)
+      return at + __builtin_ctzll(ends) / 8;
+  }
+  while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x7f && *at != '"' && *at != '\\')
+    at++;
+  return at;
+}
+
 /* A text without escapes, in valid UTF-8; what is between the quotes. */
 static bool take_text(struct reader *reader, struct tly_text *out) {
-  bool is_ascii = true;
+  bool is_plain = true;
   if (!take(reader, '"'))
     return false;
-  const char *begin = reader->next;
-  for (; reader->next < reader->end && *reader->next != '"'; reader->next++) {
-    unsigned char byte = (unsigned char)*reader->next;
-    if (byte < 0x20 || byte == '\\')
+  const char *begin = reader->next, *at = skip_plain(begin, reader->end);
+  for (; at < reader->end && *at != '"'; at = skip_plain(at + 1, reader->end)) {
+    if ((unsigned char)*at < 0x20 || *at == '\\')
       return false;
-    is_ascii &= byte < 0x7f;
+    is_plain = false;
   }
-  if (reader->next == reader->end)
+  if (at == reader->end)
     return false;
-  *out = (struct tly_text){.data = begin, .size = (uint32_t)(reader->next - begin)};
-  reader->next++;
-  return is_ascii || tly_text_is_valid(out->data, out->size);
+  *out = (struct tly_text){.data = begin, .size = (uint32_t)(at - begin)};
+  reader->next = at + 1;
+  return is_plain || tly_text_is_valid(out->data, out->size);
 }
 
 /* An integer as JSON writes it and would write it again. */
@@ -64,7 +84,7 @@ static bool take_word(struct reader *reader, const char *word) {
   return true;
 }
 
-static bool is_text(struct tly_text text, const char *wanted) {
+static inline bool is_text(struct tly_text text, const char *wanted) {
   return text.size == strlen(wanted) && memcmp(text.data, wanted, text.size) == 0;
 }
 
@@ -113,6 +133,17 @@ static bool take_arguments(struct reader *reader, struct tly_request_line *out) 
   return take(reader, ']');
 }
 
+static enum member member_of(struct tly_text name) {
+  switch (name.size) {
+  case 2: return is_text(name, "id") ? ID : NONE;
+  case 3: return is_text(name, "sql") ? SQL : NONE;
+  case 4: return is_text(name, "args") ? ARGS : NONE;
+  case 6: return is_text(name, "method") ? METHOD : is_text(name, "params") ? PARAMS : NONE;
+  case 7: return is_text(name, "jsonrpc") ? JSONRPC : NONE;
+  default: return NONE;
+  }
+}
+
 static bool take_member(struct reader *reader, unsigned *seen, struct tly_request_line *out);
 
 /* Members up to the closing brace, of which `allowed` may come. */
@@ -128,19 +159,11 @@ static bool take_object(struct reader *reader, unsigned allowed, unsigned *seen,
 }
 
 static bool take_member(struct reader *reader, unsigned *seen, struct tly_request_line *out) {
-  static const struct {
-    const char *name;
-    enum member member;
-  } members[] = {{"id", ID},           {"method", METHOD}, {"params", PARAMS},
-                 {"jsonrpc", JSONRPC}, {"sql", SQL},       {"args", ARGS}};
   struct tly_text name, text;
-  unsigned member = 0;
   if (!take_text(reader, &name) || !take(reader, ':'))
     return false;
-  for (size_t i = 0; i < sizeof members / sizeof *members; i++)
-    if (is_text(name, members[i].name))
-      member = members[i].member;
-  if (member == 0 || (*seen & member) != 0)
+  enum member member = member_of(name);
+  if (member == NONE || (*seen & member) != 0)
     return false;
   *seen |= member;
   switch (member) {

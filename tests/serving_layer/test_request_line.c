@@ -115,10 +115,33 @@ static void damaged_lines_never_make_the_two_ways_disagree(void **state) {
   assert_true(taken > 100);
 }
 
+/* Texts are read eight bytes at a time: every byte at every place of texts of every length, before and behind. */
+static void any_byte_anywhere_in_a_text_is_read_alike(void **state) {
+  enum { TEXT_MAX = 20 };
+  (void)state;
+  for (int size = 1; size <= TEXT_MAX; size++)
+    for (int at = 0; at < size; at++)
+      for (int byte = 1; byte < 256; byte++) {
+        char text[TEXT_MAX + 1], line[200];
+        memset(text, 'x', sizeof text);
+        text[size] = 0;
+        text[at] = (char)byte;
+        if (byte >= 0x80 && at + 1 < size)
+          text[at + 1] = (char)0x80; /* with some leads a character */
+        snprintf(line, sizeof line,
+                 "{\"id\":\"%s\",\"method\":\"query\",\"params\":{\"sql\":\"%s\",\"args\":[\"%s\"]}}",
+                 byte % 3 == 0 ? text : "i", byte % 3 != 0 ? text : "s", text);
+        bool is_plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+        bool is_taken = takes(line);
+        assert_true(is_taken || !is_plain || (byte == 0x7f && byte % 3 == 0));
+      }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_common_forms_are_taken),
       cmocka_unit_test(whatever_is_unusual_is_left_to_the_general_parser),
+      cmocka_unit_test(any_byte_anywhere_in_a_text_is_read_alike),
       cmocka_unit_test(damaged_lines_never_make_the_two_ways_disagree),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
