@@ -19,7 +19,6 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
-#include "common/engine/group_row.h"
 #include "common/value/ordered_key.h"
 #include "serving_layer/encode.h"
 #include "serving_layer/forms.h"
@@ -346,10 +345,6 @@ static struct tly_text bound_of(const struct tly_buffer *buffer) {
                            .size = (uint32_t)buffer->size};
 }
 
-static void add_group(void *context, const struct tly_group_slice *slice, uint32_t row) {
-  tly_group_row_add(context, slice, row);
-}
-
 static void print_vectors(const struct tly_query *query, const struct tly_vector *outputs, uint32_t row,
                           struct tly_buffer *out) {
   for (uint32_t i = 0; i < query->column_count; i++) {
@@ -390,7 +385,7 @@ static enum tly_status print_group(tly_points *points, struct point *point, stru
   struct tly_group_row *row = &point->row;
   struct tly_text key = {.data = (const char *)points->key.data, .size = (uint32_t)points->key.size};
   tly_group_row_begin(row, key);
-  TLY_TRY(tly_store_source_find(points->stores, view->use.program, &view->use.state, key, add_group, row, NULL));
+  TLY_TRY(tly_store_source_look_up(points->stores, view->use.program, &view->use.state, row, NULL));
   if (row->slice.count == 0)
     return TLY_OK;
   return point->is_direct ? print_direct(points, point, out) : print_finished(point, view, out);

@@ -6,7 +6,6 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
-#include "common/store/block_cache.h"
 #include "common/store/run_reader.h"
 
 /* A run of a view that is open, and what batch.db says of it. */
@@ -243,21 +242,18 @@ static enum tly_status live(void *context, const struct tly_view_program *progra
                                    table, error);
 }
 
-enum tly_status tly_store_source_find(tly_store_source *source, const struct tly_view_program *program,
-                                      const struct tly_view_state *state, struct tly_text key, tly_group_visit visit,
-                                      void *context, struct tly_error *error) {
-  uint64_t hash = tly_key_hash(key);
+enum tly_status tly_store_source_look_up(tly_store_source *source, const struct tly_view_program *program,
+                                         const struct tly_view_state *state, struct tly_group_row *row,
+                                         struct tly_error *error) {
+  struct tly_block_lookup lookup = tly_block_lookup_begin(row);
   if (state->run > 0) {
     struct open_run *run = find_run(source, program, state->run);
-    const struct tly_group_slice *slice;
-    uint32_t row;
     TLY_ASSERT(run != NULL);
-    TLY_TRY(tly_run_reader_find(run->reader, 0, key, hash, &slice, &row, error));
-    if (slice != NULL)
-      visit(context, slice, row);
+    TLY_TRY(tly_run_reader_look_up(run->reader, &lookup, error));
   }
-  return tly_speed_snapshot_find(source->speed, program, state->view_id, 0, state->cut, key, hash, visit, context,
-                                 error);
+  TLY_TRY(tly_speed_snapshot_look_up(source->speed, program, state->view_id, state->cut, &lookup, error));
+  tly_block_lookup_finish(&lookup);
+  return TLY_OK;
 }
 
 static enum tly_status scan(void *context, const struct tly_view_program *program, int64_t run, uint32_t part,

@@ -33,11 +33,11 @@ TLY_CHECK enum tly_status tly_store_source_batch(tly_store_source *source, tly_b
                                                  struct tly_error *error);
 TLY_CHECK enum tly_status tly_store_source_archive(tly_store_source *source, tly_archive_reader **out,
                                                    struct tly_error *error);
-/* Between begin and end, for point queries: hand every group of part 0 with exactly this key to `visit`: the run's
- * first, then the live ones. */
-TLY_CHECK enum tly_status tly_store_source_find(tly_store_source *source, const struct tly_view_program *program,
-                                                const struct tly_view_state *state, struct tly_text key,
-                                                tly_group_visit visit, void *context, struct tly_error *error);
+/* Between begin and end, for point queries: add the groups of part 0 with the row's key to `row`, the run's and the
+ * live ones. */
+TLY_CHECK enum tly_status tly_store_source_look_up(tly_store_source *source, const struct tly_view_program *program,
+                                                   const struct tly_view_state *state, struct tly_group_row *row,
+                                                   struct tly_error *error);
 /* Changes when speed.db does (speed_reader.h). */
 TLY_CHECK enum tly_status tly_store_source_version(tly_store_source *source, uint64_t *out, struct tly_error *error);
 

@@ -82,3 +82,10 @@ void tly_group_row_add(struct tly_group_row *row, const struct tly_group_slice *
   }
   slice->count = 1;
 }
+
+void tly_group_row_prefetch(const struct tly_group_row *row, const struct tly_group_slice *from, uint32_t from_row) {
+  for (uint32_t i = 0; i < row->component_count; i++) {
+    const struct tly_state_column *column = &from->states[row->components[i]];
+    __builtin_prefetch((const char *)column->i64 + from_row * tly_state_size(column->form));
+  }
+}

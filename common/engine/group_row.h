@@ -23,5 +23,7 @@ void tly_group_row_free(struct tly_group_row *row);
 void tly_group_row_begin(struct tly_group_row *row, struct tly_text key);
 /* Add the states of row `from_row` of `from`, whose key is that of begin. */
 void tly_group_row_add(struct tly_group_row *row, const struct tly_group_slice *from, uint32_t from_row);
+/* Fetch ahead what add will read. */
+void tly_group_row_prefetch(const struct tly_group_row *row, const struct tly_group_slice *from, uint32_t from_row);
 
 #endif

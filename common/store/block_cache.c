@@ -20,6 +20,8 @@
 
 enum { ROW_BITS = 16, ROW_MASK = (1 << ROW_BITS) - 1, SLOTS_MIN = 4 };
 
+static const uint32_t NO_ROW = UINT32_MAX;
+
 _Static_assert((int)TLY_GROUPS_PER_BLOCK < (int)ROW_MASK, "a row's number plus one fits into its slot");
 
 struct tly_block_cache {
@@ -35,7 +37,7 @@ static void check_invariants(const tly_block_cache *cache) {
 
 /* ---- the index --------------------------------------------------------------------------------------------------- */
 
-uint64_t tly_key_hash(struct tly_text key) {
+static uint64_t hash_of(struct tly_text key) {
   return XXH3_64bits(key.data, key.size);
 }
 
@@ -52,7 +54,7 @@ static void make_index(struct tly_held_block *block) {
   block->slots = tly_calloc(slot_count, sizeof *block->slots);
   block->slot_mask = slot_count - 1;
   for (uint32_t row = 0; row < slice->count; row++) {
-    uint64_t hash = tly_key_hash(slice->keys[row]);
+    uint64_t hash = hash_of(slice->keys[row]);
     uint32_t at = (uint32_t)hash & block->slot_mask;
     while (block->slots[at] != 0)
       at = (at + 1) & block->slot_mask;
@@ -61,15 +63,69 @@ static void make_index(struct tly_held_block *block) {
   block->bytes += slot_count * sizeof *block->slots;
 }
 
-bool tly_held_block_find(const struct tly_held_block *block, struct tly_text key, uint64_t hash, uint32_t *row) {
-  uint32_t tag = tag_of(hash), slot;
-  for (uint32_t at = (uint32_t)hash & block->slot_mask; (slot = block->slots[at]) != 0;
-       at = (at + 1) & block->slot_mask) {
-    *row = (slot & ROW_MASK) - 1;
-    if ((slot & ~(uint32_t)ROW_MASK) == tag && tly_text_equal(block->copy.slice.keys[*row], key))
-      return true;
+/* The next row from slot *at on whose hash has the same tag, and *at behind it; NO_ROW when there is none. */
+static uint32_t next_candidate(const struct tly_held_block *block, uint32_t tag, uint32_t *at) {
+  uint32_t slot;
+  for (; (slot = block->slots[*at]) != 0; *at = (*at + 1) & block->slot_mask)
+    if ((slot & ~(uint32_t)ROW_MASK) == tag) {
+      *at = (*at + 1) & block->slot_mask;
+      return (slot & ROW_MASK) - 1;
+    }
+  return NO_ROW;
+}
+
+/* ---- looking up -------------------------------------------------------------------------------------------------- */
+
+struct tly_block_lookup tly_block_lookup_begin(struct tly_group_row *row) {
+  return (struct tly_block_lookup){.row = row, .hash = hash_of(row->key)};
+}
+
+void tly_block_lookup_add(struct tly_block_lookup *lookup, struct tly_held_block *block) {
+  __builtin_prefetch(block);
+  if (lookup->count == TLY_LOOKUP_BLOCKS)
+    tly_block_lookup_finish(lookup);
+  lookup->blocks[lookup->count++] = block;
+}
+
+/* Where the look-up stands in one block. */
+struct candidate {
+  const struct tly_group_slice *slice;
+  uint32_t row, at;
+};
+
+void tly_block_lookup_finish(struct tly_block_lookup *lookup) {
+  struct candidate candidates[TLY_LOOKUP_BLOCKS];
+  uint32_t tag = tag_of(lookup->hash);
+  struct tly_text key = lookup->row->key;
+  for (uint32_t i = 0; i < lookup->count; i++) {
+    struct tly_held_block *block = lookup->blocks[i];
+    if (!block->was_used) /* most are: nothing is written for nothing */
+      block->was_used = true;
+    candidates[i].at = (uint32_t)lookup->hash & block->slot_mask;
+    __builtin_prefetch(&block->slots[candidates[i].at]);
+    __builtin_prefetch(block->copy.slice.states);
   }
-  return false;
+  for (uint32_t i = 0; i < lookup->count; i++) {
+    const struct tly_group_slice *slice = &lookup->blocks[i]->copy.slice;
+    uint32_t row = next_candidate(lookup->blocks[i], tag, &candidates[i].at);
+    candidates[i].slice = slice;
+    candidates[i].row = row;
+    if (row == NO_ROW)
+      continue;
+    __builtin_prefetch(&slice->keys[row]);
+    tly_group_row_prefetch(lookup->row, slice, row);
+  }
+  for (uint32_t i = 0; i < lookup->count; i++)
+    if (candidates[i].row != NO_ROW)
+      __builtin_prefetch(candidates[i].slice->keys[candidates[i].row].data);
+  for (uint32_t i = 0; i < lookup->count; i++) {
+    uint32_t row = candidates[i].row;
+    while (row != NO_ROW && !tly_text_equal(candidates[i].slice->keys[row], key))
+      row = next_candidate(lookup->blocks[i], tag, &candidates[i].at);
+    if (row != NO_ROW)
+      tly_group_row_add(lookup->row, candidates[i].slice, row);
+  }
+  lookup->count = 0;
 }
 
 /* ---- the ring ---------------------------------------------------------------------------------------------------- */

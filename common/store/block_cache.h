@@ -6,18 +6,19 @@
 #ifndef TLY_STORE_BLOCK_CACHE_H
 #define TLY_STORE_BLOCK_CACHE_H
 
+#include "common/engine/group_row.h"
 #include "common/store/slice.h"
 
 typedef struct tly_block_cache tly_block_cache;
 
 /* A block that is held. Its owner keeps a pointer to it, `*place`, which becomes NULL when the block is dropped. */
 struct tly_held_block {
+  uint32_t *slots; /* the index: block_cache.c. What a look-up reads stands first, in one cache line */
+  uint32_t slot_mask;
+  uint32_t pins;              /* > 0: not dropped */
+  bool was_used;              /* again, since the search for room last came by */
   struct tly_slice_copy copy; /* read-only */
   struct tly_held_block **place;
-  uint32_t pins;   /* > 0: not dropped */
-  bool was_used;   /* again, since the search for room last came by */
-  uint32_t *slots; /* the index: block_cache.c */
-  uint32_t slot_mask;
   size_t bytes;
   struct tly_held_block *next, *previous;
 };
@@ -34,9 +35,20 @@ struct tly_held_block *tly_block_cache_add(tly_block_cache *cache, const struct 
                                            struct tly_held_block **place);
 void tly_block_cache_drop(tly_block_cache *cache, struct tly_held_block *block);
 
-/* The hash by which keys are looked up. */
-uint64_t tly_key_hash(struct tly_text key);
-/* The row of exactly this key, whose hash is `hash`; false when there is none. */
-bool tly_held_block_find(const struct tly_held_block *block, struct tly_text key, uint64_t hash, uint32_t *row);
+/* One key, looked up in all the blocks where it may stand: the misses of the processor's caches overlap, which are most
+ * of the time. */
+enum { TLY_LOOKUP_BLOCKS = 16 };
+struct tly_block_lookup {
+  struct tly_group_row *row; /* begun with the key; what is found is added to it */
+  uint64_t hash;
+  uint32_t count; /* of blocks not looked into yet */
+  struct tly_held_block *blocks[TLY_LOOKUP_BLOCKS];
+};
+
+struct tly_block_lookup tly_block_lookup_begin(struct tly_group_row *row);
+/* Look into `block` too, which has to stay held until the next finish. */
+void tly_block_lookup_add(struct tly_block_lookup *lookup, struct tly_held_block *block);
+/* Look into the blocks that were added. More may be added after that. */
+void tly_block_lookup_finish(struct tly_block_lookup *lookup);
 
 #endif

@@ -39,7 +39,7 @@ static uint32_t heads_below(const uint64_t *heads, uint32_t count, uint64_t head
     return 0;
   while (count > 1) {
     uint32_t half = count / 2;
-    base += base[half - 1] < head ? half : 0;
+    base += (size_t)half * (base[half - 1] < head);
     count -= half;
   }
   return (uint32_t)(base - heads) + (*base < head);

@@ -28,7 +28,6 @@
 #include "common/base/memory.h"
 #include "common/engine/group_block.h"
 #include "common/sqlite/sqlite.h"
-#include "common/store/block_cache.h"
 #include "common/store/key_directory.h"
 #include "common/value/ordered_key.h"
 
@@ -44,7 +43,6 @@ struct directory_entry {
   struct tly_run_block block;
   int64_t id;
   uint32_t piece;
-  struct tly_held_block *held;
 };
 
 struct part {
@@ -53,6 +51,7 @@ struct part {
   struct directory_entry *entries;
   uint32_t entry_count, entry_capacity;
   struct tly_key_directory first_keys; /* of the entries */
+  struct tly_held_block **held;        /* one an entry, or NULL */
   uint64_t groups;
 };
 
@@ -257,6 +256,7 @@ static void make_directory(tly_run_reader *reader, struct part *part) {
   for (uint32_t i = 0; i < part->entry_count; i++)
     keys[i] = part->entries[i].block.first_key;
   part->first_keys = tly_key_directory_make(keys, part->entry_count, heads);
+  part->held = TLY_ARENA_ARRAY(&reader->arena, struct tly_held_block *, part->entry_count);
 }
 
 static enum tly_status open_part(tly_run_reader *reader, const char *folder, uint32_t number, struct tly_error *error) {
@@ -416,31 +416,27 @@ static struct tly_group_slice *decoded_slice(tly_run_reader *reader, uint32_t pa
   return &reader->decoded[part];
 }
 
-static enum tly_status held_block(tly_run_reader *reader, uint32_t part, struct directory_entry *entry,
-                                  const struct tly_held_block **out, struct tly_error *error) {
-  if (entry->held == NULL) {
-    struct tly_group_slice *decoded = decoded_slice(reader, part);
-    TLY_TRY(read_block(reader, part, entry, decoded, error));
-    tly_block_cache_add(reader->cache, decoded, &entry->held);
-  } else {
-    entry->held->was_used = true;
+static enum tly_status held_block(tly_run_reader *reader, uint32_t part_number, uint32_t index,
+                                  struct tly_held_block **out, struct tly_error *error) {
+  struct part *part = &reader->parts[part_number];
+  if (part->held[index] == NULL) {
+    struct tly_group_slice *decoded = decoded_slice(reader, part_number);
+    TLY_TRY(read_block(reader, part_number, &part->entries[index], decoded, error));
+    tly_block_cache_add(reader->cache, decoded, &part->held[index]);
   }
-  *out = entry->held;
+  *out = part->held[index];
   return TLY_OK;
 }
 
-enum tly_status tly_run_reader_find(tly_run_reader *reader, uint32_t part, struct tly_text key, uint64_t hash,
-                                    const struct tly_group_slice **slice, uint32_t *row, struct tly_error *error) {
-  TLY_ASSERT(part < reader->program->part_count);
-  struct part *blocks = &reader->parts[part];
-  const struct tly_held_block *block;
-  uint32_t not_above = tly_key_directory_not_above(&blocks->first_keys, key);
-  *slice = NULL;
+enum tly_status tly_run_reader_look_up(tly_run_reader *reader, struct tly_block_lookup *lookup,
+                                       struct tly_error *error) {
+  struct part *groups = &reader->parts[0];
+  struct tly_held_block *block;
+  uint32_t not_above = tly_key_directory_not_above(&groups->first_keys, lookup->row->key);
   if (not_above == 0)
     return TLY_OK;
-  TLY_TRY(held_block(reader, part, &blocks->entries[not_above - 1], &block, error));
-  if (tly_held_block_find(block, key, hash, row))
-    *slice = &block->copy.slice;
+  TLY_TRY(held_block(reader, 0, not_above - 1, &block, error));
+  tly_block_lookup_add(lookup, block);
   return TLY_OK;
 }
 
@@ -454,16 +450,15 @@ static void unpin(struct scan *scan) {
   scan->pinned = NULL;
 }
 
-static enum tly_status load_block(struct scan *scan, struct directory_entry *entry, const struct tly_group_slice **out,
+static enum tly_status load_block(struct scan *scan, uint32_t index, const struct tly_group_slice **out,
                                   struct tly_error *error) {
   tly_run_reader *reader = scan->reader;
   unpin(scan);
   if (!scan->is_wide) {
-    const struct tly_held_block *block;
-    TLY_TRY(held_block(reader, scan->part, entry, &block, error));
-    scan->pinned = entry->held;
+    TLY_TRY(held_block(reader, scan->part, index, &scan->pinned, error));
     scan->pinned->pins++;
-    *out = &block->copy.slice;
+    scan->pinned->was_used = true;
+    *out = &scan->pinned->copy.slice;
     return TLY_OK;
   }
   if (scan->own == NULL) {
@@ -471,7 +466,7 @@ static enum tly_status load_block(struct scan *scan, struct directory_entry *ent
     tly_group_slice_init(scan->own, reader->program, scan->part);
   }
   *out = scan->own;
-  return read_block(reader, scan->part, entry, scan->own, error);
+  return read_block(reader, scan->part, &reader->parts[scan->part].entries[index], scan->own, error);
 }
 
 static struct tly_text buffer_text(const struct tly_buffer *buffer) {
@@ -483,13 +478,13 @@ static enum tly_status next_slice(void *context, const struct tly_group_slice **
   *out = NULL;
   TLY_ASSERT(scan->is_open);
   while (scan->next < scan->end) {
-    struct directory_entry *entry = &scan->reader->parts[scan->part].entries[scan->next++];
-    const struct tly_run_block *block = &entry->block;
+    uint32_t index = scan->next++;
+    const struct tly_run_block *block = &scan->reader->parts[scan->part].entries[index].block;
     struct tly_text low = buffer_text(&scan->low), high = buffer_text(&scan->high);
     if (scan->has_low && tly_key_compare(block->last_key.data, block->last_key.size, low.data, low.size) < 0)
       continue;
     const struct tly_group_slice *slice;
-    TLY_TRY(load_block(scan, entry, &slice, error));
+    TLY_TRY(load_block(scan, index, &slice, error));
     uint32_t first = scan->has_low ? tly_slice_lower_bound(slice, low) : 0;
     uint32_t end = scan->has_high ? tly_slice_lower_bound(slice, high) : slice->count;
     scan->has_low = false; /* later blocks lie above it */

@@ -9,6 +9,7 @@
 #define TLY_STORE_RUN_READER_H
 
 #include "common/engine/merge.h"
+#include "common/store/block_cache.h"
 
 typedef struct tly_run_reader tly_run_reader;
 
@@ -30,11 +31,10 @@ TLY_CHECK enum tly_status tly_run_reader_scan(tly_run_reader *reader, uint32_t p
 /* End a scan early or after its end; sources of a reader end with it at the latest. */
 void tly_run_reader_end_scan(tly_run_reader *reader, struct tly_group_source *source);
 
-/* The group of `part` with exactly this key, whose hash (block_cache.h) is `hash`: its slice, valid until the next call
- * with this reader, and its row. *slice is NULL when there is none. The block is held decoded for the next one. */
-TLY_CHECK enum tly_status tly_run_reader_find(tly_run_reader *reader, uint32_t part, struct tly_text key, uint64_t hash,
-                                              const struct tly_group_slice **slice, uint32_t *row,
-                                              struct tly_error *error);
+/* Look a group of part 0 up: the block where its key would stand is added to `lookup` (block_cache.h), and held decoded
+ * for the next look-up. The look-up is finished before the reader is used again. */
+TLY_CHECK enum tly_status tly_run_reader_look_up(tly_run_reader *reader, struct tly_block_lookup *lookup,
+                                                 struct tly_error *error);
 
 /* A block as the directory has it. Equal checksums are equal content: the drift check decodes neither. */
 struct tly_run_block {

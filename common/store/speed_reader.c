@@ -451,7 +451,7 @@ static enum tly_status read_block(tly_speed_reader *reader, int64_t delta, uint3
 
 /* Block `number` of the delta, valid until another one is asked for. */
 static enum tly_status held_block(tly_speed_reader *reader, const struct tly_view_program *program, uint32_t part,
-                                  struct tly_known_delta *delta, uint32_t number, const struct tly_held_block **out,
+                                  struct tly_known_delta *delta, uint32_t number, struct tly_held_block **out,
                                   struct tly_error *error) {
   if (delta->blocks[number] == NULL) {
     struct tly_group_slice slice;
@@ -462,33 +462,31 @@ static enum tly_status held_block(tly_speed_reader *reader, const struct tly_vie
     tly_group_slice_free(&slice);
     if (status != TLY_OK)
       return status;
-  } else {
-    delta->blocks[number]->was_used = true;
   }
   *out = delta->blocks[number];
   return TLY_OK;
 }
 
-enum tly_status tly_speed_snapshot_find(tly_speed_reader *reader, const struct tly_view_program *program,
-                                        int64_t view_id, uint32_t part, int64_t above, struct tly_text key,
-                                        uint64_t hash, tly_group_visit visit, void *context, struct tly_error *error) {
+enum tly_status tly_speed_snapshot_look_up(tly_speed_reader *reader, const struct tly_view_program *program,
+                                           int64_t view_id, int64_t above, struct tly_block_lookup *lookup,
+                                           struct tly_error *error) {
   struct delta_list *list;
-  TLY_ASSERT(reader->in_snapshot && part < program->part_count);
-  TLY_TRY(load_deltas(reader, view_id, part, &list, error));
+  TLY_ASSERT(reader->in_snapshot);
+  TLY_TRY(load_deltas(reader, view_id, 0, &list, error));
   for (uint32_t d = 0; d < list->count; d++) {
     struct live_delta *delta = &list->deltas[d];
-    const struct tly_held_block *block;
-    uint32_t row;
+    struct tly_held_block *block;
     if (delta->generation <= above)
       continue;
     if (delta->known == NULL)
       TLY_TRY(know_delta(reader, delta, error));
-    uint32_t not_above = tly_key_directory_not_above(&delta->known->first_keys, key);
+    uint32_t not_above = tly_key_directory_not_above(&delta->known->first_keys, lookup->row->key);
     if (not_above == 0)
       continue;
-    TLY_TRY(held_block(reader, program, part, delta->known, not_above - 1, &block, error));
-    if (tly_held_block_find(block, key, hash, &row))
-      visit(context, &block->copy.slice, row);
+    if (delta->known->blocks[not_above - 1] == NULL) /* holding it may drop the others */
+      tly_block_lookup_finish(lookup);
+    TLY_TRY(held_block(reader, program, 0, delta->known, not_above - 1, &block, error));
+    tly_block_lookup_add(lookup, block);
   }
   return TLY_OK;
 }
@@ -538,8 +536,9 @@ static enum tly_status add_delta(struct range_merge *merge, struct live_delta *d
   bool is_narrow = end <= first || end - first <= CACHED_BLOCKS_MAX;
   for (uint32_t number = first; number < end; number++)
     if (is_narrow) {
-      const struct tly_held_block *block;
+      struct tly_held_block *block;
       TLY_TRY(held_block(reader, merge->program, merge->part, delta->known, number, &block, error));
+      block->was_used = true;
       add_rows(merge, &block->copy.slice);
     } else {
       TLY_TRY(read_block(reader, delta->id, number, &merge->scratch, error));

@@ -10,6 +10,7 @@
 
 #include "common/archive/archive_reader.h"
 #include "common/engine/merge.h"
+#include "common/store/block_cache.h"
 
 typedef struct tly_speed_reader tly_speed_reader;
 
@@ -41,14 +42,12 @@ TLY_CHECK enum tly_status tly_speed_snapshot_view(tly_speed_reader *reader, cons
 TLY_CHECK enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const struct tly_stream *stream,
                                                        struct tly_arena *arena, struct tly_position **out,
                                                        uint32_t *count, struct tly_error *error);
-/* Hand each live group of the view's part with exactly this key, of generations above `above`, to `visit`: one a delta
- * that has it. `hash` is tly_key_hash(key) (block_cache.h). Blocks are held decoded between calls: `program` must
- * outlive the reader. The slice is borrowed for the visit. */
-typedef void (*tly_group_visit)(void *context, const struct tly_group_slice *slice, uint32_t row);
-TLY_CHECK enum tly_status tly_speed_snapshot_find(tly_speed_reader *reader, const struct tly_view_program *program,
-                                                  int64_t view_id, uint32_t part, int64_t above, struct tly_text key,
-                                                  uint64_t hash, tly_group_visit visit, void *context,
-                                                  struct tly_error *error);
+/* Look a group of part 0 up: of each delta of generations above `above` the block where the key would stand is added
+ * to `lookup` (block_cache.h). Some may be looked into at once; the look-up is finished before the reader is used
+ * again. Blocks are held decoded between calls: `program` must outlive the reader. */
+TLY_CHECK enum tly_status tly_speed_snapshot_look_up(tly_speed_reader *reader, const struct tly_view_program *program,
+                                                     int64_t view_id, int64_t above, struct tly_block_lookup *lookup,
+                                                     struct tly_error *error);
 /* Merge the live groups with low <= key < high (a bound with data NULL is open) of generations in (above, up_to] of the
  * view's part into `table` (made by the caller for the same program and part). Use up_to INT64_MAX for all. Blocks of
  * narrow ranges are held decoded between calls: `program` must outlive the reader. */
