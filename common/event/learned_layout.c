@@ -464,7 +464,7 @@ static inline const char *plain_string_end(const char *next, const char *safe_en
     __m128i odd = _mm_or_si128(_mm_cmplt_epi8(bytes, space), _mm_cmpeq_epi8(bytes, backslash));
     uint32_t odd_bits = (uint32_t)_mm_movemask_epi8(odd);
     uint32_t quote_bits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, quote));
-    if ((odd_bits & (quote_bits - 1) & ~quote_bits) != 0) /* before the first quote, or anywhere without one */
+    if ((odd_bits & (quote_bits - 1)) != 0) /* before the first quote, or anywhere without one: no quote is odd */
       return NULL;
     if (quote_bits != 0)
       return next + __builtin_ctz(quote_bits);
