@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "common/archive/pack_shape.h"
+#include "common/archive/unpack_bits.h"
 #include "common/base/assert.h"
 #include "common/base/limits.h"
 
@@ -364,16 +365,9 @@ void tly_pack_integers(const int64_t *values, uint32_t count, int64_t unit_hint,
 
 /* ---- unpacking --------------------------------------------------------------------------------------------------- */
 
-struct packed {
-  const uint8_t *bytes;
-  uint64_t base, unit;
-  uint64_t mask;
-  unsigned width;
-};
-
 /* Base, unit, width and the bits of `count` values; fails the cursor on anything else. */
-static struct packed read_packed(struct tly_cursor *in, uint32_t count) {
-  struct packed packed = {.base = (uint64_t)tly_cursor_zigzag(in), .unit = tly_cursor_varint(in)};
+static struct tly_packed_bits read_packed(struct tly_cursor *in, uint32_t count) {
+  struct tly_packed_bits packed = {.base = (uint64_t)tly_cursor_zigzag(in), .unit = tly_cursor_varint(in)};
   packed.width = tly_cursor_byte(in);
   if (packed.width > WIDTH_LOADABLE_MAX && packed.width != WIDTH_FULL)
     in->failed = 1;
@@ -384,34 +378,19 @@ static struct packed read_packed(struct tly_cursor *in, uint32_t count) {
   return packed;
 }
 
-static inline uint64_t bits_at(const struct packed *packed, uint64_t index) {
-  uint64_t word, bit = index * packed->width;
-  memcpy(&word, packed->bytes + (bit >> 3), sizeof word);
-  return (word >> (bit & 7)) & packed->mask;
-}
-
-static void unpack_frame(const struct packed *packed, uint32_t count, int64_t *out) {
-  if (packed->unit == 1)
-    for (uint32_t i = 0; i < count; i++)
-      out[i] = (int64_t)(packed->base + bits_at(packed, i));
-  else
-    for (uint32_t i = 0; i < count; i++)
-      out[i] = (int64_t)(packed->base + packed->unit * bits_at(packed, i));
-}
-
-static void unpack_delta(const struct packed *packed, int64_t first, uint32_t count, int64_t *out) {
+static void unpack_delta(const struct tly_packed_bits *packed, int64_t first, uint32_t count, int64_t *out) {
   uint64_t value = (uint64_t)first;
   out[0] = first;
   for (uint32_t i = 1; i < count; i++) {
-    value += packed->base + packed->unit * bits_at(packed, i - 1);
+    value += packed->base + packed->unit * tly_bits_at(packed, i - 1);
     out[i] = (int64_t)value;
   }
 }
 
 /* One element at a time of a CONSTANT or FRAME: the parts of RUNS. */
-static bool open_flat(struct tly_cursor *in, uint32_t count, struct packed *packed) {
+static bool open_flat(struct tly_cursor *in, uint32_t count, struct tly_packed_bits *packed) {
   uint8_t kind = tly_cursor_byte(in);
-  *packed = (struct packed){.unit = 1};
+  *packed = (struct tly_packed_bits){.unit = 1};
   if (kind == PACK_CONSTANT) {
     packed->base = (uint64_t)tly_cursor_zigzag(in);
     packed->bytes = in->next;
@@ -425,12 +404,12 @@ static bool open_flat(struct tly_cursor *in, uint32_t count, struct packed *pack
   return !in->failed;
 }
 
-static uint64_t flat_at(const struct packed *packed, uint32_t index) {
-  return packed->base + packed->unit * bits_at(packed, index);
+static uint64_t flat_at(const struct tly_packed_bits *packed, uint32_t index) {
+  return packed->base + packed->unit * tly_bits_at(packed, index);
 }
 
 static void unpack_runs(struct tly_cursor *in, uint32_t count, int64_t *out) {
-  struct packed values, lengths;
+  struct tly_packed_bits values, lengths;
   uint64_t runs = tly_cursor_varint(in);
   if (runs > count)
     in->failed = 1;
@@ -452,13 +431,13 @@ static void unpack_runs(struct tly_cursor *in, uint32_t count, int64_t *out) {
 }
 
 static void unpack_patched(struct tly_cursor *in, uint32_t count, int64_t *out) {
-  struct packed frame = read_packed(in, count), distances, values;
+  struct tly_packed_bits frame = read_packed(in, count), distances, values;
   uint64_t outliers = tly_cursor_varint(in);
   if (outliers > count)
     in->failed = 1;
   if (in->failed || !open_flat(in, (uint32_t)outliers, &distances) || !open_flat(in, (uint32_t)outliers, &values))
     return;
-  unpack_frame(&frame, count, out);
+  tly_unpack_frame(&frame, count, out);
   uint64_t at = 0;
   for (uint32_t i = 0; i < outliers; i++) {
     at += flat_at(&distances, i);
@@ -471,7 +450,7 @@ static void unpack_patched(struct tly_cursor *in, uint32_t count, int64_t *out) 
 }
 
 void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
-  struct packed packed;
+  struct tly_packed_bits packed;
   int64_t first;
   switch (tly_cursor_byte(in)) {
   case PACK_CONSTANT:
@@ -482,7 +461,7 @@ void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
   case PACK_FRAME:
     packed = read_packed(in, count);
     if (!in->failed)
-      unpack_frame(&packed, count, out);
+      tly_unpack_frame(&packed, count, out);
     break;
   case PACK_DELTA:
     first = tly_cursor_zigzag(in);
@@ -498,28 +477,15 @@ void tly_unpack_integers(struct tly_cursor *in, uint32_t count, int64_t *out) {
   }
 }
 
-/* Codes are nearly always a frame; the other forms go through wide integers, a stretch at a time. */
-static void unpack_codes_frame(const struct packed *packed, uint32_t count, uint32_t *out) {
-  for (uint32_t i = 0; i < count; i++)
-    out[i] = (uint32_t)(packed->base + bits_at(packed, i));
-}
-
-static bool all_below(const uint32_t *codes, uint32_t count, uint32_t limit) {
-  uint32_t max = 0;
-  for (uint32_t i = 0; i < count; i++)
-    max = codes[i] > max ? codes[i] : max;
-  return max < limit;
-}
-
+/* Codes are nearly always a frame; the other forms go through wide integers. */
 void tly_unpack_codes(struct tly_cursor *in, uint32_t count, uint32_t limit, uint32_t *out) {
   static const size_t wide_bytes = sizeof(int64_t);
   struct tly_cursor start = *in;
   TLY_ASSERT(count <= TLY_BATCH_EVENTS_MAX);
   if (tly_cursor_byte(in) == PACK_FRAME) {
-    struct packed packed = read_packed(in, count);
+    struct tly_packed_bits packed = read_packed(in, count);
     if (!in->failed && packed.unit == 1 && packed.base + packed.mask <= UINT32_MAX) {
-      unpack_codes_frame(&packed, count, out);
-      if (count > 0 && !all_below(out, count, limit))
+      if (tly_unpack_narrow(&packed, count, out) >= limit && count > 0)
         in->failed = 1;
       return;
     }

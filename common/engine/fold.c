@@ -33,6 +33,7 @@ struct feed {
   uint32_t *components;
   uint32_t component_count;
   /* of the present piece */
+  struct tly_state_field *fields; /* one a component */
   struct tly_vector values;
   struct tly_rows rows; /* argument not NULL, filter true */
 };
@@ -59,6 +60,7 @@ struct tly_fold {
   tly_key_coder **coders; /* one a key column */
   uint64_t **words;       /* of all coders, one behind the other */
   uint64_t ***key_words;  /* where each coder's begin */
+  uint64_t *bounds;       /* of all words */
   uint32_t word_count;
   uint32_t groups[TLY_EVALUATE_ROWS]; /* of part 0 */
   tly_group_table *table;             /* part 0 */
@@ -154,6 +156,7 @@ static void add_to_feed(tly_fold *fold, uint32_t number) {
     feed->filter = component->filter;
     feed->argument = component->argument;
     feed->components = tly_calloc(fold->program->component_count, sizeof *feed->components);
+    feed->fields = tly_calloc(fold->program->component_count, sizeof *feed->fields);
   }
   feed->components[feed->component_count++] = number;
 }
@@ -169,6 +172,7 @@ static void make_keys(tly_fold *fold) {
   fold->coders = tly_calloc(view->key_count, sizeof *fold->coders);
   fold->words = tly_calloc(view->key_count * (size_t)TLY_KEY_WORDS_MAX, sizeof *fold->words);
   fold->key_words = tly_calloc(view->key_count, sizeof *fold->key_words);
+  fold->bounds = tly_calloc(view->key_count * (size_t)TLY_KEY_WORDS_MAX, sizeof *fold->bounds);
   for (uint32_t k = 0; k < view->key_count; k++) {
     fold->coders[k] = tly_key_coder_new(view->keys[k]);
     fold->key_words[k] = fold->words + fold->word_count;
@@ -223,8 +227,10 @@ void tly_fold_free(tly_fold *fold) {
   for (uint32_t s = 0; s < fold->set_count; s++)
     free_set(&fold->sets[s]);
   tly_free(fold->sets);
-  for (uint32_t f = 0; f < fold->feed_count; f++)
+  for (uint32_t f = 0; f < fold->feed_count; f++) {
     tly_free(fold->feeds[f].components);
+    tly_free(fold->feeds[f].fields);
+  }
   tly_free(fold->feeds);
   tly_key_order_free(fold->order);
   tly_group_lookup_free(fold->lookup);
@@ -235,6 +241,7 @@ void tly_fold_free(tly_fold *fold) {
     tly_free(fold->words[w]);
   tly_free(fold->words);
   tly_free(fold->key_words);
+  tly_free(fold->bounds);
   tly_free(fold->coders);
   tly_free(fold->keys);
   tly_free(fold->columns);
@@ -368,9 +375,18 @@ static struct tly_rows code_piece(tly_fold *fold, struct tly_rows rows) {
 
 /* --- 3: look up --------------------------------------------------------------------------------------------------- */
 
+/* What is known of a coder's words: bounds[w] as group_lookup.h wants it. */
+static uint32_t bound_words(const tly_key_coder *coder, uint64_t *bounds) {
+  for (uint32_t w = 0; w < tly_key_coder_word_count(coder); w++)
+    bounds[w] = tly_key_coder_is_interned(coder) ? tly_key_coder_count(coder) : 0;
+  return tly_key_coder_word_count(coder);
+}
+
 static void find_groups(tly_fold *fold, struct tly_rows rows) {
   if (fold->lookup != NULL) {
-    tly_group_lookup_find(fold->lookup, fold->words, rows, fold->groups);
+    for (uint32_t k = 0, w = 0; k < fold->program->view->key_count; k++)
+      w += bound_words(fold->coders[k], fold->bounds + w);
+    tly_group_lookup_find(fold->lookup, fold->words, fold->bounds, rows, fold->groups);
     tly_group_table_extend(fold->table, tly_group_lookup_count(fold->lookup));
     return;
   }
@@ -397,10 +413,13 @@ static void add_member(const tly_fold *fold, struct distinct_set *set, uint32_t 
 
 static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
   uint32_t members[TLY_EVALUATE_ROWS];
+  uint64_t bounds[1 + TLY_KEY_WORDS_MAX];
   struct tly_buffer key = {0};
   TLY_EACH_ROW (set->rows, row)
     set->words[0][row] = fold->groups[row];
-  tly_group_lookup_find(set->lookup, set->words, set->rows, members);
+  bounds[0] = tly_group_table_count(fold->table);
+  bound_words(set->coder, bounds + 1);
+  tly_group_lookup_find(set->lookup, set->words, bounds, set->rows, members);
   TLY_EACH_ROW (set->rows, row)
     if (members[row] == tly_group_table_count(set->table))
       add_member(fold, set, row, &key);
@@ -416,12 +435,14 @@ static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   for (uint32_t f = 0; f < fold->feed_count; f++) {
     struct feed *feed = &fold->feeds[f];
     feed->rows = tly_evaluator_live(fold->evaluator, feed->rows);
-    for (uint32_t c = 0; c < feed->component_count; c++) {
-      uint32_t number = feed->components[c];
-      struct tly_state_field field = tly_group_table_field(fold->table, number);
-      tly_fold_apply(&fold->program->components[number], &field, &feed->values, feed->rows, fold->groups, values,
-                     &fold->scratch);
-    }
+    for (uint32_t c = 0; c < feed->component_count; c++)
+      feed->fields[c] = tly_group_table_field(fold->table, feed->components[c]);
+    const struct tly_feed_states states = {.components = fold->program->components,
+                                           .numbers = feed->components,
+                                           .fields = feed->fields,
+                                           .count = feed->component_count};
+    tly_fold_apply(&states, feed->argument == NULL ? NULL : &feed->values, feed->rows, fold->groups, values,
+                   &fold->scratch);
   }
   for (uint32_t s = 0; s < fold->set_count; s++) {
     fold->sets[s].rows = tly_evaluator_live(fold->evaluator, fold->sets[s].rows);

@@ -1,5 +1,8 @@
 /* The inner loops of the fold: one for each component and form, without a branch on either inside. Where an argument is
- * a constant (sum(1)), the loop reads the same element again. */
+ * a constant (sum(1)), the loop reads the same element again.
+ *
+ * Count, sum, min and max over one column of 64-bit integers, or any of them, go together in one loop: what costs is to
+ * find the group's states, not to add to them. Each of its sixteen forms is made by inlining. */
 #include "common/engine/fold_apply.h"
 
 #include "common/engine/group_state.h"
@@ -131,9 +134,9 @@ static void apply_extreme(const struct tly_state_field *field, const struct tly_
   TLY_UNREACHABLE();
 }
 
-void tly_fold_apply(const struct tly_component *component, const struct tly_state_field *field,
-                    const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups,
-                    struct tly_arena *values, struct tly_arena *scratch) {
+static void apply_alone(const struct tly_component *component, const struct tly_state_field *field,
+                        const struct tly_vector *argument, struct tly_rows rows, const uint32_t *groups,
+                        struct tly_arena *values, struct tly_arena *scratch) {
   bool is_decimal = field->form == TLY_STATE_DECIMAL;
   switch (component->kind) {
   case TLY_COMPONENT_COUNT: apply_count(field, rows, groups); return;
@@ -154,6 +157,105 @@ void tly_fold_apply(const struct tly_component *component, const struct tly_stat
   case TLY_COMPONENT_MAX: apply_extreme(field, argument, false, rows, groups, values, scratch); return;
   }
   TLY_UNREACHABLE();
+}
+
+/* --- together ----------------------------------------------------------------------------------------------------- */
+
+enum together { TOGETHER_COUNT = 1, TOGETHER_SUM = 2, TOGETHER_MIN = 4, TOGETHER_MAX = 8 };
+
+/* Where the states of each kind stand in group 0. */
+struct together_states {
+  unsigned kinds;
+  uint8_t *counts, *sums, *mins, *maxs;
+  size_t stride;
+};
+
+static uint8_t **place_of(struct together_states *together, enum tly_component_kind kind, unsigned *bit) {
+  switch (kind) {
+  case TLY_COMPONENT_COUNT: *bit = TOGETHER_COUNT; return &together->counts;
+  case TLY_COMPONENT_SUM: *bit = TOGETHER_SUM; return &together->sums;
+  case TLY_COMPONENT_MIN: *bit = TOGETHER_MIN; return &together->mins;
+  case TLY_COMPONENT_MAX: *bit = TOGETHER_MAX; return &together->maxs;
+  case TLY_COMPONENT_SUM_SQUARES:
+  case TLY_COMPONENT_EXACT_SUM: break;
+  }
+  return NULL;
+}
+
+/* Whether the component goes together with the others, and if so where. */
+static bool joins(struct together_states *together, const struct tly_component *component,
+                  const struct tly_state_field *field, const struct tly_vector *argument) {
+  unsigned bit = 0;
+  uint8_t **place = place_of(together, component->kind, &bit);
+  enum tly_state_form form = component->kind == TLY_COMPONENT_SUM ? TLY_STATE_I128 : TLY_STATE_I64;
+  bool is_column = argument == NULL || (!argument->is_constant && tly_type_form(argument->type) == TLY_FORM_I64);
+  if (place == NULL || *place != NULL || field->form != form || !is_column)
+    return false;
+  *place = field->values;
+  together->kinds |= bit;
+  together->stride = field->stride;
+  return true;
+}
+
+TLY_ALWAYS_INLINE void add_rows(const struct together_states *together, unsigned kinds, const int64_t *elements,
+                                struct tly_rows rows, const uint32_t *groups) {
+  uint8_t *const counts = together->counts, *const sums = together->sums;
+  uint8_t *const mins = together->mins, *const maxs = together->maxs;
+  const size_t stride = together->stride;
+  TLY_EACH_ROW (rows, row) {
+    const size_t at = groups[row] * stride;
+    const int64_t element = kinds != TOGETHER_COUNT ? elements[row] : 0;
+    if (kinds & TOGETHER_COUNT)
+      ++*(int64_t *)(void *)(counts + at);
+    if (kinds & TOGETHER_SUM)
+      *(tly_i128 *)(void *)(sums + at) += element;
+    if (kinds & TOGETHER_MIN) {
+      int64_t *min = (int64_t *)(void *)(mins + at), before = *min;
+      *min = element < before ? element : before;
+    }
+    if (kinds & TOGETHER_MAX) {
+      int64_t *max = (int64_t *)(void *)(maxs + at), before = *max;
+      *max = element > before ? element : before;
+    }
+  }
+}
+
+/* All rows, or those of a list: the loop is made for each. */
+TLY_ALWAYS_INLINE void add_together(const struct together_states *together, unsigned kinds, const int64_t *elements,
+                                    struct tly_rows rows, const uint32_t *groups) {
+  if (rows.list == NULL)
+    add_rows(together, kinds, elements, (struct tly_rows){.list = NULL, .count = rows.count}, groups);
+  else
+    add_rows(together, kinds, elements, rows, groups);
+}
+
+static void apply_together(const struct together_states *together, const struct tly_vector *argument,
+                           struct tly_rows rows, const uint32_t *groups) {
+  const int64_t *elements = argument == NULL ? NULL : argument->i64;
+#define TOGETHER(kinds)                                                                                                \
+  case kinds:                                                                                                          \
+    add_together(together, kinds, elements, rows, groups);                                                             \
+    return;
+#define FOUR_TOGETHER(kinds) TOGETHER(kinds) TOGETHER((kinds) + 1) TOGETHER((kinds) + 2) TOGETHER((kinds) + 3)
+  switch (together->kinds) { FOUR_TOGETHER(0) FOUR_TOGETHER(4) FOUR_TOGETHER(8) FOUR_TOGETHER(12) }
+#undef FOUR_TOGETHER
+#undef TOGETHER
+  TLY_UNREACHABLE();
+}
+
+void tly_fold_apply(const struct tly_feed_states *states, const struct tly_vector *argument, struct tly_rows rows,
+                    const uint32_t *groups, struct tly_arena *values, struct tly_arena *scratch) {
+  struct together_states together = {.kinds = 0};
+  for (uint32_t i = 0; i < states->count; i++) {
+    const struct tly_component *component = &states->components[states->numbers[i]];
+    const struct tly_state_field *field = &states->fields[i];
+    if (!joins(&together, component, field, argument))
+      apply_alone(component, field, argument, rows, groups, values, scratch);
+    else if (field->empty != NULL)
+      mark_met(field, rows, groups);
+  }
+  if (together.kinds != 0)
+    apply_together(&together, argument, rows, groups);
 }
 
 void tly_fold_check_summands(tly_evaluator *evaluator, const struct tly_component *component,

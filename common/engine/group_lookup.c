@@ -146,7 +146,10 @@ struct word_range {
   uint64_t least, most; /* as signed numbers: what is held in words is numbers of interned values, or integers */
 };
 
-static struct word_range range_of(const uint64_t *words, struct tly_rows rows) {
+/* Of words below `bound`, or, when that is 0, of those there are. */
+static struct word_range range_of(const uint64_t *words, uint64_t bound, struct tly_rows rows) {
+  if (bound > 0)
+    return (struct word_range){.least = 0, .most = bound - 1};
   int64_t least = INT64_MAX, most = INT64_MIN;
   TLY_EACH_ROW (rows, row) {
     int64_t word = (int64_t)words[row];
@@ -161,7 +164,8 @@ static bool may_have_cells(const tly_group_lookup *lookup, uint64_t page_count, 
   return span <= most && page_count * span <= most;
 }
 
-static void choose_place(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows) {
+static void choose_place(tly_group_lookup *lookup, uint64_t *const *words, const uint64_t *bounds,
+                         struct tly_rows rows) {
   uint64_t widest = 0;
   lookup->place_word = 0;
   if (lookup->word_count == 1) {
@@ -170,7 +174,7 @@ static void choose_place(tly_group_lookup *lookup, uint64_t *const *words, struc
     return;
   }
   for (uint32_t w = 0; w < lookup->word_count; w++) {
-    struct word_range range = range_of(words[w], rows);
+    struct word_range range = range_of(words[w], bounds[w], rows);
     uint64_t width = range.most - range.least;
     if (width >= widest && width < TLY_LOOKUP_CELLS_FREE) {
       widest = width;
@@ -270,7 +274,8 @@ TLY_ALWAYS_INLINE uint32_t group_in(tly_group_lookup *lookup, uint32_t *cell) {
 }
 
 /* The usual case apart: two words, so that a row is in the page of the row before when one word is the same. */
-static bool find_by_pairs(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows, uint32_t *groups) {
+TLY_ALWAYS_INLINE bool find_by_pairs(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows,
+                                     uint32_t *groups) {
   const uint64_t *places = words[lookup->place_word], *rest = words[1 - lookup->place_word];
   uint64_t present = lookup->rest[0];
   uint32_t *cells = lookup->page != TLY_WORD_NONE ? lookup->cells + lookup->page * lookup->span : NULL;
@@ -287,14 +292,16 @@ static bool find_by_pairs(tly_group_lookup *lookup, uint64_t *const *words, stru
   return true;
 }
 
-static bool find_in_pages(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows, uint32_t *groups) {
+static bool find_in_pages(tly_group_lookup *lookup, uint64_t *const *words, const uint64_t *bounds,
+                          struct tly_rows rows, uint32_t *groups) {
   if (lookup->span == 0)
-    choose_place(lookup, words, rows);
+    choose_place(lookup, words, bounds, rows);
   const uint64_t *places = words[lookup->place_word];
-  if (!take_in(lookup, range_of(places, rows)))
+  if (!take_in(lookup, range_of(places, bounds[lookup->place_word], rows)))
     return false;
-  if (lookup->word_count == 2)
-    return find_by_pairs(lookup, words, rows, groups);
+  const struct tly_rows all = {.list = NULL, .count = rows.count};
+  if (lookup->word_count == 2) /* a loop for all rows, and one for a list */
+    return rows.list == NULL ? find_by_pairs(lookup, words, all, groups) : find_by_pairs(lookup, words, rows, groups);
   TLY_EACH_ROW (rows, row) {
     if (lookup->page == TLY_WORD_NONE || !is_in_page(lookup, words, row))
       if (!turn_page(lookup, words, row))
@@ -304,7 +311,8 @@ static bool find_in_pages(tly_group_lookup *lookup, uint64_t *const *words, stru
   return true;
 }
 
-void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows, uint32_t *groups) {
+void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, const uint64_t *bounds,
+                           struct tly_rows rows, uint32_t *groups) {
   if (rows.count == 0)
     return;
   if (lookup->form == IDENTITY) {
@@ -313,7 +321,7 @@ void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, str
     become_pages(lookup);
   }
   if (lookup->form == PAGES) {
-    if (find_in_pages(lookup, words, rows, groups))
+    if (find_in_pages(lookup, words, bounds, rows, groups))
       return;
     become_hashed(lookup);
   }

@@ -18,8 +18,10 @@ void tly_group_lookup_free(tly_group_lookup *lookup);
 void tly_group_lookup_clear(tly_group_lookup *lookup);
 uint32_t tly_group_lookup_count(const tly_group_lookup *lookup);
 size_t tly_group_lookup_bytes(const tly_group_lookup *lookup);
-/* groups[row] for each row of `rows` with words[0 .. word_count)[row]; new groups get the next numbers. */
-void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, struct tly_rows rows, uint32_t *groups);
+/* groups[row] for each row of `rows` with words[0 .. word_count)[row]; new groups get the next numbers. The words w are
+ * numbers below bounds[w], where that is not 0. */
+void tly_group_lookup_find(tly_group_lookup *lookup, uint64_t *const *words, const uint64_t *bounds,
+                           struct tly_rows rows, uint32_t *groups);
 /* Tell every group once, in no order. `words` is borrowed for the call. */
 typedef void (*tly_group_words_visit)(void *context, uint32_t group, const uint64_t *words);
 void tly_group_lookup_each(const tly_group_lookup *lookup, tly_group_words_visit visit, void *context);

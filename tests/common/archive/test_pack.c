@@ -12,6 +12,7 @@
 #include "common/archive/column.h"
 #include "common/archive/dictionary.h"
 #include "common/archive/pack_shape.h"
+#include "common/archive/unpack_bits.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
@@ -97,6 +98,32 @@ static void the_shape_found_in_lanes_is_the_one_found_plainly(void **state) {
     for (uint32_t count = 1; count <= COUNT; count += 1 + (uint32_t)round % 3)
       assert_shapes_equal(tly_pack_shape_of(values, count), tly_pack_shape_of_plain(values, count));
   }
+}
+
+/* Exactly as many bytes as may be read: with the sanitizers on, one more would show. */
+static void bits_unpacked_by_lanes_are_those_unpacked_plainly(void **state) {
+  (void)state;
+  enum { COUNT_MAX = 200 };
+  static const uint64_t bases[] = {0, 12345, UINT64_MAX - 5}, units[] = {1, 1000000, UINT32_MAX, UINT64_C(1) << 40};
+  int64_t wide[COUNT_MAX], wide_plain[COUNT_MAX];
+  uint32_t narrow[COUNT_MAX], narrow_plain[COUNT_MAX];
+  for (unsigned width = 0; width <= 57; width++)
+    for (uint32_t count = 0; count <= COUNT_MAX; count += count < 40 ? 1 : 31) {
+      size_t size = ((size_t)count * width + 7) / 8 + TLY_PACK_PADDING;
+      uint8_t *bytes = malloc(size);
+      for (size_t i = 0; i < size; i++)
+        bytes[i] = (uint8_t)next_random();
+      struct tly_packed_bits packed = {
+          .bytes = bytes, .width = width, .mask = (UINT64_C(1) << width) - 1, .base = bases[count % 3], .unit = 1};
+      assert_int_equal(tly_unpack_narrow(&packed, count, narrow),
+                       tly_unpack_narrow_plain(&packed, count, narrow_plain));
+      assert_memory_equal(narrow, narrow_plain, count * sizeof *narrow);
+      packed.unit = units[count % 4];
+      tly_unpack_frame(&packed, count, wide);
+      tly_unpack_frame_plain(&packed, count, wide_plain);
+      assert_memory_equal(wide, wide_plain, count * sizeof *wide);
+      free(bytes);
+    }
 }
 
 static void the_smallest_form_is_chosen(void **state) {
@@ -339,6 +366,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(integers_of_any_shape_come_back),
       cmocka_unit_test(the_shape_found_in_lanes_is_the_one_found_plainly),
+      cmocka_unit_test(bits_unpacked_by_lanes_are_those_unpacked_plainly),
       cmocka_unit_test(the_smallest_form_is_chosen),
       cmocka_unit_test(a_few_values_far_from_the_rest_do_not_widen_the_others),
       cmocka_unit_test(no_flipped_bit_or_cut_end_of_packed_integers_reads_over_the_end),
