@@ -230,6 +230,16 @@ static enum tly_status take_partition(struct seal *seal, uint32_t partition, str
   }
 }
 
+/* Whoever lists the blocks needs their places alone. With these together in an index it reads a page or two of the file
+ * instead of one a block. */
+static enum tly_status put_places_together(struct seal *seal, struct tly_error *error) {
+  return tly_sqlite_execute(seal->database,
+                            "CREATE INDEX block_place ON block (partition, first_offset, generation, event_count, "
+                            "appended_at, time_min, time_max, payload_bytes, chain_before, chain_after, checksum, "
+                            "raw_checksum)",
+                            error);
+}
+
 static enum tly_status take_all(struct seal *seal, struct tly_error *error) {
   uint32_t partition;
   int64_t after = -1;
@@ -237,10 +247,12 @@ static enum tly_status take_all(struct seal *seal, struct tly_error *error) {
   for (;;) {
     TLY_TRY(tly_segment_next_partition(seal->old, after, &partition, &found, error));
     if (!found)
-      return tly_sqlite_execute(seal->database, "COMMIT", error);
+      break;
     TLY_TRY(take_partition(seal, partition, error));
     after = partition;
   }
+  TLY_TRY(put_places_together(seal, error));
+  return tly_sqlite_execute(seal->database, "COMMIT", error);
 }
 
 /* ---- proof ------------------------------------------------------------------------------------------------------- */

@@ -44,7 +44,6 @@ struct tly_block_ref {
   uint32_t event_count;
   int64_t appended_at_us;
   tly_chain chain_before, chain_after;
-  uint64_t stored_bytes;
 };
 
 typedef struct tly_archive_reader tly_archive_reader;

@@ -117,8 +117,8 @@ static enum tly_status prepare_all(struct tly_segment *segment, struct tly_error
       {&segment->read_columns, "SELECT " BLOCK_PLACE ", columns" BLOCK_OF_OFFSET},
       {&segment->read_all, "SELECT " BLOCK_PLACE ", columns, raw" BLOCK_OF_OFFSET},
       {&segment->start, "SELECT first_offset, event_count" BLOCK_OF_OFFSET},
-      {&segment->list, "SELECT " BLOCK_PLACE ", length(columns) + length(raw) FROM block WHERE partition = ?1 AND "
-                       "first_offset >= ?2 ORDER BY first_offset LIMIT ?3"},
+      {&segment->list, "SELECT " BLOCK_PLACE " FROM block WHERE partition = ?1 AND first_offset >= ?2 "
+                       "ORDER BY first_offset LIMIT ?3"},
       {&segment->last_block, "SELECT first_offset + event_count, chain_after FROM block WHERE partition = ?1 "
                              "ORDER BY first_offset DESC LIMIT 1"},
       {&segment->next_partition, "SELECT min(partition) FROM block WHERE partition > ?1"},
@@ -217,8 +217,7 @@ static bool read_place(sqlite3_stmt *row, struct tly_block *block) {
          column_hash(row, 11, &block->checksum) && column_hash(row, 12, &block->raw_checksum);
 }
 
-static struct tly_block_ref ref_of(const struct tly_segment *segment, const struct tly_block *block,
-                                   int64_t stored_bytes) {
+static struct tly_block_ref ref_of(const struct tly_segment *segment, const struct tly_block *block) {
   return (struct tly_block_ref){.segment = segment->number,
                                 .id = block->id,
                                 .partition = block->partition,
@@ -227,8 +226,7 @@ static struct tly_block_ref ref_of(const struct tly_segment *segment, const stru
                                 .event_count = block->event_count,
                                 .appended_at_us = block->appended_at_us,
                                 .chain_before = block->chain_before,
-                                .chain_after = block->chain_after,
-                                .stored_bytes = (uint64_t)stored_bytes};
+                                .chain_after = block->chain_after};
 }
 
 static void list_add(struct tly_block_list *list, struct tly_block_ref ref, struct tly_arena *arena) {
@@ -274,7 +272,7 @@ enum tly_status tly_segment_list(struct tly_segment *segment, uint32_t partition
       sqlite3_reset(segment->list);
       return damaged(segment, block.id, "its place is unreadable", error);
     }
-    list_add(list, ref_of(segment, &block, sqlite3_column_int64(segment->list, 13)), arena);
+    list_add(list, ref_of(segment, &block), arena);
   }
 }
 

@@ -25,6 +25,8 @@ CREATE TABLE block (
   raw           BLOB NOT NULL         -- original bytes (common/archive/raw.h); last, so that a fold never reads over it
 ) STRICT;
 CREATE UNIQUE INDEX block_position ON block (partition, first_offset);
+-- A sealed file has another index, block_place, over all columns but columns and raw (batch_layer/seal): who lists the
+-- blocks reads that alone.
 
 CREATE TABLE dictionary (      -- the distinct texts of a column in this file, in code order, in pieces
   column_index INTEGER NOT NULL,
