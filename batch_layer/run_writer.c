@@ -36,7 +36,7 @@ struct tly_run_writer {
   char *path, *file;
   int fd; /* for syncs */
   sqlite3 *database;
-  sqlite3_stmt *insert;
+  sqlite3_stmt *insert_entry, *insert_body;
   int64_t next_id;
   size_t unsynced_bytes;
   size_t block_bytes; /* of the keys and texts of the block that has begun */
@@ -66,9 +66,11 @@ static enum tly_status open_file(tly_run_writer *writer, struct tly_error *error
   if (writer->fd < 0)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not open \"%s\"", writer->path);
   TLY_TRY(tly_sqlite_prepare(writer->database,
-                             "INSERT INTO block (id, first_key, last_key, group_count, checksum, body)"
-                             " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                             &writer->insert, error));
+                             "INSERT INTO directory (id, first_key, last_key, group_count, checksum)"
+                             " VALUES (?1, ?2, ?3, ?4, ?5)",
+                             &writer->insert_entry, error));
+  TLY_TRY(tly_sqlite_prepare(writer->database, "INSERT INTO block (id, body) VALUES (?1, ?2)", &writer->insert_body,
+                             error));
   return tly_sqlite_execute(writer->database, "BEGIN", error);
 }
 
@@ -106,10 +108,16 @@ enum tly_status tly_run_writer_open(const char *folder, int64_t run, const struc
   return status;
 }
 
+static void close_statements(tly_run_writer *writer) {
+  sqlite3_finalize(writer->insert_entry);
+  sqlite3_finalize(writer->insert_body);
+  writer->insert_entry = writer->insert_body = NULL;
+}
+
 void tly_run_writer_close(tly_run_writer *writer) {
   if (writer == NULL)
     return;
-  sqlite3_finalize(writer->insert);
+  close_statements(writer);
   tly_sqlite_close(writer->database);
   if (writer->fd >= 0)
     close(writer->fd);
@@ -130,6 +138,20 @@ static enum tly_status sync_file(tly_run_writer *writer, struct tly_error *error
   return TLY_OK;
 }
 
+static enum tly_status insert_block(tly_run_writer *writer, const struct tly_run_block *block,
+                                    const struct tly_buffer *body, struct tly_error *error) {
+  int64_t id = writer->next_id++;
+  sqlite3_bind_int64(writer->insert_entry, 1, id);
+  sqlite3_bind_blob(writer->insert_entry, 2, block->first_key.data, (int)block->first_key.size, SQLITE_STATIC);
+  sqlite3_bind_blob(writer->insert_entry, 3, block->last_key.data, (int)block->last_key.size, SQLITE_STATIC);
+  sqlite3_bind_int64(writer->insert_entry, 4, block->group_count);
+  sqlite3_bind_blob(writer->insert_entry, 5, block->checksum.bytes, TLY_HASH_BYTES, SQLITE_STATIC);
+  TLY_TRY(tly_sqlite_run(writer->insert_entry, error));
+  sqlite3_bind_int64(writer->insert_body, 1, id);
+  sqlite3_bind_blob(writer->insert_body, 2, body->data, (int)body->size, SQLITE_STATIC);
+  return tly_sqlite_run(writer->insert_body, error);
+}
+
 static enum tly_status write_block(tly_run_writer *writer, const struct tly_group_slice *slice,
                                    struct tly_error *error) {
   TLY_ASSERT(slice->count > 0 && slice->count <= TLY_GROUPS_PER_BLOCK);
@@ -139,13 +161,7 @@ static enum tly_status write_block(tly_run_writer *writer, const struct tly_grou
   tly_buffer_clear(body);
   tly_group_block_encode(slice, body);
   block.checksum = tly_group_block_checksum(block.first_key, block.last_key, block.group_count, body->data, body->size);
-  sqlite3_bind_int64(writer->insert, 1, writer->next_id++);
-  sqlite3_bind_blob(writer->insert, 2, block.first_key.data, (int)block.first_key.size, SQLITE_STATIC);
-  sqlite3_bind_blob(writer->insert, 3, block.last_key.data, (int)block.last_key.size, SQLITE_STATIC);
-  sqlite3_bind_int64(writer->insert, 4, block.group_count);
-  sqlite3_bind_blob(writer->insert, 5, block.checksum.bytes, TLY_HASH_BYTES, SQLITE_STATIC);
-  sqlite3_bind_blob(writer->insert, 6, body->data, (int)body->size, SQLITE_STATIC);
-  TLY_TRY(tly_sqlite_run(writer->insert, error));
+  TLY_TRY(insert_block(writer, &block, body, error));
   tly_run_checksum_add(&writer->checksum, &block);
   tly_buffer_append(&writer->checksums, block.checksum.bytes, TLY_HASH_BYTES);
   writer->meta.groups += slice->count;
@@ -240,8 +256,7 @@ enum tly_status tly_run_writer_finish(tly_run_writer *writer, struct tly_run_pie
   TLY_TRY(flush_pending(writer, error));
   TLY_TRY(write_meta(writer, error));
   TLY_TRY(tly_sqlite_execute(writer->database, "COMMIT", error));
-  sqlite3_finalize(writer->insert);
-  writer->insert = NULL;
+  close_statements(writer);
   tly_sqlite_close(writer->database);
   writer->database = NULL;
   TLY_TRY(sync_file(writer, error));

@@ -147,8 +147,8 @@ static enum tly_status read_directory(tly_run_reader *reader, struct part *part,
   sqlite3_stmt *statement;
   bool has_row = false;
   TLY_TRY(tly_sqlite_prepare(piece->database,
-                             "SELECT id, first_key, last_key, group_count, checksum FROM block ORDER BY id", &statement,
-                             error));
+                             "SELECT id, first_key, last_key, group_count, checksum FROM directory ORDER BY id",
+                             &statement, error));
   enum tly_status status;
   while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row) {
     struct directory_entry *entry = add_entry(part);

@@ -6,15 +6,19 @@
 -- threads) there are, and a group more or less changes the blocks of one chapter only.
 CREATE TABLE meta (
   name  TEXT PRIMARY KEY,      -- run, view, definition, part, piece, pieces, groups; checksum: over those and all that
-                               -- block says but bodies, so that a lost or misplaced block shows when the file is opened
+                               -- directory says, so that a lost or misplaced block shows when the file is opened
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE block (
-  id          INTEGER PRIMARY KEY,  -- 1, 2, ... in key order
+CREATE TABLE directory (            -- apart from the bodies: who opens the file reads this and nothing else
+  id          INTEGER PRIMARY KEY,  -- of the block: 1, 2, ... in key order
   first_key   BLOB NOT NULL,
   last_key    BLOB NOT NULL,
   group_count INTEGER NOT NULL,
-  checksum    BLOB NOT NULL,        -- XXH3-128 over the other columns; checked at each read
-  body        BLOB NOT NULL         -- common/engine/group_block.h
+  checksum    BLOB NOT NULL         -- XXH3-128 over the keys, the count and the body; checked at each read
+) STRICT;
+
+CREATE TABLE block (
+  id   INTEGER PRIMARY KEY,
+  body BLOB NOT NULL                -- common/engine/group_block.h
 ) STRICT;
