@@ -54,8 +54,9 @@ enum {
   TLY_SET_ASIDE_LISTED_MAX = 1000, /* events listed a view; all are counted */
   TLY_DRIFT_LISTED_MAX = 1000,     /* keys listed a run; all are counted */
   TLY_DOORBELL_POLL_MS = 100,
-  TLY_DELTA_FAN_IN = 8,             /* live deltas of one size class that are merged into one */
-  TLY_DELTA_CACHE_BYTES = 32 << 20, /* decoded blocks of live deltas a reader holds */
+  TLY_KEY_CODER_KEPT_BYTES = 16 << 20, /* interned values of a key column that stay known between commits */
+  TLY_DELTA_FAN_IN = 8,                /* live deltas of one size class that are merged into one */
+  TLY_DELTA_CACHE_BYTES = 32 << 20,    /* decoded blocks of live deltas a reader holds */
   TLY_QUERY_TIMEOUT_MS = 10000,
 };
 

@@ -1,31 +1,39 @@
-/* The intern table maps bytes to numbers: the text itself, or for numerics without a 64-bit form the encoded value (so
- * that 1.5 and 1.50 are one). An entry keeps the bytes it is found by and the encoded value; in a text's encoding the
+/* The intern table maps bytes to values: the text itself, or for numerics without a 64-bit form the encoded value (so
+ * that 1.5 and 1.50 are one). A value keeps the bytes it is found by and its encoded form; in a text's encoding the
  * text stands at the front, so both are one copy.
  *
- * The code map remembers what number a dictionary's code has: four bytes a code, so that the map of a hundred thousand
- * texts stays near the core. */
+ * Values stay known when words are forgotten, up to TLY_KEY_CODER_KEPT_BYTES: a fold that is emptied at each commit and
+ * meets the same keys again does not hash, compare and encode them again. A value's number, its word, is given when it
+ * is first met since then, under the present epoch; so words are 0, 1, 2, ... in the order of their coming, whatever is
+ * kept.
+ *
+ * Two maps know a dictionary's codes: code_numbers, four bytes a code so that those of a hundred thousand texts stay
+ * near the core, gives the word of a code that was met in this epoch; code_values the value of a code that was ever met
+ * in this dictionary. Forgetting words takes a step for each code that has one, not for each code there is. */
 #include "common/engine/key_coder.h"
 
 #include <string.h>
 #define XXH_INLINE_ALL /* short keys are hashed without a call */
 #include <xxhash.h>
 
+#include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/engine/hash_seed.h"
 #include "common/engine/key_heap.h"
 #include "common/value/ordered_key.h"
 
-enum { SLOTS_MIN = 256 };
+enum { SLOTS_MIN = 256, KEPT_VALUE_BYTES_MAX = 1024 };
 #define NONE UINT32_MAX
 
-struct entry {
+struct interned {
   struct tly_text bytes;   /* found by these */
   struct tly_text encoded; /* in a key */
+  uint32_t epoch, number;  /* its word, in that epoch */
 };
 
 struct slot {
   uint32_t hash;
-  uint32_t number; /* NONE: free */
+  uint32_t value; /* NONE: free */
 };
 
 struct tly_key_coder {
@@ -34,18 +42,22 @@ struct tly_key_coder {
   bool is_column; /* a stream's column as it is: its dictionary stays the same for the whole batch */
   bool is_nullable;
   bool is_interned;
-  struct entry *entries;
-  uint32_t count, capacity;
+  struct interned *values;
+  uint32_t value_count, value_capacity;
   struct slot *slots;
   uint32_t slot_count;
   uint64_t seed;
   struct tly_key_heap heap;
-  uint32_t null_number; /* NONE: not met yet */
+  uint32_t null_value; /* NONE: not met yet */
+  uint32_t epoch;      /* from 1 */
+  uint32_t *numbered;  /* the values by number, and how many: words are smaller */
+  uint32_t count, capacity;
   size_t largest;
   struct tly_buffer scratch, encoded;
-  uint32_t *code_map; /* a code's number, or NONE */
-  uint32_t code_capacity;
-  uint32_t code_count; /* codes below it may be known: what there is to forget */
+  uint32_t *code_numbers, *code_values; /* by code, NONE: not known */
+  uint32_t code_capacity, code_count;   /* codes below code_count may be known */
+  uint32_t *known_codes;                /* those that have a number */
+  uint32_t known_count, known_capacity;
   uint64_t dictionary_id;
   const struct tly_dictionary *dictionary; /* the one met last in this batch; valid while its column is coded */
 };
@@ -57,7 +69,8 @@ tly_key_coder *tly_key_coder_new(const struct tly_expr *expression) {
   coder->is_column = expression->kind == TLY_EXPR_COLUMN;
   coder->is_nullable = expression->nullable;
   coder->is_interned = coder->form != TLY_FORM_I64 && coder->form != TLY_FORM_F64;
-  coder->null_number = NONE;
+  coder->null_value = NONE;
+  coder->epoch = 1;
   coder->seed = tly_hash_seed(coder);
   return coder;
 }
@@ -65,38 +78,62 @@ tly_key_coder *tly_key_coder_new(const struct tly_expr *expression) {
 void tly_key_coder_free(tly_key_coder *coder) {
   if (coder == NULL)
     return;
-  tly_free(coder->entries);
+  tly_free(coder->values);
+  tly_free(coder->numbered);
   tly_free(coder->slots);
   tly_key_heap_clear(&coder->heap);
   tly_buffer_free(&coder->scratch);
   tly_buffer_free(&coder->encoded);
-  tly_free(coder->code_map);
+  tly_free(coder->code_numbers);
+  tly_free(coder->code_values);
+  tly_free(coder->known_codes);
   tly_free(coder);
 }
 
 static void forget_codes(tly_key_coder *coder) {
   coder->dictionary = NULL;
   coder->dictionary_id = 0;
-  if (coder->code_count > 0)
-    memset(coder->code_map, 0xFF, coder->code_count * sizeof *coder->code_map);
+  if (coder->code_count > 0) {
+    memset(coder->code_numbers, 0xFF, coder->code_count * sizeof *coder->code_numbers);
+    memset(coder->code_values, 0xFF, coder->code_count * sizeof *coder->code_values);
+  }
   coder->code_count = 0;
+  coder->known_count = 0;
 }
 
-void tly_key_coder_clear(tly_key_coder *coder) {
+static void forget_values(tly_key_coder *coder) {
   forget_codes(coder);
-  tly_free(coder->entries);
+  tly_free(coder->values);
+  tly_free(coder->numbered);
   tly_free(coder->slots);
-  coder->entries = NULL;
+  coder->values = NULL;
+  coder->numbered = NULL;
   coder->slots = NULL;
-  coder->count = coder->capacity = coder->slot_count = 0;
+  coder->value_count = coder->value_capacity = coder->capacity = coder->slot_count = 0;
   tly_key_heap_clear(&coder->heap);
-  coder->null_number = NONE;
+  coder->null_value = NONE;
   coder->largest = 0;
 }
 
+void tly_key_coder_clear(tly_key_coder *coder) {
+  bool is_last_epoch = ++coder->epoch == 0;
+  coder->count = 0;
+  if (is_last_epoch)
+    coder->epoch = 1;
+  if (is_last_epoch || coder->largest > KEPT_VALUE_BYTES_MAX || tly_key_coder_bytes(coder) > TLY_KEY_CODER_KEPT_BYTES) {
+    forget_values(coder);
+    return;
+  }
+  for (uint32_t k = 0; k < coder->known_count; k++)
+    coder->code_numbers[coder->known_codes[k]] = NONE;
+  coder->known_count = 0;
+}
+
 size_t tly_key_coder_bytes(const tly_key_coder *coder) {
-  return coder->capacity * sizeof *coder->entries + coder->slot_count * sizeof *coder->slots +
-         coder->heap.allocated_bytes + coder->code_capacity * sizeof *coder->code_map;
+  return coder->value_capacity * sizeof *coder->values + coder->slot_count * sizeof *coder->slots +
+         coder->capacity * sizeof *coder->numbered + coder->heap.allocated_bytes +
+         coder->code_capacity * (sizeof *coder->code_numbers + sizeof *coder->code_values) +
+         coder->known_capacity * sizeof *coder->known_codes;
 }
 
 uint32_t tly_key_coder_word_count(const tly_key_coder *coder) {
@@ -130,22 +167,38 @@ static struct tly_text keep(tly_key_coder *coder, const void *bytes, size_t size
   return (struct tly_text){.data = (const char *)copy, .size = (uint32_t)size};
 }
 
-static uint32_t add_entry(tly_key_coder *coder, const struct tly_value *value, struct tly_text bytes) {
-  if (coder->count == coder->capacity) {
-    coder->capacity = coder->capacity == 0 ? SLOTS_MIN / 2 : 2 * coder->capacity;
-    coder->entries = tly_realloc_array(coder->entries, coder->capacity, sizeof *coder->entries);
+static uint32_t add_value(tly_key_coder *coder, const struct tly_value *value, struct tly_text bytes) {
+  if (coder->value_count == coder->value_capacity) {
+    coder->value_capacity = coder->value_capacity == 0 ? SLOTS_MIN / 2 : 2 * coder->value_capacity;
+    coder->values = tly_realloc_array(coder->values, coder->value_capacity, sizeof *coder->values);
   }
   struct tly_buffer *encoded = &coder->encoded;
   tly_buffer_clear(encoded);
   tly_key_append(encoded, value);
-  struct entry *entry = &coder->entries[coder->count];
-  entry->encoded = keep(coder, encoded->data, encoded->size);
+  struct interned *added = &coder->values[coder->value_count];
+  added->epoch = 0;
+  added->encoded = keep(coder, encoded->data, encoded->size);
   bool is_in_front = bytes.size <= encoded->size && memcmp(encoded->data, bytes.data, bytes.size) == 0;
-  entry->bytes = is_in_front ? (struct tly_text){.data = entry->encoded.data, .size = bytes.size}
+  added->bytes = is_in_front ? (struct tly_text){.data = added->encoded.data, .size = bytes.size}
                              : keep(coder, bytes.data, bytes.size);
   if (encoded->size > coder->largest)
     coder->largest = encoded->size;
-  TLY_ASSERT(coder->count < NONE - 1);
+  TLY_ASSERT(coder->value_count < NONE - 1);
+  return coder->value_count++;
+}
+
+/* The value's word; of one that was not met in this epoch, the next. */
+static uint32_t number_of(tly_key_coder *coder, uint32_t value) {
+  struct interned *interned = &coder->values[value];
+  if (interned->epoch == coder->epoch)
+    return interned->number;
+  if (coder->count == coder->capacity) {
+    coder->capacity = coder->capacity == 0 ? SLOTS_MIN / 2 : 2 * coder->capacity;
+    coder->numbered = tly_realloc_array(coder->numbered, coder->capacity, sizeof *coder->numbered);
+  }
+  interned->epoch = coder->epoch;
+  interned->number = coder->count;
+  coder->numbered[coder->count] = value;
   return coder->count++;
 }
 
@@ -153,11 +206,11 @@ static uint32_t hash_of(const tly_key_coder *coder, struct tly_text bytes) {
   return (uint32_t)XXH3_64bits_withSeed(bytes.data, bytes.size, coder->seed);
 }
 
-static void place(tly_key_coder *coder, uint32_t hash, uint32_t number) {
+static void place(tly_key_coder *coder, uint32_t hash, uint32_t value) {
   uint32_t mask = coder->slot_count - 1, at = hash & mask;
-  while (coder->slots[at].number != NONE)
+  while (coder->slots[at].value != NONE)
     at = (at + 1) & mask;
-  coder->slots[at] = (struct slot){.hash = hash, .number = number};
+  coder->slots[at] = (struct slot){.hash = hash, .value = value};
 }
 
 /* A slot's place follows from its hash: nothing but slots is read. */
@@ -168,25 +221,25 @@ static void grow_slots(tly_key_coder *coder) {
   coder->slots = tly_malloc(coder->slot_count * sizeof *coder->slots);
   memset(coder->slots, 0xFF, coder->slot_count * sizeof *coder->slots);
   for (uint32_t at = 0; at < count_before; at++) {
-    if (before[at].number != NONE)
-      place(coder, before[at].hash, before[at].number);
+    if (before[at].value != NONE)
+      place(coder, before[at].hash, before[at].value);
   }
   tly_free(before);
 }
 
-/* The number of a value that is found by `bytes`, whose hash is given. */
+/* The interned value that is found by `bytes`, whose hash is given. */
 static uint32_t intern(tly_key_coder *coder, struct tly_text bytes, uint32_t hash, const struct tly_value *value) {
   uint32_t mask = coder->slot_count - 1;
-  for (uint32_t at = hash & mask; coder->slots[at].number != NONE; at = (at + 1) & mask) {
-    uint32_t number = coder->slots[at].number;
-    if (coder->slots[at].hash == hash && tly_text_equal(coder->entries[number].bytes, bytes))
-      return number;
+  for (uint32_t at = hash & mask; coder->slots[at].value != NONE; at = (at + 1) & mask) {
+    uint32_t found = coder->slots[at].value;
+    if (coder->slots[at].hash == hash && tly_text_equal(coder->values[found].bytes, bytes))
+      return found;
   }
-  uint32_t number = add_entry(coder, value, bytes);
-  if (2 * (uint64_t)coder->count > coder->slot_count)
+  uint32_t added = add_value(coder, value, bytes);
+  if (2 * (uint64_t)coder->value_count > coder->slot_count)
     grow_slots(coder);
-  place(coder, hash, number);
-  return number;
+  place(coder, hash, added);
+  return added;
 }
 
 static uint32_t intern_text(tly_key_coder *coder, struct tly_text text) {
@@ -194,13 +247,13 @@ static uint32_t intern_text(tly_key_coder *coder, struct tly_text text) {
   return intern(coder, text, hash_of(coder, text), &value);
 }
 
-static uint32_t intern_null(tly_key_coder *coder) {
+static uint32_t number_of_null(tly_key_coder *coder) {
   TLY_ASSERT(coder->is_nullable);
-  if (coder->null_number == NONE) {
+  if (coder->null_value == NONE) {
     const struct tly_value null = tly_value_null(coder->type);
-    coder->null_number = add_entry(coder, &null, (struct tly_text){.data = "", .size = 0});
+    coder->null_value = add_value(coder, &null, (struct tly_text){.data = "", .size = 0});
   }
-  return coder->null_number;
+  return number_of(coder, coder->null_value);
 }
 
 static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
@@ -212,11 +265,11 @@ static void intern_texts(tly_key_coder *coder, const struct tly_vector *vector, 
   struct tly_value value = {.type = coder->type};
   TLY_EACH_ROW (rows, row) {
     if (tly_vector_is_null(vector, row)) {
-      words[row] = intern_null(coder);
+      words[row] = number_of_null(coder);
       continue;
     }
     value.text = tly_vector_text(vector, row);
-    words[row] = intern(coder, value.text, hashes[row], &value);
+    words[row] = number_of(coder, intern(coder, value.text, hashes[row], &value));
   }
 }
 
@@ -224,14 +277,14 @@ static void intern_encoded(tly_key_coder *coder, const struct tly_vector *vector
                            uint64_t *words) {
   TLY_EACH_ROW (rows, row) {
     if (tly_vector_is_null(vector, row)) {
-      words[row] = intern_null(coder);
+      words[row] = number_of_null(coder);
       continue;
     }
     struct tly_value value = tly_vector_value(vector, row);
     tly_buffer_clear(&coder->scratch);
     tly_key_append(&coder->scratch, &value);
     struct tly_text bytes = {.data = (const char *)coder->scratch.data, .size = (uint32_t)coder->scratch.size};
-    words[row] = intern(coder, bytes, hash_of(coder, bytes), &value);
+    words[row] = number_of(coder, intern(coder, bytes, hash_of(coder, bytes), &value));
   }
 }
 
@@ -249,29 +302,39 @@ static void meet_dictionary(tly_key_coder *coder, const struct tly_dictionary *d
   if (dictionary->count <= coder->code_capacity)
     return;
   uint32_t capacity = dictionary->count < NONE / 2 ? dictionary->count + dictionary->count / 4 : dictionary->count;
-  coder->code_map = tly_realloc_array(coder->code_map, capacity, sizeof *coder->code_map);
-  memset(coder->code_map + coder->code_capacity, 0xFF, (capacity - coder->code_capacity) * sizeof *coder->code_map);
+  size_t more = capacity - coder->code_capacity;
+  coder->code_numbers = tly_realloc_array(coder->code_numbers, capacity, sizeof *coder->code_numbers);
+  coder->code_values = tly_realloc_array(coder->code_values, capacity, sizeof *coder->code_values);
+  memset(coder->code_numbers + coder->code_capacity, 0xFF, more * sizeof *coder->code_numbers);
+  memset(coder->code_values + coder->code_capacity, 0xFF, more * sizeof *coder->code_values);
   coder->code_capacity = capacity;
 }
 
+/* The word of a code that has none in this epoch. */
 static uint64_t learn_code(tly_key_coder *coder, uint32_t code) {
   TLY_ASSERT(code < coder->dictionary->count);
-  uint32_t number = intern_text(coder, coder->dictionary->entries[code]);
-  coder->code_map[code] = number;
-  return number;
+  if (coder->code_values[code] == NONE)
+    coder->code_values[code] = intern_text(coder, coder->dictionary->entries[code]);
+  if (coder->known_count == coder->known_capacity) {
+    coder->known_capacity = coder->known_capacity == 0 ? SLOTS_MIN : 2 * coder->known_capacity;
+    coder->known_codes = tly_realloc_array(coder->known_codes, coder->known_capacity, sizeof *coder->known_codes);
+  }
+  coder->known_codes[coder->known_count++] = code;
+  coder->code_numbers[code] = number_of(coder, coder->code_values[code]);
+  return coder->code_numbers[code];
 }
 
 static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
   meet_dictionary(coder, vector->dictionary);
-  const uint32_t *map = coder->code_map, *codes = vector->codes, code_count = vector->dictionary->count;
+  const uint32_t *numbers = coder->code_numbers, *codes = vector->codes, code_count = vector->dictionary->count;
   const uint8_t *null = vector->null;
   TLY_EACH_ROW (rows, row) {
     if (null != NULL && null[row] != 0) {
-      words[row] = intern_null(coder);
+      words[row] = number_of_null(coder);
       continue;
     }
     TLY_ASSERT(codes[row] < code_count);
-    uint32_t number = map[codes[row]];
+    uint32_t number = numbers[codes[row]];
     words[row] = number != NONE ? number : learn_code(coder, codes[row]);
   }
 }
@@ -334,7 +397,7 @@ size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t word) {
 
 struct tly_text tly_key_coder_encoded(const tly_key_coder *coder, uint64_t word) {
   TLY_ASSERT(coder->is_interned && word < coder->count);
-  return coder->entries[word].encoded;
+  return coder->values[coder->numbered[word]].encoded;
 }
 
 struct tly_type tly_key_coder_type(const tly_key_coder *coder) {

@@ -3,7 +3,8 @@
  *
  * Integers and doubles are their own words (and a second word tells NULL, where NULL can be). Texts and wide numerics
  * are interned: their word is the number of their first appearance, 0, 1, 2, ..., and NULL has a number like any other
- * value. A dictionary code is looked up once and then remembered, across batches where the dictionary has an identity.
+ * value. A dictionary code is looked up once and then remembered, across batches where the dictionary has an identity;
+ * and what is interned is remembered when words are forgotten, as at each commit of the speed layer.
  * The encoded key is made from words only for a new group.
  * Thread: a coder belongs to one thread. */
 #ifndef TLY_ENGINE_KEY_CODER_H
@@ -18,15 +19,15 @@ typedef struct tly_key_coder tly_key_coder;
 /* The coder of the values of `expression`. */
 tly_key_coder *tly_key_coder_new(const struct tly_expr *expression);
 void tly_key_coder_free(tly_key_coder *coder);
-/* Forget all words. */
+/* Forget all words: they begin with 0 again. Interned values stay known, if they are not too large to keep. */
 void tly_key_coder_clear(tly_key_coder *coder);
 size_t tly_key_coder_bytes(const tly_key_coder *coder);
 /* 1, or 2 where NULL needs a word of its own. */
 uint32_t tly_key_coder_word_count(const tly_key_coder *coder);
 bool tly_key_coder_is_interned(const tly_key_coder *coder);
-/* How many interned values there are: words are smaller. */
+/* How many interned values have a word: words are smaller. */
 uint32_t tly_key_coder_count(const tly_key_coder *coder);
-/* Bytes of the largest encoded value since clear; 0 if it is not interned. */
+/* Bytes of the largest encoded value that is known; 0 if it is not interned. */
 size_t tly_key_coder_largest(const tly_key_coder *coder);
 
 /* A new batch begins: dictionaries without identity are unknown again. */
