@@ -163,15 +163,16 @@ static void free_work(struct tly_recompute_work *work) {
 
 static enum tly_status make_plan(struct tly_recompute_work *work, struct tly_error *error) {
   const struct tly_recompute_job *job = work->job;
-  tly_archive_reader *reader;
+  tly_archive_reader *own = NULL;
   bool *wanted = tly_calloc(job->project->stream_count, sizeof *wanted);
   for (uint32_t s = 0; s < job->project->stream_count; s++)
     wanted[s] = work->wanted[s] != NULL;
-  enum tly_status status = tly_archive_reader_open(job->directory, job->project, &reader, error);
-  if (status == TLY_OK) {
-    status = tly_recompute_plan_init(&work->plan, reader, job->project, job->cut, wanted, job->threads, error);
-    tly_archive_reader_close(reader);
-  }
+  enum tly_status status =
+      job->archive == NULL ? tly_archive_reader_open(job->directory, job->project, &own, error) : TLY_OK;
+  if (status == TLY_OK)
+    status = tly_recompute_plan_init(&work->plan, own != NULL ? own : job->archive, job->project, job->cut, wanted,
+                                     job->threads, error);
+  tly_archive_reader_close(own);
   tly_free(wanted);
   return status;
 }

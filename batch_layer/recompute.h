@@ -18,8 +18,9 @@ struct tly_recompute_job {
   const struct tly_cut *cut; /* its number is the run's id */
   const struct tly_view *const *views;
   uint32_t view_count;
-  uint32_t threads;       /* 1..TLY_RECOMPUTE_THREADS_MAX */
-  size_t group_bytes_max; /* of groups in memory, all threads; TLY_RECOMPUTE_BYTES */
+  uint32_t threads;            /* 1..TLY_RECOMPUTE_THREADS_MAX */
+  size_t group_bytes_max;      /* of groups in memory, all threads; TLY_RECOMPUTE_BYTES */
+  tly_archive_reader *archive; /* borrowed, for the calling thread; NULL: one is opened */
   /* Told now and then, from the calling thread, how many events of how many are folded. NULL is fine. */
   void (*progress)(void *context, uint64_t done, uint64_t all);
   void *context;

@@ -2,8 +2,9 @@
  * crash or a memory bomb leaves the scheduler up. It writes nothing but its run's folder; the scheduler, which alone
  * writes batch.db, takes its word only with the manifest's hash.
  *
- * It begins before there is a run: definitions are read, then it waits for a number on stdin. The end of stdin means
- * that there will be none. */
+ * It begins before there is a run: definitions are read and stores opened, then it waits for a number on stdin. The end
+ * of stdin means that there will be none. Of the archive it opens the index alone: who holds a file of events open
+ * keeps its room on the disk, and this may wait for days. */
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -30,6 +31,9 @@ enum { ORDER_BYTES_MAX = 32 };
 struct child {
   const struct tly_settings *settings;
   struct tly_project *project;
+  tly_batch_reader *batch; /* these three: NULL when they could not be opened ahead */
+  tly_archive_reader *archive;
+  tly_speed_reader *speed;
   struct tly_arena arena;
   struct tly_cut cut;
   const struct tly_view **views;
@@ -106,6 +110,23 @@ static enum tly_status find_views(struct child *child, const struct tly_run *run
   return TLY_OK;
 }
 
+/* A store that is not there yet is opened, or missed, by the run that needs it. */
+static void open_stores(struct child *child) {
+  const char *directory = child->settings->directory;
+  if (tly_batch_reader_open(directory, child->project, &child->batch, NULL) != TLY_OK)
+    child->batch = NULL;
+  if (tly_archive_reader_open(directory, child->project, &child->archive, NULL) != TLY_OK)
+    child->archive = NULL;
+  if (tly_speed_reader_open(directory, child->project, &child->speed, NULL) != TLY_OK)
+    child->speed = NULL;
+}
+
+static void close_stores(struct child *child) {
+  tly_batch_reader_close(child->batch);
+  tly_archive_reader_close(child->archive);
+  tly_speed_reader_close(child->speed);
+}
+
 /* The number of the run that is wanted, a line on stdin; 0: none will be. */
 static int64_t wait_for_run(void) {
   char order[ORDER_BYTES_MAX] = {0};
@@ -117,15 +138,12 @@ static int64_t wait_for_run(void) {
 }
 
 static enum tly_status find_run(struct child *child, int64_t number, struct tly_error *error) {
-  tly_batch_reader *reader;
   struct tly_run run;
-  TLY_TRY(tly_batch_reader_open(child->settings->directory, child->project, &reader, error));
-  enum tly_status status = tly_batch_reader_run(reader, number, &child->arena, &run, error);
-  tly_batch_reader_close(reader);
-  if (status == TLY_OK && strcmp(run.state, "running") != 0)
-    status = TLY_FAIL(error, TLY_E_CONFIG, "run %" PRId64 " is %s, not running", number, run.state);
-  if (status != TLY_OK)
-    return status;
+  if (child->batch == NULL)
+    TLY_TRY(tly_batch_reader_open(child->settings->directory, child->project, &child->batch, error));
+  TLY_TRY(tly_batch_reader_run(child->batch, number, &child->arena, &run, error));
+  if (strcmp(run.state, "running") != 0)
+    return TLY_FAIL(error, TLY_E_CONFIG, "run %" PRId64 " is %s, not running", number, run.state);
   /* The cut as batch.db recorded it when the run began: the archive is checked against it, block by block. */
   child->cut = (struct tly_cut){.number = number, .positions = run.positions, .position_count = run.position_count};
   return find_views(child, &run, error);
@@ -182,6 +200,7 @@ static enum tly_status compute(struct child *child, const char *folder, struct t
                                   .view_count = child->view_count,
                                   .threads = threads,
                                   .group_bytes_max = group_bytes(threads),
+                                  .archive = child->archive,
                                   .progress = say_folded,
                                   .context = child};
   TLY_TRY(tly_recompute(&job, &child->arena, &result, error));
@@ -192,10 +211,12 @@ static enum tly_status compute(struct child *child, const char *folder, struct t
                                     .cut = &child->cut,
                                     .views = child->views,
                                     .view_count = child->view_count,
+                                    .speed = child->speed,
                                     .wait_ms = drift_wait_ms(),
                                     .progress = say_compared,
                                     .context = child};
   child->last_done = 0;
+  child->speed = NULL; /* it is the check's now */
   tly_reconcile(&check, &child->arena, &result);
   if (result.note != NULL)
     tly_log(TLY_LOG_WARN, "drift not known", "run=%" PRId64 " note=\"%s\"", child->cut.number, result.note);
@@ -238,6 +259,7 @@ int tly_recompute_main(const struct tly_settings *settings) {
   tly_arena_init(&child.arena);
   enum tly_status status = load_project(&child, &error);
   if (status == TLY_OK) {
+    open_stores(&child);
     run = wait_for_run();
     if (run > 0)
       status = run_child(&child, run, &manifest, &error);
@@ -246,6 +268,7 @@ int tly_recompute_main(const struct tly_settings *settings) {
     say_last_word(run, status, &manifest, &error);
   if (child.lock >= 0)
     close(child.lock);
+  close_stores(&child);
   tly_arena_free(&child.arena);
   if (child.project != NULL)
     tly_project_free(child.project);

@@ -67,7 +67,7 @@ static enum tly_status events_behind(const struct tly_reconcile_job *job, tly_sp
 /* Wait until the speed layer has passed the cut. NULL, with the reason in *why, when it did not come there. */
 static tly_speed_reader *wait_for_speed(const struct tly_reconcile_job *job, struct tly_error *why) {
   struct tly_arena arena;
-  tly_speed_reader *reader = NULL;
+  tly_speed_reader *reader = job->speed;
   int64_t last_behind = INT64_MAX, moved_at = tly_clock_monotonic_us(&tly_clock_real), pause_us = POLL_FIRST_US;
   tly_arena_init(&arena);
   for (;;) {

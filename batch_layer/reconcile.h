@@ -11,14 +11,16 @@
 #define TLY_BATCH_RECONCILE_H
 
 #include "batch_layer/run_result.h"
+#include "common/store/speed_reader.h"
 
 struct tly_reconcile_job {
   const char *directory;
   const struct tly_project *project;
   const struct tly_cut *cut; /* of the run, whose files are written */
   const struct tly_view *const *views;
-  uint32_t view_count; /* as in the run's result, in the same order */
-  int wait_ms;         /* for a speed layer that makes no progress; TLY_DRIFT_WAIT_MS */
+  uint32_t view_count;     /* as in the run's result, in the same order */
+  tly_speed_reader *speed; /* taken over; NULL: one is opened */
+  int wait_ms;             /* for a speed layer that makes no progress; TLY_DRIFT_WAIT_MS */
   /* Told how many of how many views are compared. NULL is fine. */
   void (*progress)(void *context, uint64_t done, uint64_t all);
   void *context;

@@ -26,7 +26,7 @@
 #include "common/store/run_reader.h"
 #include "common/store/slice.h"
 
-enum { SYNC_BYTES = 8 << 20, HASH_CHUNK_BYTES = 1 << 20 };
+enum { SYNC_BYTES = 8 << 20, HASH_CHUNK_BYTES = 64 << 10 };
 
 extern const char tly_schema_run[];
 
