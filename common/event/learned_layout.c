@@ -103,7 +103,7 @@ struct tly_layouts {
   uint32_t count;
   uint32_t misses;   /* accepted lines that fitted nothing, since the last learning */
   uint32_t patience; /* how many of them it takes */
-  struct tly_plain_date_cache date_cache;
+  struct tly_plain_time_cache time_cache;
   uint64_t run; /* number of the batch under work */
 };
 
@@ -418,7 +418,7 @@ void tly_layouts_learn(struct tly_layouts *layouts, const char *line, const char
 
 /* Where a line is being read. Each take_ function returns the first byte behind what it took, or NULL. */
 struct reader {
-  struct tly_plain_date_cache *date_cache;
+  struct tly_plain_time_cache *time_cache;
   const char *safe_end; /* MARGIN bytes may be read at any place up to here: a short literal and a value's start */
   struct tly_batch_writer *writer;
   uint32_t row;
@@ -553,7 +553,7 @@ static inline const char *take_converted(struct reader *reader, struct tly_colum
 }
 
 static inline const char *take_time(struct reader *reader, struct tly_column_target *target, const char *next) {
-  if (*next == '"' && tly_plain_timestamp_utc(next + 1, reader->date_cache, &target->i64[reader->row]))
+  if (*next == '"' && tly_plain_timestamp_utc(next + 1, reader->time_cache, &target->i64[reader->row]))
     return next + sizeof "2026-03-02T10:00:00Z" + 1;
   return take_converted(reader, target, next);
 }
@@ -704,7 +704,7 @@ const char *tly_layouts_match(struct tly_layouts *layouts, const char *next, con
   if (layouts->count == 0 || end - next <= MARGIN)
     return NULL;
   struct reader reader = {
-      .date_cache = &layouts->date_cache, .safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
+      .time_cache = &layouts->time_cache, .safe_end = end - MARGIN, .writer = writer, .row = writer->batch->count};
   for (uint32_t i = 0; i < layouts->count; i++) {
     struct layout *layout = layouts->order[i];
     reader.is_odd = false;

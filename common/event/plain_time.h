@@ -13,8 +13,11 @@
 
 #include "common/value/timestamp.h"
 
-/* The last date read: events that follow each other are mostly of one day. Zeroed, it is no date. */
-struct tly_plain_date_cache {
+/* The last time and its date: events that follow each other are mostly of one day, and often of one second. Zeroed, it
+ * is neither. */
+struct tly_plain_time_cache {
+  uint64_t text[3]; /* "2026-03-", "02T10:00", ":00:00Z\"": the last time, whose parts overlap */
+  int64_t microseconds;
   uint64_t year_and_month; /* "2026-03-" */
   uint16_t day;            /* "02" */
   int64_t days;
@@ -52,11 +55,18 @@ static inline bool tly_plain_seconds(const char *text, int64_t *seconds) {
 }
 
 /* The most usual of all, "2026-03-02T10:00:00Z" followed by a quote: text[0..20] may be read. */
-static inline bool tly_plain_timestamp_utc(const char *text, struct tly_plain_date_cache *cache,
+static inline bool tly_plain_timestamp_utc(const char *text, struct tly_plain_time_cache *cache,
                                            int64_t *microseconds) {
-  uint64_t year_and_month;
+  uint64_t parts[3], year_and_month;
   uint16_t day;
   int64_t seconds;
+  memcpy(&parts[0], text, sizeof parts[0]);
+  memcpy(&parts[1], text + 8, sizeof parts[1]);
+  memcpy(&parts[2], text + 13, sizeof parts[2]);
+  if (((parts[0] ^ cache->text[0]) | (parts[1] ^ cache->text[1]) | (parts[2] ^ cache->text[2])) == 0) {
+    *microseconds = cache->microseconds;
+    return true;
+  }
   memcpy(&year_and_month, text, sizeof year_and_month);
   memcpy(&day, text + 8, sizeof day);
   if (text[10] != 'T' || text[19] != 'Z' || text[20] != '"' || !tly_plain_seconds(text + 11, &seconds))
@@ -68,6 +78,8 @@ static inline bool tly_plain_timestamp_utc(const char *text, struct tly_plain_da
     cache->day = day;
   }
   *microseconds = cache->days * TLY_US_PER_DAY + seconds * TLY_US_PER_SECOND;
+  memcpy(cache->text, parts, sizeof parts);
+  cache->microseconds = *microseconds;
   return true;
 }
 
