@@ -487,7 +487,8 @@ def panels(found):
     drawn = []
     if 'events' in points:
         drawn.append(plot.Panel('Recompute', 'events', 's', [('time', series(points['events'], 'seconds'))], linear_from=-2))
-        drawn.append(plot.Panel('Peak memory of a recompute', 'events', 'MiB', memory_series(points['events']), bound=MEMORY_MAX_MIB))
+        drawn.append(plot.Panel('Peak memory of a recompute', 'events', 'MiB', memory_series(points['events']),
+                                bound=MEMORY_MAX_MIB))
     if 'views' in points:
         drawn.append(plot.Panel('Ingest over views', 'views', 'events/s', [('rate', series(points['views'], 'events/s'))]))
     if 'clients' in points:
@@ -495,7 +496,8 @@ def panels(found):
     if 'groups' in points:
         groups = points['groups']
         drawn.append(plot.Panel('Ingest over groups', 'groups', 'events/s', [('rate', series(groups, 'events/s'))]))
-        drawn.append(plot.Panel('Peak memory of ingest', 'groups', 'MiB', memory_series(groups), bound=MEMORY_MAX_MIB))
+        drawn.append(plot.Panel('Peak memory of ingest', 'groups', 'MiB', memory_series(groups), bound=MEMORY_MAX_MIB,
+                                bound_text='bound of all but serve'))
         drawn.append(plot.Panel('Query by key over groups', 'groups', 'us', [
             ('p99', series(groups, 'p99 us')), ('p50', series(groups, 'p50 us')), ('cpu', series(groups, 'cpu us'))]))
         drawn.append(plot.Panel('Scan and recompute over groups', 'groups', 'ms', [

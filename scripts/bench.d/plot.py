@@ -28,11 +28,11 @@ class Panel:
     """series: [(name, [(x, y), ...]), ...]. linear_from: draw what is proportional to x through that point of the first
     series. bound: a level not to be passed."""
 
-    def __init__(self, title, x_unit, y_unit, series, linear_from=None, bound=None):
+    def __init__(self, title, x_unit, y_unit, series, linear_from=None, bound=None, bound_text='bound'):
         self.title, self.x_unit, self.y_unit, self.bound = title, x_unit, y_unit, bound
         self.series = [(name, [(x, y) for x, y in points if x > 0 and y and y > 0]) for name, points in series]
         self.series = [(name, points) for name, points in self.series if points]
-        self.linear_from = linear_from
+        self.linear_from, self.bound_text = linear_from, bound_text
 
 
 def escaped(text):
@@ -102,7 +102,7 @@ def draw_panel(panel, left, top):
     if panel.bound:
         y = place(xs[0], panel.bound)[1]
         out.append(f'<path class="reference" d="M{left} {y:.1f}h{WIDTH}"/>'
-                   f'<text class="note" x="{left + 4}" y="{y - 4:.1f}">bound</text>')
+                   f'<text class="note" x="{left + 4}" y="{y - 4:.1f}">{escaped(panel.bound_text)}</text>')
     labels = []
     for number, (name, points) in enumerate(panel.series):
         spots = [place(x, y) for x, y in points]
