@@ -220,10 +220,9 @@ static void spread_entries(const struct tly_vector *by_code, const uint32_t *cod
     memcpy(to + row * size, from + codes[row] * size, size);
 }
 
-/* Once an entry, then once more for every row: by reference when the result is text, else by copy. */
-static void apply_to_dictionary(tly_evaluator *evaluator, enum tly_kernel kernel, struct tly_type type,
-                                const struct tly_vector *arguments, uint32_t argument_count, uint32_t coded,
-                                struct tly_rows rows, struct tly_vector *out) {
+/* The kernel's result for every entry of the dictionary of argument `coded`. */
+static struct tly_vector apply_to_entries(tly_evaluator *evaluator, enum tly_kernel kernel, struct tly_type type,
+                                          const struct tly_vector *arguments, uint32_t argument_count, uint32_t coded) {
   const struct tly_vector *source = &arguments[coded];
   const struct tly_dictionary *dictionary = source->dictionary;
   struct tly_vector entries[TLY_CATALOG_ARGUMENTS_MAX];
@@ -239,10 +238,19 @@ static void apply_to_dictionary(tly_evaluator *evaluator, enum tly_kernel kernel
   uint32_t errors_before = evaluator->error_count;
   kernels[kernel](&call);
   TLY_ASSERT(evaluator->error_count == errors_before);
+  return by_code;
+}
+
+/* Once an entry, then once more for every row: by reference when the result is text, else by copy. */
+static void apply_to_dictionary(tly_evaluator *evaluator, enum tly_kernel kernel, struct tly_type type,
+                                const struct tly_vector *arguments, uint32_t argument_count, uint32_t coded,
+                                struct tly_rows rows, struct tly_vector *out) {
+  const struct tly_vector *source = &arguments[coded];
+  struct tly_vector by_code = apply_to_entries(evaluator, kernel, type, arguments, argument_count, coded);
   *out = (struct tly_vector){.type = type, .count = evaluator->row_count};
   if (tly_type_form(type) == TLY_FORM_TEXT) {
     struct tly_dictionary *results = TLY_ARENA_NEW(&evaluator->arena, struct tly_dictionary);
-    *results = (struct tly_dictionary){.entries = by_code.text, .count = dictionary->count};
+    *results = (struct tly_dictionary){.entries = by_code.text, .count = source->dictionary->count};
     out->codes = source->codes;
     out->dictionary = results;
     return;
@@ -294,6 +302,60 @@ static void evaluate_call(tly_evaluator *evaluator, const struct tly_expr *expre
     tly_evaluate_node(evaluator, expression->arguments[a], rows, &arguments[a]);
   tly_kernel_apply(evaluator, expression->kernel, expression->type, expression->can_raise, arguments,
                    expression->argument_count, rows, out);
+}
+
+/* --- conditions --------------------------------------------------------------------------------------------------- */
+
+TLY_ALWAYS_INLINE uint32_t list_by_code(const int64_t *by_code, const uint32_t *codes, struct tly_rows rows,
+                                        uint32_t *list) {
+  uint32_t count = 0;
+  TLY_EACH_ROW (rows, row) {
+    list[count] = row;
+    count += by_code[codes[row]] != 0;
+  }
+  return count;
+}
+
+/* A condition on a dictionary-coded text (status <> 'failed') is decided once an entry, and the rows are listed by
+ * their codes; nothing stands in between. False when the condition is another. */
+static bool true_rows_by_code(tly_evaluator *evaluator, const struct tly_expr *condition,
+                              const struct tly_vector *arguments, struct tly_rows rows, struct tly_rows *chosen) {
+  int coded = condition->can_raise ? -1 : coded_argument(arguments, condition->argument_count, rows.count);
+  if (coded < 0 || arguments[coded].null != NULL)
+    return false;
+  for (uint32_t a = 0; a < condition->argument_count; a++)
+    if (arguments[a].is_constant && tly_vector_is_null(&arguments[a], 0))
+      return false;
+  struct tly_vector by_code = apply_to_entries(evaluator, condition->kernel, condition->type, arguments,
+                                               condition->argument_count, (uint32_t)coded);
+  const uint32_t *codes = arguments[coded].codes;
+  uint32_t *list = tly_evaluator_list(evaluator), count;
+  if (rows.list == NULL)
+    count = list_by_code(by_code.i64, codes, (struct tly_rows){.list = NULL, .count = rows.count}, list);
+  else
+    count = list_by_code(by_code.i64, codes, rows, list);
+  bool is_all = rows.list == NULL && count == rows.count;
+  *chosen = is_all ? rows : (struct tly_rows){.list = list, .count = count};
+  return true;
+}
+
+struct tly_rows tly_evaluate_condition(tly_evaluator *evaluator, const struct tly_expr *condition,
+                                       struct tly_rows rows) {
+  struct tly_vector verdict, arguments[TLY_CATALOG_ARGUMENTS_MAX];
+  rows = tly_evaluator_live(evaluator, rows);
+  if (rows.count == 0 || condition->kind != TLY_EXPR_CALL) {
+    tly_evaluate_node(evaluator, condition, rows, &verdict);
+    return tly_evaluator_true_rows(evaluator, &verdict, rows);
+  }
+  for (uint32_t a = 0; a < condition->argument_count; a++)
+    tly_evaluate_node(evaluator, condition->arguments[a], rows, &arguments[a]);
+  rows = tly_evaluator_live(evaluator, rows);
+  struct tly_rows chosen;
+  if (true_rows_by_code(evaluator, condition, arguments, rows, &chosen))
+    return chosen;
+  tly_kernel_apply(evaluator, condition->kernel, condition->type, condition->can_raise, arguments,
+                   condition->argument_count, rows, &verdict);
+  return tly_evaluator_true_rows(evaluator, &verdict, rows);
 }
 
 /* --- conversions -------------------------------------------------------------------------------------------------- */
@@ -452,10 +514,7 @@ void tly_evaluate(tly_evaluator *evaluator, const struct tly_expr *expression, c
 
 uint32_t tly_evaluate_filter(tly_evaluator *evaluator, const struct tly_expr *condition, const uint32_t *rows,
                              uint32_t listed_count, const uint32_t **selected) {
-  struct tly_vector verdict;
-  struct tly_rows given = given_rows(evaluator, rows, listed_count);
-  tly_evaluate_node(evaluator, condition, given, &verdict);
-  struct tly_rows chosen = tly_evaluator_true_rows(evaluator, &verdict, given);
+  struct tly_rows chosen = tly_evaluate_condition(evaluator, condition, given_rows(evaluator, rows, listed_count));
   if (chosen.list == NULL) {
     uint32_t *list = tly_evaluator_list(evaluator);
     for (uint32_t row = 0; row < chosen.count; row++)

@@ -273,11 +273,7 @@ static void take_columns(tly_fold *fold, const struct tly_event_batch *batch, ui
 }
 
 static struct tly_rows filter_rows(tly_fold *fold, const struct tly_expr *condition, struct tly_rows rows) {
-  if (condition == NULL || rows.count == 0)
-    return rows;
-  struct tly_vector verdict;
-  tly_evaluate_node(fold->evaluator, condition, rows, &verdict);
-  return tly_evaluator_true_rows(fold->evaluator, &verdict, rows);
+  return condition == NULL ? rows : tly_evaluate_condition(fold->evaluator, condition, rows);
 }
 
 /* The rows of `rows` where `vector` is not NULL. */

@@ -60,6 +60,9 @@ uint32_t *tly_evaluator_list(struct tly_evaluator *evaluator);
 /* The rows of `rows` where `condition`, a boolean vector, is true. */
 struct tly_rows tly_evaluator_true_rows(struct tly_evaluator *evaluator, const struct tly_vector *condition,
                                         struct tly_rows rows);
+/* The rows of `rows` where `condition`, a boolean expression, is true. */
+struct tly_rows tly_evaluate_condition(struct tly_evaluator *evaluator, const struct tly_expr *condition,
+                                       struct tly_rows rows);
 /* out[row] = from[row] for `rows`, none of them NULL in `from`; numerics are brought to out's form and scale. */
 void tly_vector_copy_rows(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows);
 

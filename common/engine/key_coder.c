@@ -242,11 +242,6 @@ static uint32_t intern(tly_key_coder *coder, struct tly_text bytes, uint32_t has
   return added;
 }
 
-static uint32_t intern_text(tly_key_coder *coder, struct tly_text text) {
-  const struct tly_value value = {.type = coder->type, .text = text};
-  return intern(coder, text, hash_of(coder, text), &value);
-}
-
 static uint32_t number_of_null(tly_key_coder *coder) {
   TLY_ASSERT(coder->is_nullable);
   if (coder->null_value == NONE) {
@@ -310,33 +305,78 @@ static void meet_dictionary(tly_key_coder *coder, const struct tly_dictionary *d
   coder->code_capacity = capacity;
 }
 
-/* The word of a code that has none in this epoch. */
-static uint64_t learn_code(tly_key_coder *coder, uint32_t code) {
-  TLY_ASSERT(code < coder->dictionary->count);
-  if (coder->code_values[code] == NONE)
-    coder->code_values[code] = intern_text(coder, coder->dictionary->entries[code]);
+/* A code that has no word in this epoch gets one; it stands for code_values[code]. */
+static void number_code(tly_key_coder *coder, uint32_t code) {
   if (coder->known_count == coder->known_capacity) {
     coder->known_capacity = coder->known_capacity == 0 ? SLOTS_MIN : 2 * coder->known_capacity;
     coder->known_codes = tly_realloc_array(coder->known_codes, coder->known_capacity, sizeof *coder->known_codes);
   }
   coder->known_codes[coder->known_count++] = code;
   coder->code_numbers[code] = number_of(coder, coder->code_values[code]);
-  return coder->code_numbers[code];
+}
+
+/* Codes without a word: of those whose texts are not known either, the slots are fetched while the texts are hashed,
+ * then the values that stand there, so that the look-ups of many wait for memory together. */
+static void learn_codes(tly_key_coder *coder, const uint32_t *codes, const uint32_t *rows, uint32_t count,
+                        uint64_t *words) {
+  uint32_t hashes[TLY_EVALUATE_ROWS], mask = coder->slot_count - 1;
+  const struct tly_text *texts = coder->dictionary->entries;
+  for (uint32_t i = 0; i < count; i++) {
+    if (coder->code_values[codes[rows[i]]] != NONE)
+      continue;
+    hashes[i] = hash_of(coder, texts[codes[rows[i]]]);
+    __builtin_prefetch(&coder->slots[hashes[i] & mask]);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t known = coder->code_values[codes[rows[i]]];
+    uint32_t value = known != NONE ? known : coder->slots[hashes[i] & mask].value;
+    if (value != NONE)
+      __builtin_prefetch(&coder->values[value]);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t code = codes[rows[i]];
+    const struct tly_value value = {.type = coder->type, .text = texts[code]};
+    if (coder->code_values[code] == NONE)
+      coder->code_values[code] = intern(coder, texts[code], hashes[i], &value);
+    if (coder->code_numbers[code] == NONE) /* or it got one a few rows before */
+      number_code(coder, code);
+    words[rows[i]] = coder->code_numbers[code];
+  }
+}
+
+/* Gives the rows whose codes have no word yet. */
+TLY_ALWAYS_INLINE uint32_t code_known(const tly_key_coder *coder, const uint32_t *codes, struct tly_rows rows,
+                                      uint64_t *words, uint32_t *unknown) {
+  const uint32_t *numbers = coder->code_numbers, code_count = coder->dictionary->count;
+  uint32_t count = 0;
+  TLY_EACH_ROW (rows, row) {
+    TLY_ASSERT(codes[row] < code_count);
+    uint32_t number = numbers[codes[row]];
+    words[row] = number;
+    unknown[count] = row;
+    count += number == NONE;
+  }
+  return count;
 }
 
 static void code_texts(tly_key_coder *coder, const struct tly_vector *vector, struct tly_rows rows, uint64_t *words) {
+  uint32_t unknown[TLY_EVALUATE_ROWS], present[TLY_EVALUATE_ROWS], count;
   meet_dictionary(coder, vector->dictionary);
-  const uint32_t *numbers = coder->code_numbers, *codes = vector->codes, code_count = vector->dictionary->count;
-  const uint8_t *null = vector->null;
-  TLY_EACH_ROW (rows, row) {
-    if (null != NULL && null[row] != 0) {
-      words[row] = number_of_null(coder);
-      continue;
+  if (vector->null != NULL) {
+    struct tly_rows some = {.list = present, .count = 0};
+    TLY_EACH_ROW (rows, row) {
+      present[some.count] = row;
+      some.count += vector->null[row] == 0;
+      if (vector->null[row] != 0)
+        words[row] = number_of_null(coder);
     }
-    TLY_ASSERT(codes[row] < code_count);
-    uint32_t number = numbers[codes[row]];
-    words[row] = number != NONE ? number : learn_code(coder, codes[row]);
+    rows = some;
   }
+  if (rows.list == NULL)
+    count = code_known(coder, vector->codes, (struct tly_rows){.list = NULL, .count = rows.count}, words, unknown);
+  else
+    count = code_known(coder, vector->codes, rows, words, unknown);
+  learn_codes(coder, vector->codes, unknown, count, words);
 }
 
 /* --- words -------------------------------------------------------------------------------------------------------- */
