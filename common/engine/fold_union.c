@@ -23,7 +23,8 @@ enum { KEY_CHUNK_BYTES = 32 << 10, PREFETCH_AHEAD = 16, TOO_MANY_BITS = 65 };
 /* A column's ranks over all folds. */
 struct union_column {
   const struct tly_rank_column *first; /* of the first fold: what all have alike */
-  struct tly_text *texts;              /* interned: encoded values by rank; else NULL: */
+  const struct tly_text *texts;        /* interned: encoded values by rank; else NULL: */
+  struct tly_text *own_texts;          /* what `texts` points to, where several folds' are merged */
   uint64_t base, null_rank;
   unsigned shift;
   unsigned bits, at;
@@ -45,12 +46,11 @@ struct tly_fold_union {
 /* --- common ranks ------------------------------------------------------------------------------------------------- */
 
 static struct tly_text text_at(const struct union_source *source, uint32_t column, uint64_t rank) {
-  const struct tly_rank_column *own = &source->order->columns[column];
-  return tly_key_coder_encoded(own->coder, own->words[rank]);
+  return source->order->columns[column].texts[rank];
 }
 
 static uint32_t value_count(const struct union_source *source, uint32_t column) {
-  return tly_key_coder_count(source->order->columns[column].coder);
+  return source->order->columns[column].text_count;
 }
 
 /* Merge the sorted texts of all sources; the one that stands lowest of those not taken yet gets the next rank. */
@@ -62,7 +62,7 @@ static void merge_texts(tly_fold_union *all, uint32_t number) {
     all->sources[s].ranks[number] = tly_malloc((count + 1) * sizeof(uint32_t));
     most += count;
   }
-  column->texts = tly_malloc((most + 1) * sizeof *column->texts);
+  column->own_texts = tly_malloc((most + 1) * sizeof *column->own_texts);
   uint32_t *next = tly_calloc(all->source_count, sizeof *next), rank = 0;
   for (;; rank++) {
     struct tly_text least = {.data = NULL};
@@ -79,10 +79,17 @@ static void merge_texts(tly_fold_union *all, uint32_t number) {
       if (next[s] < value_count(&all->sources[s], number) &&
           tly_text_equal(text_at(&all->sources[s], number, next[s]), least))
         all->sources[s].ranks[number][next[s]++] = rank;
-    column->texts[rank] = least;
+    column->own_texts[rank] = least;
   }
   tly_free(next);
+  column->texts = column->own_texts;
   column->bits = tly_rank_bits(rank > 0 ? rank - 1 : 0);
+}
+
+/* Of one fold alone. */
+static void take_texts(struct union_column *column) {
+  column->texts = column->first->texts;
+  column->bits = column->first->bits;
 }
 
 /* The least base and shift under which the values of all sources have ranks. */
@@ -123,7 +130,9 @@ static bool place_columns(tly_fold_union *all) {
 static void rank_columns(tly_fold_union *all) {
   for (uint32_t c = 0; c < all->column_count; c++) {
     all->columns[c].first = &all->sources[0].order->columns[c];
-    if (all->columns[c].first->words != NULL)
+    if (all->columns[c].first->is_interned && all->source_count == 1)
+      take_texts(&all->columns[c]);
+    else if (all->columns[c].first->is_interned)
       merge_texts(all, c);
     else
       join_values(all, c);
@@ -169,7 +178,7 @@ void tly_fold_union_free(tly_fold_union *all) {
     tly_free(all->sources[s].ranks);
   }
   for (uint32_t c = 0; c < all->column_count; c++)
-    tly_free(all->columns[c].texts);
+    tly_free(all->columns[c].own_texts);
   tly_free(all->columns);
   tly_free(all->sources);
   tly_free(all);
@@ -200,7 +209,7 @@ static bool agree(uint64_t a, uint64_t b, unsigned at) {
 /* The common rank of a source's group. */
 static uint64_t common_rank(const tly_fold_union *all, const struct union_source *source, uint32_t index) {
   uint64_t own_rank = source->order->groups[index].word, rank = 0;
-  if (is_wide(all))
+  if (all->source_count == 1) /* what is common is its own */
     return own_rank;
   for (uint32_t c = 0; c < all->column_count; c++) {
     const struct union_column *column = &all->columns[c];
@@ -404,6 +413,11 @@ void tly_fold_cursor_free(tly_fold_cursor *cursor) {
   tly_free(cursor);
 }
 
+/* A key of one interned column is its value's text, which stays where it is. */
+static bool keys_are_texts(const tly_fold_union *all) {
+  return all->column_count == 1 && all->columns[0].texts != NULL;
+}
+
 static struct tly_text keep_key(tly_fold_cursor *cursor, struct tly_text key) {
   if ((size_t)(cursor->key_end - cursor->key_place) < key.size) {
     size_t size = key.size > KEY_CHUNK_BYTES ? key.size : KEY_CHUNK_BYTES;
@@ -448,7 +462,9 @@ static void pick_groups(tly_fold_cursor *cursor) {
     uint64_t rank = head->rank;
     uint32_t row = slice->count++;
     cursor->firsts[row] = pick_of(all, head, row);
-    slice->keys[row] = keep_key(cursor, write_key(&cursor->writer, rank));
+    slice->keys[row] = keys_are_texts(all)
+                           ? all->columns[0].texts[rank_of_column(rank, all->columns[0].bits, all->columns[0].at)]
+                           : keep_key(cursor, write_key(&cursor->writer, rank));
     bytes += slice->keys[row].size + text_bytes(cursor, cursor->firsts[row]);
     advance(all, &cursor->heads, head);
     while (cursor->heads.count > 0 && (head = least_head(&cursor->heads))->rank == rank) {

@@ -18,6 +18,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/memory.h"
+#include "common/engine/group_sort.h"
 #include "common/engine/hash_seed.h"
 #include "common/engine/key_heap.h"
 #include "common/value/ordered_key.h"
@@ -44,6 +45,9 @@ struct tly_key_coder {
   bool is_interned;
   struct interned *values;
   uint32_t value_count, value_capacity;
+  uint32_t ordered_count; /* the values when they were last put in order, */
+  struct tly_text *order; /* their encoded forms, */
+  uint32_t *places;       /* and where each stands there */
   struct slot *slots;
   uint32_t slot_count;
   uint64_t seed;
@@ -81,6 +85,8 @@ void tly_key_coder_free(tly_key_coder *coder) {
   tly_free(coder->values);
   tly_free(coder->numbered);
   tly_free(coder->slots);
+  tly_free(coder->order);
+  tly_free(coder->places);
   tly_key_heap_clear(&coder->heap);
   tly_buffer_free(&coder->scratch);
   tly_buffer_free(&coder->encoded);
@@ -106,6 +112,11 @@ static void forget_values(tly_key_coder *coder) {
   tly_free(coder->values);
   tly_free(coder->numbered);
   tly_free(coder->slots);
+  tly_free(coder->order);
+  tly_free(coder->places);
+  coder->order = NULL;
+  coder->places = NULL;
+  coder->ordered_count = 0;
   coder->values = NULL;
   coder->numbered = NULL;
   coder->slots = NULL;
@@ -132,6 +143,7 @@ void tly_key_coder_clear(tly_key_coder *coder) {
 size_t tly_key_coder_bytes(const tly_key_coder *coder) {
   return coder->value_capacity * sizeof *coder->values + coder->slot_count * sizeof *coder->slots +
          coder->capacity * sizeof *coder->numbered + coder->heap.allocated_bytes +
+         coder->ordered_count * (sizeof *coder->order + sizeof *coder->places) +
          coder->code_capacity * (sizeof *coder->code_numbers + sizeof *coder->code_values) +
          coder->known_capacity * sizeof *coder->known_codes;
 }
@@ -442,4 +454,34 @@ struct tly_text tly_key_coder_encoded(const tly_key_coder *coder, uint64_t word)
 
 struct tly_type tly_key_coder_type(const tly_key_coder *coder) {
   return coder->type;
+}
+
+static void put_in_order(tly_key_coder *coder) {
+  uint32_t count = coder->value_count;
+  struct tly_key_heap heap = {.last = NULL};
+  const uint8_t **records = tly_malloc((count + 1) * sizeof *records);
+  for (uint32_t value = 0; value < count; value++)
+    records[value] = tly_key_record_new(&heap, value, coder->values[value].encoded);
+  tly_group_sort(records, count);
+  coder->order = tly_realloc_array(coder->order, count + 1, sizeof *coder->order);
+  coder->places = tly_realloc_array(coder->places, count + 1, sizeof *coder->places);
+  for (uint32_t place = 0; place < count; place++) {
+    uint32_t value = tly_key_record_group(records[place]);
+    coder->order[place] = coder->values[value].encoded;
+    coder->places[value] = place;
+  }
+  tly_free(records);
+  tly_key_heap_clear(&heap);
+  coder->ordered_count = count;
+}
+
+const struct tly_text *tly_key_coder_order(tly_key_coder *coder, uint32_t *ranks, uint32_t *count) {
+  if (coder->ordered_count != coder->value_count && coder->count < coder->value_count / 2)
+    return NULL;
+  if (coder->ordered_count != coder->value_count || coder->order == NULL)
+    put_in_order(coder);
+  for (uint32_t word = 0; word < coder->count; word++)
+    ranks[word] = coder->places[coder->numbered[word]];
+  *count = coder->ordered_count;
+  return coder->order;
 }

@@ -40,6 +40,10 @@ void tly_key_coder_append(const tly_key_coder *coder, const uint64_t *words, str
 size_t tly_key_coder_size(const tly_key_coder *coder, uint64_t word);
 /* The encoded value of an interned word. */
 struct tly_text tly_key_coder_encoded(const tly_key_coder *coder, uint64_t word);
+/* All known values' encoded forms in their order, *count of them, and the place of each word's in ranks[word]. NULL
+ * when they are not in order, and so many have no word that it does not pay to sort them. Valid until the next value.
+ */
+const struct tly_text *tly_key_coder_order(tly_key_coder *coder, uint32_t *ranks, uint32_t *count);
 struct tly_type tly_key_coder_type(const tly_key_coder *coder);
 
 #endif

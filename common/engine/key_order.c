@@ -33,22 +33,34 @@ unsigned tly_rank_bits(uint64_t most) {
 
 /* --- columns ------------------------------------------------------------------------------------------------------ */
 
-static void rank_interned(struct tly_rank_column *column) {
+static void rank_words(struct tly_rank_column *column) {
   uint32_t count = tly_key_coder_count(column->coder);
   struct tly_key_heap heap = {.last = NULL};
   const uint8_t **records = tly_malloc((count + 1) * sizeof *records);
   for (uint32_t word = 0; word < count; word++)
     records[word] = tly_key_record_new(&heap, word, tly_key_coder_encoded(column->coder, word));
   tly_group_sort(records, count);
-  column->words = tly_malloc((count + 1) * sizeof *column->words);
-  column->ranks = tly_malloc((count + 1) * sizeof *column->ranks);
+  column->own_texts = tly_malloc((count + 1) * sizeof *column->own_texts);
   for (uint32_t rank = 0; rank < count; rank++) {
-    column->words[rank] = tly_key_record_group(records[rank]);
-    column->ranks[column->words[rank]] = rank;
+    uint32_t word = tly_key_record_group(records[rank]);
+    column->own_texts[rank] = tly_key_coder_encoded(column->coder, word);
+    column->ranks[word] = rank;
   }
   tly_free(records);
   tly_key_heap_clear(&heap);
-  column->bits = tly_rank_bits(count > 0 ? count - 1 : 0);
+  column->texts = column->own_texts;
+  column->text_count = count;
+}
+
+/* Among all values that the coder knows, if it has them in order; else among those that have words. */
+static void rank_interned(struct tly_rank_column *column) {
+  uint32_t count = tly_key_coder_count(column->coder);
+  column->is_interned = true;
+  column->ranks = tly_malloc((count + 1) * sizeof *column->ranks);
+  column->texts = tly_key_coder_order(column->coder, column->ranks, &column->text_count);
+  if (column->texts == NULL)
+    rank_words(column);
+  column->bits = tly_rank_bits(column->text_count > 0 ? column->text_count - 1 : 0);
 }
 
 /* What the values of a column that is not interned have between them. */
@@ -76,7 +88,7 @@ static void note_range(void *context, uint32_t group, const uint64_t *words) {
   for (uint32_t c = 0; c < visit->order->column_count; c++) {
     const struct tly_rank_column *column = &visit->order->columns[c];
     struct value_range *range = &visit->ranges[c];
-    if (column->words != NULL)
+    if (column->is_interned)
       continue;
     if (is_null(column, words)) {
       range->has_null = true;
@@ -115,7 +127,7 @@ static void rank_columns(tly_key_order *order, const tly_group_lookup *lookup) {
   if (has_values)
     tly_group_lookup_each(lookup, note_range, &visit);
   for (uint32_t c = 0; c < order->column_count; c++)
-    if (order->columns[c].words == NULL)
+    if (!order->columns[c].is_interned)
       rank_values(&order->columns[c], &visit.ranges[c]);
   tly_free(visit.ranges);
 }
@@ -136,7 +148,7 @@ static bool place_columns(tly_key_order *order) {
 
 static uint64_t rank_in(const struct tly_rank_column *column, const uint64_t *words) {
   uint64_t word = words[column->first_word];
-  if (column->words != NULL)
+  if (column->is_interned)
     return column->ranks[word];
   if (is_null(column, words))
     return column->null_rank;
@@ -209,7 +221,7 @@ void tly_key_order_free(tly_key_order *order) {
   if (order == NULL)
     return;
   for (uint32_t c = 0; c < order->column_count; c++) {
-    tly_free(order->columns[c].words);
+    tly_free(order->columns[c].own_texts);
     tly_free(order->columns[c].ranks);
   }
   tly_free(order->columns);

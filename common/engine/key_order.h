@@ -11,11 +11,14 @@
 
 /* How a key column's values become small integers in the same order, its *ranks*. */
 struct tly_rank_column {
-  const tly_key_coder *coder;
+  tly_key_coder *coder;
   uint32_t first_word; /* of the column, in a group's words */
-  uint32_t *words;     /* of an interned column, by rank; else NULL: */
-  uint32_t *ranks;     /* by word */
-  uint64_t base;       /* rank = (ordered value - base) >> shift; all low bits below `shift` are base's */
+  bool is_interned;
+  const struct tly_text *texts; /* if so: encoded values by rank, */
+  uint32_t text_count;
+  uint32_t *ranks;            /* and ranks by word; if not: */
+  struct tly_text *own_texts; /* what `texts` points to, unless it is the coder's */
+  uint64_t base;              /* rank = (ordered value - base) >> shift; all low bits below `shift` are base's */
   unsigned shift;
   uint64_t most;      /* the largest rank of a value */
   uint64_t null_rank; /* behind all values */
