@@ -1,8 +1,8 @@
 /* Point queries.
  *
- * A statement is looked at once: its text is the key of a table whose entry says how it is answered, or that it is none
- * of ours. What is left to do for each request is to read the arguments, encode the key, merge two states, finish and
- * print.
+ * A statement is looked at once: its text, without its literals, is the key of a table whose entry says how it is
+ * answered, or that it is none of ours. What is left to do for each request is to read the arguments, encode the key,
+ * merge two states, finish and print.
  *
  * One read transaction of speed.db (a look) serves all requests of about a millisecond (point.h). What a view's state
  * says is kept until the store's version changes.
@@ -22,16 +22,26 @@
 #include "common/value/ordered_key.h"
 #include "serving_layer/encode.h"
 #include "serving_layer/forms.h"
+#include "serving_layer/literals.h"
 #include "serving_layer/request_line.h"
 
 enum { POINTS_MAX = 1024, SLOTS = 4096, POINT_SQL_MAX = 2048, MEMORY_MAX = 64 << 20, TIMEOUT_MS = 1000 };
 
+/* What statements are known by: their text, or what is left of it without its literals, and which of these are
+ * integers.
+ */
+struct name {
+  const char *sql;
+  size_t size;
+  uint32_t integers;
+  bool is_template;
+  uint64_t hash;
+};
+
 /* A statement seen before. */
 struct point {
-  char *sql;
-  size_t sql_size;
-  uint64_t hash;
-  bool is_point; /* false: for the pool */
+  struct name name; /* with a text of its own */
+  bool is_point;    /* false: for the pool */
   struct tly_arena arena;
   struct tly_statement *statement;
   uint32_t view;                /* number in the project */
@@ -65,6 +75,7 @@ struct tly_points {
   struct point_view *views;
   struct tly_arena arena; /* of one request */
   struct tly_buffer key;
+  struct tly_literals literals;
 };
 
 tly_points *tly_points_new(const struct tly_programs *programs, tly_store_source *source) {
@@ -92,7 +103,7 @@ static void forget_all(tly_points *points) {
       tly_group_row_free(&point->row);
     tly_arena_free(&point->arena);
     tly_buffer_free(&point->head);
-    tly_free(point->sql);
+    tly_free((char *)(uintptr_t)point->name.sql);
     tly_free(point);
     points->slots[i] = NULL;
   }
@@ -112,6 +123,7 @@ void tly_points_free(tly_points *points) {
   tly_free(points->views);
   tly_arena_free(&points->arena);
   tly_buffer_free(&points->key);
+  tly_buffer_free(&points->literals.sql);
   tly_free(points);
 }
 
@@ -249,13 +261,48 @@ static uint64_t hash_of(const char *text, size_t size) {
   return hash ^ hash >> 32;
 }
 
+static struct name name_of(const char *sql, size_t size, bool is_template, uint32_t integers) {
+  return (struct name){.sql = sql,
+                       .size = size,
+                       .integers = integers,
+                       .is_template = is_template,
+                       .hash = hash_of(sql, size) + integers};
+}
+
+static bool is_named(const struct point *point, const struct name *name) {
+  const struct name *own = &point->name;
+  return own->hash == name->hash && own->size == name->size && own->integers == name->integers &&
+         own->is_template == name->is_template && memcmp(own->sql, name->sql, name->size) == 0;
+}
+
 /* The slot of a statement: its entry, or the empty place for it. */
-static struct point **slot_of(tly_points *points, const char *sql, size_t size, uint64_t hash) {
-  for (uint64_t i = hash;; i++) {
+static struct point **slot_of(tly_points *points, const struct name *name) {
+  for (uint64_t i = name->hash;; i++) {
     struct point **slot = &points->slots[i % SLOTS];
-    if (*slot == NULL || ((*slot)->hash == hash && (*slot)->sql_size == size && memcmp((*slot)->sql, sql, size) == 0))
+    if (*slot == NULL || is_named(*slot, name))
       return slot;
   }
+}
+
+/* Look the statement up by its text; else, when it has no arguments, by what is left without its literals, which are
+ * then the arguments. *name is what it is to be learned by. */
+static struct point *find(tly_points *points, const char *sql, size_t size,
+                          const struct tly_request_argument **arguments, uint32_t *count, struct name *name,
+                          bool *is_hopeless) {
+  struct tly_literals *literals = &points->literals;
+  *is_hopeless = false;
+  *name = name_of(sql, size, false, 0);
+  struct point *point = *slot_of(points, name);
+  if (point != NULL || *count > 0)
+    return point;
+  enum tly_literals_found found = tly_literals_take(sql, size, literals);
+  *is_hopeless = found == TLY_LITERALS_TOO_MANY;
+  if (found != TLY_LITERALS_TAKEN)
+    return NULL;
+  *name = name_of((const char *)literals->sql.data, literals->sql.size, true, literals->integers);
+  *arguments = literals->values;
+  *count = literals->count;
+  return *slot_of(points, name);
 }
 
 static bool needs_groups_only(const struct tly_view_program *program, const bool *wanted) {
@@ -282,19 +329,29 @@ static void prepare(struct point *point, const struct tly_view_program *program)
   tly_buffer_append_text(&point->head, ",\"rows\":[");
 }
 
-static struct point *learn(tly_points *points, const char *sql, size_t size) {
-  uint64_t hash = hash_of(sql, size);
-  struct point **slot = slot_of(points, sql, size, hash);
-  if (*slot != NULL)
-    return *slot;
+/* A text literal has the type that a parameter in its place has, and is read as it is, where that is not rounded to
+ * what a column can hold; an integer is one only beside an integer. */
+static bool literals_fit(const struct point *point) {
+  const struct tly_statement *statement = point->statement;
+  for (uint32_t i = 0; i < statement->parameter_count; i++) {
+    enum tly_type_id type = statement->parameters[i].id;
+    bool is_integer = (point->name.integers >> i & 1) != 0;
+    if (type == TLY_TYPE_NUMERIC || type == TLY_TYPE_DOUBLE || statement->parameters[i].precision > 0 ||
+        (is_integer && !tly_type_is_integer(type)))
+      return false;
+  }
+  return true;
+}
+
+static struct point *learn(tly_points *points, const struct name *name) {
   struct point *point = tly_calloc(1, sizeof *point);
+  char *sql = memcpy(tly_malloc(name->size + 1), name->sql, name->size);
+  sql[name->size] = 0;
   tly_arena_init(&point->arena);
-  point->sql = memcpy(tly_malloc(size + 1), sql, size);
-  point->sql[size] = 0;
-  point->sql_size = size;
-  point->hash = hash;
-  if (tly_query_parse(points->programs->project, point->sql, size, &point->arena, &point->statement, NULL) == TLY_OK)
-    point->is_point = is_point_query(point, points->programs);
+  point->name = *name;
+  point->name.sql = sql;
+  if (tly_query_parse(points->programs->project, sql, name->size, &point->arena, &point->statement, NULL) == TLY_OK)
+    point->is_point = is_point_query(point, points->programs) && (!name->is_template || literals_fit(point));
   if (point->is_point) {
     prepare(point, points->programs->programs[point->view]);
   } else {
@@ -302,11 +359,9 @@ static struct point *learn(tly_points *points, const char *sql, size_t size) {
     tly_arena_init(&point->arena);
     point->statement = NULL;
   }
-  if (points->count == POINTS_MAX) {
+  if (points->count == POINTS_MAX)
     forget_all(points);
-    slot = slot_of(points, sql, size, hash);
-  }
-  *slot = point;
+  *slot_of(points, &point->name) = point;
   points->count++;
   return point;
 }
@@ -438,13 +493,14 @@ static bool answer(tly_points *points, struct point *point, struct tly_text id,
 
 bool tly_points_answer_line(tly_points *points, const char *line, size_t size, struct tly_buffer *out) {
   struct tly_request_line request;
+  struct name name;
+  bool is_hopeless;
   if (!tly_request_line_read(line, size, &request) || request.sql.size > POINT_SQL_MAX)
     return false;
-  uint64_t hash = hash_of(request.sql.data, request.sql.size);
-  struct point *point = *slot_of(points, request.sql.data, request.sql.size, hash);
-  if (point == NULL || !point->is_point)
-    return false;
-  return answer(points, point, request.id, request.arguments, request.argument_count, out);
+  const struct tly_request_argument *arguments = request.arguments;
+  uint32_t count = request.argument_count;
+  struct point *point = find(points, request.sql.data, request.sql.size, &arguments, &count, &name, &is_hopeless);
+  return point != NULL && point->is_point && answer(points, point, request.id, arguments, count, out);
 }
 
 /* "args" as texts. False: something that the pool has to complain of. */
@@ -470,18 +526,24 @@ static bool take_arguments(const json_t *args, struct tly_request_argument *argu
 
 bool tly_points_answer(tly_points *points, const struct tly_request *request, struct tly_buffer *out) {
   const json_t *sql = json_object_get(request->params, "sql"), *args = json_object_get(request->params, "args");
-  struct tly_request_argument arguments[TLY_SQL_PARAMETERS_MAX];
+  struct tly_request_argument given[TLY_SQL_PARAMETERS_MAX];
+  const struct tly_request_argument *arguments = given;
+  uint32_t count = (uint32_t)json_array_size(args);
   struct tly_arena arena;
+  struct name name;
+  bool is_hopeless;
   if (!json_is_string(sql) || json_string_length(sql) > POINT_SQL_MAX || (args != NULL && !json_is_array(args)) ||
       json_array_size(args) > TLY_SQL_PARAMETERS_MAX)
     return false;
-  struct point *point = learn(points, json_string_value(sql), json_string_length(sql));
-  if (!point->is_point)
+  struct point *point =
+      find(points, json_string_value(sql), json_string_length(sql), &arguments, &count, &name, &is_hopeless);
+  if (point == NULL && !is_hopeless)
+    point = learn(points, &name);
+  if (point == NULL || !point->is_point)
     return false;
   tly_arena_init(&arena);
-  struct tly_text id = tly_text_of(request->id);
-  bool done = take_arguments(args, arguments, &arena) &&
-              answer(points, point, id, arguments, (uint32_t)json_array_size(args), out);
+  bool done = (arguments != given || take_arguments(args, given, &arena)) &&
+              answer(points, point, tly_text_of(request->id), arguments, count, out);
   tly_arena_free(&arena);
   return done;
 }

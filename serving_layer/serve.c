@@ -22,7 +22,7 @@ enum {
   LISTENERS_MAX = 2,
   TICK_MS = 1000,
   REST_TICKS = 5,
-  RUN_CACHE_BYTES = 64 << 20 /* the loop's decoded blocks of one view: about 400,000 groups */
+  RUN_CACHE_BYTES = 256 << 20 /* decoded blocks of the loop, of all views: about 2.5 million groups */
 };
 
 struct process {

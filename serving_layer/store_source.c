@@ -31,8 +31,8 @@ struct tly_store_source {
   tly_archive_reader *archive;
   struct open_run *runs;
   uint32_t run_count, run_capacity;
-  struct tly_arena arena; /* of the current look: positions */
-  size_t run_cache_bytes; /* 0: the reader's own bound */
+  struct tly_arena arena;     /* of the current look: positions */
+  tly_block_cache *run_cache; /* of all runs; NULL: each its own */
 };
 
 tly_store_source *tly_store_source_new(const char *directory, const struct tly_programs *programs) {
@@ -44,7 +44,8 @@ tly_store_source *tly_store_source_new(const char *directory, const struct tly_p
 }
 
 void tly_store_source_set_cache(tly_store_source *source, size_t run_bytes_max) {
-  source->run_cache_bytes = run_bytes_max;
+  TLY_ASSERT(source->run_cache == NULL && source->run_count == 0);
+  source->run_cache = tly_block_cache_new(run_bytes_max);
 }
 
 static void close_run(tly_store_source *source, uint32_t index) {
@@ -62,6 +63,7 @@ void tly_store_source_free(tly_store_source *source) {
   if (source == NULL)
     return;
   tly_store_source_rest(source);
+  tly_block_cache_free(source->run_cache);
   tly_speed_reader_close(source->speed);
   if (source->batch != NULL)
     tly_batch_reader_close(source->batch);
@@ -167,8 +169,8 @@ static enum tly_status open_run(tly_store_source *source, const struct tly_view_
   }
   struct open_run run = {.program = program, .run = number, .is_asked_for = is_asked_for};
   TLY_TRY(tly_run_reader_open(source->directory, number, program, &run.reader, error));
-  if (source->run_cache_bytes > 0)
-    tly_run_reader_set_cache(run.reader, source->run_cache_bytes);
+  if (source->run_cache != NULL)
+    tly_run_reader_share_cache(run.reader, source->run_cache);
   enum tly_status status = read_run_facts(source, &run, error);
   if (status != TLY_OK) {
     tly_run_reader_close(run.reader);

@@ -17,8 +17,8 @@ typedef struct tly_store_source tly_store_source;
 tly_store_source *tly_store_source_new(const char *directory, const struct tly_programs *programs);
 void tly_store_source_free(tly_store_source *source);
 struct tly_source tly_store_source_of(tly_store_source *source);
-/* Let the runs opened from now on keep so many bytes of decoded blocks each: for the loop, which answers point queries.
- */
+/* Let all runs together keep so many bytes of decoded blocks: for the loop, which answers point queries. Once, before
+ * the first run is opened; without it each run keeps TLY_RUN_CACHE_BYTES. */
 void tly_store_source_set_cache(tly_store_source *source, size_t run_bytes_max);
 /* Close runs, so that they can be deleted: for a thread that goes idle. */
 void tly_store_source_rest(tly_store_source *source);

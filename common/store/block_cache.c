@@ -139,15 +139,8 @@ tly_block_cache *tly_block_cache_new(size_t bytes_max) {
 void tly_block_cache_free(tly_block_cache *cache) {
   if (cache == NULL)
     return;
-  while (cache->hand != NULL) {
-    cache->hand->pins = 0;
-    tly_block_cache_drop(cache, cache->hand);
-  }
+  TLY_ASSERT(cache->hand == NULL);
   tly_free(cache);
-}
-
-void tly_block_cache_set_bytes_max(tly_block_cache *cache, size_t bytes_max) {
-  cache->bytes_max = bytes_max;
 }
 
 size_t tly_block_cache_bytes(const tly_block_cache *cache) {

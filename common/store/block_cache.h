@@ -25,9 +25,8 @@ struct tly_held_block {
 
 /* Holds up to `bytes_max` (and always the block that was added last, and those with pins). */
 tly_block_cache *tly_block_cache_new(size_t bytes_max);
-/* Every block is dropped, whoever pinned it. */
+/* Its owners have dropped every block. */
 void tly_block_cache_free(tly_block_cache *cache);
-void tly_block_cache_set_bytes_max(tly_block_cache *cache, size_t bytes_max);
 size_t tly_block_cache_bytes(const tly_block_cache *cache);
 /* Hold a copy of `slice`; others that have not been used for long may be dropped. *place, which must be NULL, is set.
  */

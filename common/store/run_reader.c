@@ -72,7 +72,8 @@ struct tly_run_reader {
   int lock;
   struct part *parts;
   struct tly_arena arena; /* keys of the directory */
-  tly_block_cache *cache;
+  tly_block_cache *cache; /* its own, or one that is shared */
+  bool owns_cache;
   struct tly_group_slice *decoded; /* one a part, made when first needed: what is held is a copy without slack */
   bool *has_decoded;
   struct scan *scans[TLY_RUN_SCANS_MAX];
@@ -297,6 +298,7 @@ enum tly_status tly_run_reader_open(const char *directory, int64_t run, const st
   reader->run = run;
   reader->lock = -1;
   reader->cache = tly_block_cache_new(TLY_RUN_CACHE_BYTES);
+  reader->owns_cache = true;
   reader->parts = tly_calloc(program->part_count, sizeof *reader->parts);
   reader->decoded = tly_calloc(program->part_count, sizeof *reader->decoded);
   reader->has_decoded = tly_calloc(program->part_count, sizeof *reader->has_decoded);
@@ -334,8 +336,25 @@ static void free_part(struct part *part) {
   tly_free(part->entries);
 }
 
-void tly_run_reader_set_cache(tly_run_reader *reader, size_t bytes_max) {
-  tly_block_cache_set_bytes_max(reader->cache, bytes_max);
+void tly_run_reader_share_cache(tly_run_reader *reader, tly_block_cache *cache) {
+  TLY_ASSERT(reader->owns_cache && tly_block_cache_bytes(reader->cache) == 0);
+  tly_block_cache_free(reader->cache);
+  reader->cache = cache;
+  reader->owns_cache = false;
+}
+
+/* Let go of all blocks, after the scans that may have pinned some. */
+static void drop_blocks(tly_run_reader *reader) {
+  for (uint32_t p = 0; p < reader->program->part_count; p++) {
+    struct part *part = &reader->parts[p];
+    for (uint32_t i = 0; part->held != NULL && i < part->entry_count; i++)
+      if (part->held[i] != NULL) {
+        part->held[i]->pins = 0;
+        tly_block_cache_drop(reader->cache, part->held[i]);
+      }
+  }
+  if (reader->owns_cache)
+    tly_block_cache_free(reader->cache);
 }
 
 void tly_run_reader_close(tly_run_reader *reader) {
@@ -343,7 +362,7 @@ void tly_run_reader_close(tly_run_reader *reader) {
     return;
   for (uint32_t i = 0; i < TLY_RUN_SCANS_MAX; i++)
     free_scan(reader->scans[i]);
-  tly_block_cache_free(reader->cache);
+  drop_blocks(reader);
   for (uint32_t i = 0; i < reader->program->part_count; i++) {
     free_part(&reader->parts[i]);
     if (reader->has_decoded[i])

@@ -19,8 +19,9 @@ TLY_CHECK enum tly_status tly_run_reader_open(const char *directory, int64_t run
                                               const struct tly_view_program *program, tly_run_reader **out,
                                               struct tly_error *error);
 void tly_run_reader_close(tly_run_reader *reader);
-/* Keep up to `bytes_max` of decoded blocks, not TLY_RUN_CACHE_BYTES. */
-void tly_run_reader_set_cache(tly_run_reader *reader, size_t bytes_max);
+/* Keep decoded blocks in `cache`, which others may share and which outlives the reader, within its bound instead of
+ * TLY_RUN_CACHE_BYTES. To be called before anything is read. */
+void tly_run_reader_share_cache(tly_run_reader *reader, tly_block_cache *cache);
 uint64_t tly_run_reader_groups(const tly_run_reader *reader, uint32_t part);
 
 /* Groups of `part` with low <= key < high (encoded keys; a bound of size 0 with data NULL is open), in key order. The

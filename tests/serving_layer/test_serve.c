@@ -40,9 +40,12 @@ enum { TIMEOUT_MS = 20000, ACCOUNTS = 1500 };
   "CREATE MATERIALIZED VIEW nothing AS SELECT count(*) AS n, max(kind) AS k FROM payments WHERE amount < 0;\n"         \
   "CREATE MATERIALIZED VIEW amounts AS SELECT amount, kind, count(*) AS n FROM payments GROUP BY amount, kind;\n"      \
   "CREATE MATERIALIZED VIEW often AS SELECT account, count(*) AS n FROM payments GROUP BY account"                     \
-  " HAVING count(*) > 4;\n"
+  " HAVING count(*) > 4;\n"                                                                                            \
+  "CREATE MATERIALIZED VIEW sizes AS SELECT account, length(account) AS size, count(*) AS n FROM payments"             \
+  " GROUP BY account, size;\n"
 
-static const char *const views[] = {"totals", "kinds", "shares", "everything", "nothing", "amounts", "often", NULL};
+static const char *const views[] = {"totals",  "kinds", "shares", "everything", "nothing",
+                                    "amounts", "often", "sizes",  NULL};
 
 static struct rig rig;
 static char project_folder[300];
@@ -277,6 +280,24 @@ static void every_kind_of_view_and_key_is_answered_alike_both_ways(void **state)
   check_result("SELECT n, kinds FROM everything", "[[7000,7]]");
   check_result("SELECT * FROM nothing", "[[0,null]]");
   check_result("SELECT n FROM amounts WHERE kind = 'k1' AND amount = 1.010", "[[1]]");
+}
+
+/* Statements that differ in their literals only are one statement: it must not be noticed. */
+static void literals_are_answered_alike_whatever_was_asked_before(void **state) {
+  (void)state;
+  for (int i = 0; i < 30; i++) {
+    char sql[200];
+    snprintf(sql, sizeof sql, "SELECT n, total FROM totals WHERE account = 'A-%d'", i * 7);
+    check_both_ways(sql, "[]");
+    snprintf(sql, sizeof sql, "SELECT n FROM sizes WHERE account = 'A-%d' AND size = %d", i, 3 + i % 2);
+    check_both_ways(sql, "[]");
+  }
+  check_both_ways("SELECT n FROM sizes WHERE account = 'A-1' AND size = '3'", "[]");
+  check_both_ways("SELECT n FROM sizes WHERE account = 'A-1' AND size = 100000", "[]");
+  check_error("SELECT n FROM sizes WHERE account = 1 AND size = 3", -32602, "42883");
+  check_error("SELECT n FROM sizes WHERE account = 'A-1' AND size = 'x'", -32602, "22P02");
+  check_both_ways("SELECT n FROM sizes WHERE account = 'A-1' AND size = 3", "[]");
+  check_error("SELECT n FROM totals WHERE account = 5", -32602, "42883");
 }
 
 static void a_key_that_is_not_there_or_null_gives_no_row(void **state) {
@@ -835,6 +856,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(a_line_without_a_brace_is_sql),
       cmocka_unit_test(a_point_query_answers_what_the_executor_answers),
       cmocka_unit_test(every_kind_of_view_and_key_is_answered_alike_both_ways),
+      cmocka_unit_test(literals_are_answered_alike_whatever_was_asked_before),
       cmocka_unit_test(a_key_that_is_not_there_or_null_gives_no_row),
       cmocka_unit_test(pipelined_requests_are_answered_in_order),
       cmocka_unit_test(a_large_answer_comes_in_parts_of_the_same_id),

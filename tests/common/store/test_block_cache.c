@@ -46,6 +46,18 @@ static int tear_down(void **state) {
   return 0;
 }
 
+static void drop_all(tly_block_cache *cache, struct tly_held_block **places, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    if (places[i] == NULL)
+      continue;
+    places[i]->pins = 0;
+    tly_block_cache_drop(cache, places[i]);
+    assert_null(places[i]);
+  }
+  assert_int_equal(tly_block_cache_bytes(cache), 0);
+  tly_block_cache_free(cache);
+}
+
 /* Look account number `i` up in the blocks first .. first + count - 1; how many of them have it. */
 static int64_t found_in(struct tly_held_block **places, uint32_t first, uint32_t count, int i) {
   struct tly_buffer buffer = {0};
@@ -77,9 +89,7 @@ static void exactly_the_keys_of_a_block_are_found_in_it(void **state) {
     assert_int_equal(found_in(places, 3, 1, i), is_there && i / 2 / BLOCK_GROUPS == 3);
     assert_int_equal(found_in(places, 0, BLOCKS + 2, i), is_there + is_twice);
   }
-  tly_block_cache_free(cache);
-  for (uint32_t b = 0; b < BLOCKS + 2; b++)
-    assert_null(places[b]);
+  drop_all(cache, places, BLOCKS + 2);
 }
 
 /* Room for about five blocks. */
@@ -88,11 +98,8 @@ static tly_block_cache *small_cache(void) {
   tly_block_cache *cache = tly_block_cache_new(1 << 20);
   tly_block_cache_add(cache, &blocks[0].slice, &place);
   size_t bytes = tly_block_cache_bytes(cache);
-  tly_block_cache_drop(cache, place);
-  assert_null(place);
-  assert_int_equal(tly_block_cache_bytes(cache), 0);
-  tly_block_cache_set_bytes_max(cache, 5 * bytes + bytes / 2);
-  return cache;
+  drop_all(cache, &place, 1);
+  return tly_block_cache_new(5 * bytes + bytes / 2);
 }
 
 static void what_is_used_stays_and_the_bound_is_kept(void **state) {
@@ -110,9 +117,7 @@ static void what_is_used_stays_and_the_bound_is_kept(void **state) {
     assert_non_null(places[0]);
     assert_non_null(places[i]);
   }
-  tly_block_cache_free(cache);
-  for (uint32_t i = 0; i < BLOCKS; i++)
-    assert_null(places[i]);
+  drop_all(cache, places, BLOCKS);
 }
 
 static void a_pinned_block_stays_whatever_it_costs(void **state) {
@@ -129,7 +134,7 @@ static void a_pinned_block_stays_whatever_it_costs(void **state) {
   assert_non_null(places[BLOCKS - 1]); /* the last is about to be used */
   for (uint32_t i = 10; i < BLOCKS - 1; i++)
     assert_null(places[i]);
-  tly_block_cache_free(cache);
+  drop_all(cache, places, BLOCKS);
 }
 
 static void a_block_above_the_bound_is_held_alone(void **state) {
@@ -142,7 +147,7 @@ static void a_block_above_the_bound_is_held_alone(void **state) {
     for (uint32_t j = 0; j < 3; j++)
       assert_int_equal(places[j] != NULL, j == i);
   }
-  tly_block_cache_free(cache);
+  drop_all(cache, places, 3);
 }
 
 int main(void) {

@@ -208,6 +208,45 @@ static void every_group_is_found_by_its_key(void **state) {
   tly_run_reader_close(reader);
 }
 
+static int64_t count_of(tly_run_reader *reader, const char *account) {
+  struct tly_buffer key = {0};
+  struct tly_group_row row;
+  tly_group_row_init(&row, program, NULL);
+  tly_group_row_begin(&row, text_key(&key, account));
+  struct tly_block_lookup lookup = tly_block_lookup_begin(&row);
+  CHECK_OK(tly_run_reader_look_up(reader, &lookup, &test_error));
+  tly_block_lookup_finish(&lookup);
+  int64_t count = row.slice.count > 0 ? row.slice.states[0].i64[0] : 0;
+  tly_group_row_free(&row);
+  tly_buffer_free(&key);
+  return count;
+}
+
+static void readers_may_share_a_cache_and_leave_it(void **state) {
+  tly_block_cache *cache = tly_block_cache_new(1 << 20);
+  tly_run_reader *stays = open_run(), *leaves = open_run();
+  struct tly_group_source source;
+  const struct tly_group_slice *slice;
+  struct tly_buffer low = {0}, high = {0};
+  (void)state;
+  tly_run_reader_share_cache(stays, cache);
+  tly_run_reader_share_cache(leaves, cache);
+  assert_int_equal(count_of(stays, "a000002"), 3);
+  size_t bytes = tly_block_cache_bytes(cache);
+  assert_int_equal(count_of(leaves, "a000002"), 3);
+  CHECK_OK(tly_run_reader_scan(leaves, 0, text_key(&low, "a000700"), text_key(&high, "a000800"), &source, &test_error));
+  CHECK_OK(source.next(source.context, &slice, &test_error)); /* it pins a block, and is not ended */
+  assert_true(tly_block_cache_bytes(cache) > 2 * bytes);
+  tly_run_reader_close(leaves);
+  assert_int_equal(tly_block_cache_bytes(cache), bytes);
+  assert_int_equal(count_of(stays, "a000002"), 3);
+  tly_run_reader_close(stays);
+  assert_int_equal(tly_block_cache_bytes(cache), 0);
+  tly_block_cache_free(cache);
+  tly_buffer_free(&low);
+  tly_buffer_free(&high);
+}
+
 static void a_scan_gives_the_keys_between_its_bounds(void **state) {
   (void)state;
   struct tly_buffer low = {0}, high = {0};
@@ -414,6 +453,7 @@ static void chapters_begin_about_every_8192_keys(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(every_group_is_found_by_its_key),
+      cmocka_unit_test(readers_may_share_a_cache_and_leave_it),
       cmocka_unit_test(a_scan_gives_the_keys_between_its_bounds),
       cmocka_unit_test(scans_may_stand_side_by_side_up_to_their_bound),
       cmocka_unit_test(the_directory_tells_blocks_and_where_keys_stand),
