@@ -7,7 +7,10 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
-enum { PIECE_ENTRIES_MAX = 65536 };
+enum {
+  PIECE_ENTRIES_MAX = 65536,
+  STRIP_ROWS = 1024 /* whose payloads stay in a processor's own cache from one step to the next */
+};
 
 enum tly_status tly_block_writer_open(sqlite3 *database, const struct tly_stream *stream, enum tly_effort effort,
                                       struct tly_block_writer *writer, struct tly_error *error) {
@@ -91,14 +94,15 @@ static bool has_outgrown(const struct tly_coded_column *column, uint64_t rows) {
 }
 
 /* Rows that come coded (from another file) are looked up once a code. */
-static void translate_codes(struct tly_coded_column *column, const struct tly_vector *vector, uint32_t *codes) {
+static void translate_codes(struct tly_coded_column *column, const struct tly_vector *vector, uint32_t first,
+                            uint32_t count, uint32_t *codes) {
   if (column->source != vector->dictionary || column->codes_of_source_count < vector->dictionary->count) {
     tly_free(column->codes_of_source);
     column->source = vector->dictionary;
     column->codes_of_source_count = vector->dictionary->count;
     column->codes_of_source = tly_calloc(vector->dictionary->count, sizeof *column->codes_of_source);
   }
-  for (uint32_t row = 0; row < vector->count; row++) {
+  for (uint32_t row = first; row < first + count; row++) {
     uint32_t *known = &column->codes_of_source[vector->codes[row]];
     if (*known == 0 && !tly_vector_is_null(vector, row))
       *known = 1 + tly_text_dictionary_intern(&column->dictionary, tly_vector_text(vector, row));
@@ -129,24 +133,34 @@ static enum tly_status store_pieces(struct tly_block_writer *writer, uint32_t c,
   return TLY_OK;
 }
 
-/* The codes of one column; NULL in *codes when the column is stored without. */
-static enum tly_status code_column(struct tly_block_writer *writer, uint32_t c, const struct tly_vector *vector,
-                                   struct tly_arena *arena, struct tly_column_codes *codes, struct tly_error *error) {
+/* Room for the codes of one column; none when the column is stored without. */
+static enum tly_status begin_codes(struct tly_block_writer *writer, uint32_t c, uint32_t count, struct tly_arena *arena,
+                                   uint32_t **codes, struct tly_error *error) {
   struct tly_coded_column *column = &writer->columns[c];
-  *codes = (struct tly_column_codes){.codes = NULL, .limit = 0};
+  *codes = NULL;
   if (column->is_coded && has_outgrown(column, writer->rows))
     TLY_TRY(tly_block_writer_stop_coding(writer, c, error));
-  if (!column->is_coded)
-    return TLY_OK;
-  uint32_t *rows = tly_arena_alloc(arena, vector->count * sizeof *rows);
+  if (column->is_coded)
+    *codes = tly_arena_alloc(arena, count * sizeof **codes);
+  return TLY_OK;
+}
+
+static void code_rows(struct tly_coded_column *column, const struct tly_vector *vector, uint32_t first, uint32_t count,
+                      uint32_t *codes) {
   if (vector->codes != NULL)
-    translate_codes(column, vector, rows);
+    translate_codes(column, vector, first, count, codes);
   else
-    tly_text_dictionary_intern_rows(&column->dictionary, vector->text, vector->null, vector->count, rows);
-  if (column->dictionary.view.count == 0) /* all NULL: there is no entry that code 0 could name */
+    tly_text_dictionary_intern_rows(&column->dictionary, vector->text + first,
+                                    vector->null == NULL ? NULL : vector->null + first, count, codes + first);
+}
+
+static enum tly_status finish_codes(struct tly_block_writer *writer, uint32_t c, const uint32_t *rows,
+                                    struct tly_column_codes *codes, struct tly_error *error) {
+  uint32_t entries = writer->columns[c].dictionary.view.count;
+  *codes = (struct tly_column_codes){.codes = NULL, .limit = 0};
+  if (rows == NULL || entries == 0) /* all NULL: there is no entry that code 0 could name */
     return TLY_OK;
-  codes->codes = rows;
-  codes->limit = column->dictionary.view.count;
+  *codes = (struct tly_column_codes){.codes = rows, .limit = entries};
   return store_pieces(writer, c, error);
 }
 
@@ -195,18 +209,47 @@ static enum tly_status insert(struct tly_block_writer *writer, const struct tly_
   return tly_sqlite_run(row, error);
 }
 
-static enum tly_status encode_columns(struct tly_block_writer *writer, const struct tly_raw_source *source,
-                                      struct tly_error *error) {
+static void hash_rows(const struct tly_raw_source *source, uint32_t first, uint32_t count, struct tly_block *block) {
+  for (uint32_t row = first; row < first + count; row++) {
+    block->chain_after = tly_chain_next(block->chain_after, source->payloads[row].data, source->payloads[row].size);
+    block->payload_bytes += source->payloads[row].size;
+  }
+}
+
+/* The chain over the events and the codes of their texts, which are parts of the payloads mostly: strip by strip, so
+ * that the payloads, which another thread has received and decoded, are fetched once and in their order. */
+static enum tly_status hash_and_code(struct tly_block_writer *writer, const struct tly_raw_source *source,
+                                     struct tly_arena *arena, struct tly_block *block, struct tly_column_codes *codes,
+                                     struct tly_error *error) {
+  uint32_t *rows[TLY_COLUMNS_MAX];
+  uint32_t column_count = writer->stream->column_count;
+  for (uint32_t c = 0; c < column_count; c++)
+    TLY_TRY(begin_codes(writer, c, source->count, arena, &rows[c], error));
+  for (uint32_t done = 0; done < source->count; done += STRIP_ROWS) {
+    uint32_t strip = source->count - done < STRIP_ROWS ? source->count - done : STRIP_ROWS;
+    hash_rows(source, done, strip, block);
+    for (uint32_t c = 0; c < column_count; c++)
+      if (rows[c] != NULL)
+        code_rows(&writer->columns[c], &source->columns[c], done, strip, rows[c]);
+  }
+  for (uint32_t c = 0; c < column_count; c++)
+    TLY_TRY(finish_codes(writer, c, rows[c], &codes[c], error));
+  return TLY_OK;
+}
+
+static enum tly_status encode(struct tly_block_writer *writer, const struct tly_raw_source *source,
+                              struct tly_block *block, struct tly_error *error) {
   struct tly_column_codes codes[TLY_COLUMNS_MAX];
   struct tly_arena arena;
-  enum tly_status status = TLY_OK;
   tly_arena_init(&arena);
-  for (uint32_t c = 0; c < writer->stream->column_count && status == TLY_OK; c++)
-    status = code_column(writer, c, &source->columns[c], &arena, &codes[c], error);
   tly_buffer_clear(&writer->columns_bytes);
-  if (status == TLY_OK)
+  tly_buffer_clear(&writer->raw_bytes);
+  enum tly_status status = hash_and_code(writer, source, &arena, block, codes, error);
+  if (status == TLY_OK) {
     tly_block_write_columns(source->columns, codes, writer->stream->column_count, writer->effort,
                             &writer->columns_bytes);
+    tly_raw_write(source, &writer->templates, writer->effort, &writer->raw_bytes);
+  }
   tly_arena_free(&arena);
   return status;
 }
@@ -222,13 +265,7 @@ enum tly_status tly_block_writer_add(struct tly_block_writer *writer, const stru
                             .chain_before = new->chain_before,
                             .chain_after = new->chain_before};
   TLY_ASSERT(source->count > 0 && source->count <= TLY_BATCH_EVENTS_MAX);
-  TLY_TRY(encode_columns(writer, source, error));
-  tly_buffer_clear(&writer->raw_bytes);
-  tly_raw_write(source, &writer->templates, writer->effort, &writer->raw_bytes);
-  for (uint32_t i = 0; i < source->count; i++) {
-    block.chain_after = tly_chain_next(block.chain_after, source->payloads[i].data, source->payloads[i].size);
-    block.payload_bytes += source->payloads[i].size;
-  }
+  TLY_TRY(encode(writer, source, &block, error));
   time_range(writer->stream, source->columns, source->count, &block);
   block.columns = writer->columns_bytes.data;
   block.columns_size = writer->columns_bytes.size;
