@@ -17,4 +17,12 @@ void *tly_realloc_array(void *pointer, size_t count, size_t size) __attribute__(
 char *tly_strdup(const char *text) __attribute__((returns_nonnull));
 void tly_free(void *pointer);
 
+/* For arrays of megabytes that are met at random: on huge pages where the system gives them, which spares the processor
+ * a walk through page tables at nearly each access, and a page fault for every 4 KiB. At least 64-byte aligned, not
+ * zeroed; what is never touched takes no memory. tly_large_free wants the same size. */
+void *tly_large_alloc(size_t size) __attribute__((returns_nonnull));
+void tly_large_free(void *pointer, size_t size);
+/* From this size on memory is such. */
+enum { TLY_LARGE_BYTES = 4 << 20 };
+
 #endif

@@ -109,8 +109,6 @@ void tly_fold_sort(tly_fold *fold) {
     return;
   fold->order = tly_key_order_new(fold->coders, fold->program->view->key_count, fold->lookup,
                                   (uint32_t)tly_group_table_count(fold->table));
-  if (fold->lookup != NULL) /* nothing is looked up any more */
-    tly_group_lookup_clear(fold->lookup);
   for (uint32_t s = 0; s < fold->set_count; s++)
     tly_group_lookup_clear(fold->sets[s].lookup);
 }

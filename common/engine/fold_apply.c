@@ -202,6 +202,7 @@ TLY_ALWAYS_INLINE void add_rows(const struct together_states *together, unsigned
   uint8_t *const counts = together->counts, *const sums = together->sums;
   uint8_t *const mins = together->mins, *const maxs = together->maxs;
   const size_t stride = together->stride;
+  TLY_ASSERT(kinds == TOGETHER_COUNT || elements != NULL);
   TLY_EACH_ROW (rows, row) {
     const size_t at = groups[row] * stride;
     const int64_t element = kinds != TOGETHER_COUNT ? elements[row] : 0;

@@ -4,7 +4,8 @@
  * column.) `as_columns` shows one row as columns of one element, for the functions that know columns. An initial state
  * points to nothing, so a new row is a copy of one made beforehand.
  *
- * Rows start at a cache line, so that those of 64 bytes are one line and not two.
+ * Rows start at a cache line, so that those of 64 bytes are one line and not two, and lie on huge pages when they are
+ * many: a group is met at random.
  *
  * The index by key (open addressing, a slot is the hash, of 32 bits, and the group's number) exists only from the
  * moment it is needed: a fold that alone fills a table never needs it.
@@ -32,7 +33,7 @@
 #include "common/engine/key_heap.h"
 
 enum { CAPACITY_MIN = 64, GROUPS_MAX = 1 << 30, VALUES_SLACK_BYTES = 1 << 20, KEEP_CAPACITY = 1024 };
-enum { DOUBLING_CAPACITY_MAX = 1 << 16, ROW_ALIGNMENT = 8, LINE_BYTES = 64, CACHED_BYTES = 256 << 10 };
+enum { ROW_ALIGNMENT = 8, CACHED_BYTES = 256 << 10 };
 
 struct slot {
   uint32_t hash;
@@ -43,7 +44,6 @@ struct tly_group_table {
   const struct tly_view_program *program;
   uint32_t part, component_count;
   uint32_t count, capacity;
-  uint8_t *room; /* what the rows lie in, at the next line */
   uint8_t *rows;
   uint8_t *initial_row; /* states that have met nothing; copied for each new group */
   size_t row_bytes;
@@ -140,30 +140,22 @@ struct tly_state_field tly_group_table_field(const tly_group_table *table, uint3
                                   .stride = table->row_bytes};
 }
 
-static uint8_t *next_line(uint8_t *place) {
-  return place + (LINE_BYTES - (uintptr_t)place % LINE_BYTES) % LINE_BYTES;
+static size_t rows_bytes(const tly_group_table *table, uint32_t capacity) {
+  return capacity * table->row_bytes;
 }
 
-/* Large rooms grow by moving pages, so that the rows stay where they are in them; else they are moved to a line. */
 static void set_capacity(tly_group_table *table, uint32_t capacity) {
-  if (capacity > 0) {
-    ptrdiff_t before = table->rows - table->room;
-    table->room = tly_realloc_array(table->room, capacity * table->row_bytes + LINE_BYTES, 1);
-    table->rows = next_line(table->room);
-    if (table->count > 0 && table->rows - table->room != before)
-      memmove(table->rows, table->room + before, table->count * table->row_bytes);
-  } else {
-    tly_free(table->room);
-    table->room = table->rows = NULL;
-  }
+  uint8_t *before = table->rows;
+  table->rows = capacity > 0 ? tly_large_alloc(rows_bytes(table, capacity)) : NULL;
+  if (capacity > 0 && table->count > 0)
+    memcpy(table->rows, before, rows_bytes(table, table->count));
+  if (before != NULL)
+    tly_large_free(before, rows_bytes(table, table->capacity));
   table->capacity = capacity;
 }
 
-/* Doubling while small; later by a quarter, since the memory is counted against the bounds of whoever folds. */
 static void grow(tly_group_table *table) {
-  uint32_t capacity = table->capacity;
-  uint32_t more = capacity == 0 ? CAPACITY_MIN : capacity < DOUBLING_CAPACITY_MAX ? capacity : capacity / 4;
-  set_capacity(table, capacity + more);
+  set_capacity(table, table->capacity == 0 ? CAPACITY_MIN : 2 * table->capacity);
 }
 
 /* --- the table ---------------------------------------------------------------------------------------------------- */
@@ -247,8 +239,10 @@ uint64_t tly_group_table_count(const tly_group_table *table) {
   return table->count;
 }
 
+/* Of a large array only what has been touched is memory. */
 size_t tly_group_table_bytes(const tly_group_table *table) {
-  return table->capacity * table->row_bytes + table->slot_count * sizeof *table->slots +
+  size_t rows = rows_bytes(table, table->capacity);
+  return (rows < TLY_LARGE_BYTES ? rows : rows_bytes(table, table->count)) + table->slot_count * sizeof *table->slots +
          table->key_heap.allocated_bytes + table->values.allocated_bytes;
 }
 

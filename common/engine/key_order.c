@@ -144,6 +144,10 @@ static bool place_columns(tly_key_order *order) {
   return true;
 }
 
+static size_t groups_bytes(uint32_t count) {
+  return ((size_t)count + 1) * sizeof(struct tly_sort_item);
+}
+
 /* --- groups ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t rank_in(const struct tly_rank_column *column, const uint64_t *words) {
@@ -164,11 +168,12 @@ static void add_ranked(void *context, uint32_t group, const uint64_t *words) {
   order->groups[order->count++] = (struct tly_sort_item){.word = rank, .payload = group};
 }
 
-static void sort_ranked(tly_key_order *order, const tly_group_lookup *lookup) {
+static void sort_ranked(tly_key_order *order, tly_group_lookup *lookup) {
   tly_group_lookup_each(lookup, add_ranked, order);
-  struct tly_sort_item *scratch = tly_malloc((order->count + 1) * sizeof *scratch);
+  tly_group_lookup_clear(lookup); /* before there is more */
+  struct tly_sort_item *scratch = tly_large_alloc(groups_bytes(order->group_capacity));
   tly_word_sort(order->groups, scratch, order->count);
-  tly_free(scratch);
+  tly_large_free(scratch, groups_bytes(order->group_capacity));
 }
 
 static void add_wide(void *context, uint32_t group, const uint64_t *words) {
@@ -181,21 +186,23 @@ static void add_wide(void *context, uint32_t group, const uint64_t *words) {
   tly_buffer_free(&key);
 }
 
-static void sort_wide(tly_key_order *order, const tly_group_lookup *lookup) {
+static void sort_wide(tly_key_order *order, tly_group_lookup *lookup) {
   order->is_wide = true;
   order->records = tly_malloc((tly_group_lookup_count(lookup) + 1) * sizeof *order->records);
   tly_group_lookup_each(lookup, add_wide, order);
+  tly_group_lookup_clear(lookup);
   tly_group_sort(order->records, order->count);
   for (uint32_t i = 0; i < order->count; i++)
     order->groups[i] = (struct tly_sort_item){.word = i, .payload = tly_key_record_group(order->records[i])};
 }
 
-tly_key_order *tly_key_order_new(tly_key_coder *const *coders, uint32_t column_count, const tly_group_lookup *lookup,
+tly_key_order *tly_key_order_new(tly_key_coder *const *coders, uint32_t column_count, tly_group_lookup *lookup,
                                  uint32_t group_count) {
   tly_key_order *order = tly_calloc(1, sizeof *order);
   order->column_count = column_count;
   order->columns = tly_calloc(column_count, sizeof *order->columns);
-  order->groups = tly_malloc(((size_t)group_count + 1) * sizeof *order->groups);
+  order->group_capacity = group_count;
+  order->groups = tly_large_alloc(groups_bytes(group_count));
   uint32_t word = 0;
   for (uint32_t c = 0; c < column_count; c++) {
     order->columns[c].coder = coders[c];
@@ -225,7 +232,7 @@ void tly_key_order_free(tly_key_order *order) {
     tly_free(order->columns[c].ranks);
   }
   tly_free(order->columns);
-  tly_free(order->groups);
+  tly_large_free(order->groups, groups_bytes(order->group_capacity));
   tly_free(order->records);
   tly_key_heap_clear(&order->heap);
   tly_free(order);

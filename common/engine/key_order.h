@@ -31,14 +31,15 @@ typedef struct tly_key_order {
   uint32_t column_count;
   struct tly_rank_column *columns;
   struct tly_sort_item *groups; /* rank, number; ascending */
-  uint32_t count;
+  uint32_t count, group_capacity;
   bool is_wide;            /* ranks do not fit 64 bits: a rank is a position, and */
   const uint8_t **records; /* of each rank, its encoded key (group_sort.h) */
   struct tly_key_heap heap;
 } tly_key_order;
 
-/* `lookup` has the groups of `column_count` coders; NULL when there are no key columns, and so at most one group. */
-tly_key_order *tly_key_order_new(tly_key_coder *const *coders, uint32_t column_count, const tly_group_lookup *lookup,
+/* `lookup` has the groups of `column_count` coders, and is empty then; NULL when there are no key columns, and so at
+ * most one group. */
+tly_key_order *tly_key_order_new(tly_key_coder *const *coders, uint32_t column_count, tly_group_lookup *lookup,
                                  uint32_t group_count);
 void tly_key_order_free(tly_key_order *order);
 

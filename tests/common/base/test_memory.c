@@ -134,8 +134,25 @@ static void a_varint_has_one_form_only(void **state) {
   }
 }
 
+static void large_memory_is_whole_and_aligned(void **state) {
+  (void)state;
+  static const size_t sizes[] = {0, 1, 100, TLY_LARGE_BYTES - 1, TLY_LARGE_BYTES, TLY_LARGE_BYTES + 1, 9000000};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    uint8_t *memory = tly_large_alloc(sizes[i]);
+    assert_int_equal((uintptr_t)memory % 64, 0);
+    for (size_t at = 0; at < sizes[i]; at += 1000)
+      memory[at] = 1;
+    if (sizes[i] > 0)
+      memory[sizes[i] - 1] = 1;
+    tly_large_free(memory, sizes[i]);
+  }
+  tly_large_free(NULL, TLY_LARGE_BYTES);
+  tly_large_free(NULL, 1);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
+      cmocka_unit_test(large_memory_is_whole_and_aligned),
       cmocka_unit_test(allocations_of_an_arena_are_aligned_and_apart),
       cmocka_unit_test(a_loop_of_equal_rounds_allocates_only_in_its_first),
       cmocka_unit_test(rounds_that_grow_leave_no_trail_of_small_blocks),
