@@ -22,7 +22,7 @@ POINT_CONNECTIONS = 8
 MEMORY_MAX_MIB = 256 * 1e6 / 2**20  # of any one process but serve: the bound that F9 states for a recompute
 QUERY_MIB = 256                     # a statement's bound by default (query_memory)
 MANY_GROUPS_QUERY_MIB = 512         # a statement copies the live groups of its views; millions are more than the default
-SERVE_CACHE_MIB = 64 + 32           # decoded blocks of a view's run, and of live groups
+SERVE_CACHE_MIB = 256 + 32          # decoded blocks of runs, and of live groups
 CHECK_SQL = 'SELECT sum(payments), sum(total) FROM account_totals'
 SCAN_SQL = 'SELECT count(*), sum(payments), sum(total) FROM account_totals'
 
@@ -434,7 +434,7 @@ def verdicts(found):
             holds, words = rule(row['points'])
             lines.append(f'| {CURVES[key]["title"]} | {must} | {words} | {"holds" if holds else "**does not hold**"} |')
     holds, words = memory_is_bounded({key: row['points'] for key, row in found.items()})
-    lines.append(f'| Memory | no process ever holds more than 256 MB, serve not more than a statement may and 96 MiB of blocks | {words} | {"holds" if holds else "**does not hold**"} |')
+    lines.append(f'| Memory | no process ever holds more than 256 MB, serve not more than a statement may and {SERVE_CACHE_MIB} MiB of blocks | {words} | {"holds" if holds else "**does not hold**"} |')
     return lines
 
 
