@@ -5,6 +5,7 @@
 #include "common/base/memory.h"
 #include "serving_layer/arguments.h"
 #include "serving_layer/report.h"
+#include "serving_layer/statements.h"
 #include "serving_layer/store_source.h"
 
 struct tly_worker {
@@ -12,6 +13,7 @@ struct tly_worker {
   const struct tly_programs *programs;
   tly_store_source *source;
   struct tly_source view_source;
+  tly_statements *statements;
   tly_executor *executor; /* NULL until the first query, and after one that ran out of memory */
 };
 
@@ -21,17 +23,20 @@ tly_worker *tly_worker_new(const struct tly_settings *settings, const struct tly
   worker->programs = programs;
   worker->source = tly_store_source_new(settings->directory, programs);
   worker->view_source = tly_store_source_of(worker->source);
+  worker->statements = tly_statements_new(programs->project);
   return worker;
 }
 
 void tly_worker_free(tly_worker *worker) {
   tly_executor_free(worker->executor);
   tly_store_source_free(worker->source);
+  tly_statements_free(worker->statements);
   tly_free(worker);
 }
 
 void tly_worker_rest(tly_worker *worker) {
   tly_store_source_rest(worker->source);
+  tly_statements_clear(worker->statements);
 }
 
 int tly_rpc_code(enum tly_status status) {
@@ -76,13 +81,13 @@ static enum tly_status do_query(tly_worker *worker, struct tly_job *job, struct 
                                 struct tly_error *error) {
   const json_t *sql = json_object_get(job->request.params, "sql");
   struct tly_arena arena;
-  struct tly_statement *statement;
+  const struct tly_statement *statement;
   struct tly_value *parameters;
   if (!json_is_string(sql))
     return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "query needs a text \"sql\"");
   tly_arena_init(&arena);
-  enum tly_status status = tly_query_parse(worker->programs->project, json_string_value(sql), json_string_length(sql),
-                                           &arena, &statement, error);
+  enum tly_status status =
+      tly_statements_get(worker->statements, json_string_value(sql), json_string_length(sql), &statement, error);
   if (status == TLY_OK)
     status = tly_arguments_read(json_object_get(job->request.params, "args"), statement, &arena, &parameters, error);
   if (status == TLY_OK) {

@@ -12,7 +12,7 @@ typedef struct tly_worker tly_worker;
 
 tly_worker *tly_worker_new(const struct tly_settings *settings, const struct tly_programs *programs);
 void tly_worker_free(tly_worker *worker);
-/* Idle for a while: let go of runs, so that they can be deleted. */
+/* Idle for a while: let go of runs, so that they can be deleted, and of statements. */
 void tly_worker_rest(tly_worker *worker);
 /* Answer `job`: parts by `send`, the last line into job->reply. */
 void tly_worker_do(tly_worker *worker, struct tly_job *job,
