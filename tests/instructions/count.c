@@ -31,7 +31,7 @@
 #include "tests/support/speed_rig.h"
 
 enum {
-  BULK_BYTES = 1 << 20, /* as `tally ingest` sends them */
+  BULK_BYTES = 4 << 20, /* as `tally ingest` cuts a file */
   SMALL_GROUPS = 200,   /* commits of SMALL_EVENTS: what a hundred thousand single events a second become */
   SMALL_EVENTS = 100,
   POINTS = 20000,
