@@ -2,8 +2,10 @@
  * only those of a block that straddles two slices are copied into `pending`.
  *
  * A piece is one SQLite file without journal, since an unfinished piece is never looked at: the run's row in batch.db,
- * which follows the sync of all pieces and of the folder, is what makes a run exist. The file is committed and synced
- * every SYNC_BYTES, so that the last sync, and the disk for everybody else, does not choke on all of it at once.
+ * which follows the sync of all pieces and of the folder, is what makes a run exist. Every STEP_BYTES the file's pages
+ * are given to the disk, once it has taken those of the step before: while the next ones are computed it writes, the
+ * sync at the end finds little left, and the syncs of the speed layer and the archiver never wait behind more than two
+ * steps.
  *
  * INVARIANT: the rows in `pending` are the beginning of one block, of one chapter, and fewer than TLY_GROUPS_PER_BLOCK.
  */
@@ -26,7 +28,7 @@
 #include "common/store/run_reader.h"
 #include "common/store/slice.h"
 
-enum { SYNC_BYTES = 8 << 20, HASH_CHUNK_BYTES = 64 << 10 };
+enum { STEP_BYTES = 1 << 20, HASH_CHUNK_BYTES = 64 << 10 };
 
 extern const char tly_schema_run[];
 
@@ -38,7 +40,8 @@ struct tly_run_writer {
   sqlite3 *database;
   sqlite3_stmt *insert_entry, *insert_body;
   int64_t next_id;
-  size_t unsynced_bytes;
+  size_t step_bytes;  /* of bodies, since the step began */
+  off_t given_bytes;  /* of the file, to the disk */
   size_t block_bytes; /* of the keys and texts of the block that has begun */
   struct tly_slice_copy pending;
   struct tly_slice_window window;
@@ -134,7 +137,21 @@ void tly_run_writer_close(tly_run_writer *writer) {
 static enum tly_status sync_file(tly_run_writer *writer, struct tly_error *error) {
   if (fdatasync(writer->fd) != 0)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not sync \"%s\"", writer->path);
-  writer->unsynced_bytes = 0;
+  return TLY_OK;
+}
+
+/* Nothing is promised by this, and a file system that cannot do it loses nothing but time. */
+static enum tly_status end_step(tly_run_writer *writer, struct tly_error *error) {
+  struct stat file;
+  off_t given = writer->given_bytes;
+  writer->step_bytes = 0;
+  TLY_TRY(tly_sqlite_execute(writer->database, "COMMIT; BEGIN", error)); /* to the file, from SQLite's cache */
+  if (fstat(writer->fd, &file) != 0)
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not look at \"%s\"", writer->path);
+  writer->given_bytes = file.st_size;
+  if ((given > 0 && sync_file_range(writer->fd, 0, given, SYNC_FILE_RANGE_WAIT_BEFORE) != 0 && errno != ENOSYS) ||
+      (sync_file_range(writer->fd, given, 0, SYNC_FILE_RANGE_WRITE) != 0 && errno != ENOSYS))
+    return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not write \"%s\"", writer->path);
   return TLY_OK;
 }
 
@@ -166,11 +183,8 @@ static enum tly_status write_block(tly_run_writer *writer, const struct tly_grou
   tly_buffer_append(&writer->checksums, block.checksum.bytes, TLY_HASH_BYTES);
   writer->meta.groups += slice->count;
   writer->block_bytes = 0;
-  writer->unsynced_bytes += body->size;
-  if (writer->unsynced_bytes < SYNC_BYTES)
-    return TLY_OK;
-  TLY_TRY(tly_sqlite_execute(writer->database, "COMMIT; BEGIN", error));
-  return sync_file(writer, error);
+  writer->step_bytes += body->size;
+  return writer->step_bytes < STEP_BYTES ? TLY_OK : end_step(writer, error);
 }
 
 static enum tly_status flush_pending(tly_run_writer *writer, struct tly_error *error) {
