@@ -45,43 +45,61 @@ struct tly_fold_union {
 
 /* --- common ranks ------------------------------------------------------------------------------------------------- */
 
-static struct tly_text text_at(const struct union_source *source, uint32_t column, uint64_t rank) {
-  return source->order->columns[column].texts[rank];
+/* Where the merge of one column's texts stands in a source. */
+struct text_head {
+  const struct tly_text *next, *end;
+  uint32_t *ranks; /* of `next`: where its common rank goes */
+};
+
+static struct text_head open_texts(struct union_source *source, uint32_t column) {
+  const struct tly_rank_column *own = &source->order->columns[column];
+  source->ranks[column] = tly_malloc((own->text_count + 1) * sizeof(uint32_t));
+  return (struct text_head){.next = own->texts, .end = own->texts + own->text_count, .ranks = source->ranks[column]};
 }
 
-static uint32_t value_count(const struct union_source *source, uint32_t column) {
-  return source->order->columns[column].text_count;
+/* The heads that stand on the least text, into `on_least`; gives how many, 0 at the end. */
+static uint32_t find_least(const struct text_head *heads, uint32_t count, uint32_t *on_least) {
+  const struct tly_text *least = NULL;
+  uint32_t found = 0;
+  for (uint32_t h = 0; h < count; h++) {
+    const struct tly_text *text = heads[h].next;
+    if (text == heads[h].end)
+      continue;
+    int order = least == NULL ? -1 : tly_key_compare(text->data, text->size, least->data, least->size);
+    if (order > 0)
+      continue;
+    found = order < 0 ? 0 : found;
+    least = text;
+    on_least[found++] = h;
+  }
+  return found;
 }
 
-/* Merge the sorted texts of all sources; the one that stands lowest of those not taken yet gets the next rank. */
+static void take_text(struct text_head *head, uint32_t rank) {
+  *head->ranks++ = rank;
+  head->next++;
+  if (head->end - head->next > PREFETCH_AHEAD)
+    __builtin_prefetch(head->next[PREFETCH_AHEAD].data);
+}
+
+/* Merge the sorted texts of all sources; the least of those not taken yet gets the next rank. */
 static void merge_texts(tly_fold_union *all, uint32_t number) {
   struct union_column *column = &all->columns[number];
-  uint64_t most = 0;
+  struct text_head *heads = tly_calloc(all->source_count, sizeof *heads);
+  uint32_t *on_least = tly_calloc(all->source_count, sizeof *on_least), rank = 0, found;
+  size_t most = 1;
   for (uint32_t s = 0; s < all->source_count; s++) {
-    uint32_t count = value_count(&all->sources[s], number);
-    all->sources[s].ranks[number] = tly_malloc((count + 1) * sizeof(uint32_t));
-    most += count;
+    heads[s] = open_texts(&all->sources[s], number);
+    most += (size_t)(heads[s].end - heads[s].next);
   }
-  column->own_texts = tly_malloc((most + 1) * sizeof *column->own_texts);
-  uint32_t *next = tly_calloc(all->source_count, sizeof *next), rank = 0;
-  for (;; rank++) {
-    struct tly_text least = {.data = NULL};
-    for (uint32_t s = 0; s < all->source_count; s++) {
-      if (next[s] == value_count(&all->sources[s], number))
-        continue;
-      struct tly_text text = text_at(&all->sources[s], number, next[s]);
-      if (least.data == NULL || tly_key_compare(text.data, text.size, least.data, least.size) < 0)
-        least = text;
-    }
-    if (least.data == NULL)
-      break;
-    for (uint32_t s = 0; s < all->source_count; s++)
-      if (next[s] < value_count(&all->sources[s], number) &&
-          tly_text_equal(text_at(&all->sources[s], number, next[s]), least))
-        all->sources[s].ranks[number][next[s]++] = rank;
-    column->own_texts[rank] = least;
+  column->own_texts = tly_malloc(most * sizeof *column->own_texts);
+  for (; (found = find_least(heads, all->source_count, on_least)) > 0; rank++) {
+    column->own_texts[rank] = *heads[on_least[0]].next;
+    for (uint32_t i = 0; i < found; i++)
+      take_text(&heads[on_least[i]], rank);
   }
-  tly_free(next);
+  tly_free(on_least);
+  tly_free(heads);
   column->texts = column->own_texts;
   column->bits = tly_rank_bits(rank > 0 ? rank - 1 : 0);
 }
