@@ -32,6 +32,7 @@
 
 enum {
   BULK_BYTES = 4 << 20, /* as `tally ingest` cuts a file */
+  BULKS_A_GROUP = 2,    /* what is at most one block of the archive */
   SMALL_GROUPS = 200,   /* commits of SMALL_EVENTS: what a hundred thousand single events a second become */
   SMALL_EVENTS = 100,
   POINTS = 20000,
@@ -141,30 +142,26 @@ static void archive(struct ingest *ingest, struct tly_archive_job *const *jobs, 
   MUST(tly_archive_writer_commit(writer, &error));
 }
 
-/* Bulks up to `stop`, decoded and then archived in groups of at most TLY_BATCH_EVENTS_MAX events. */
+/* Bulks up to `stop`, so many of them decoded and then archived at a time. */
 static void ingest_bulks(struct ingest *ingest, const char *stop) {
-  enum { JOBS_MAX = 256 };
-  struct tly_archive_job *jobs[JOBS_MAX], *job;
-  uint32_t count = 0;
-  uint64_t events = 0;
-  while ((job = next_bulk(ingest, stop)) != NULL && count < JOBS_MAX)
-    jobs[count++] = job;
-  begin();
-  for (uint32_t j = 0; j < count; j++)
-    MUST(tly_job_decoder_decode(ingest->decoder, jobs[j], &error));
-  for (uint32_t j = 0; j < count; j++)
-    events += jobs[j]->event_count;
-  end("decode", events);
-  begin();
-  for (uint32_t first = 0, last; first < count; first = last) {
-    uint64_t group = jobs[first]->event_count;
-    for (last = first + 1; last < count && group + jobs[last]->event_count <= TLY_BATCH_EVENTS_MAX; last++)
-      group += jobs[last]->event_count;
-    archive(ingest, jobs + first, last - first);
+  struct tly_archive_job *jobs[BULKS_A_GROUP], *job;
+  while (ingest->next < stop) {
+    uint32_t count = 0;
+    uint64_t events = 0;
+    while (count < BULKS_A_GROUP && (job = next_bulk(ingest, stop)) != NULL)
+      jobs[count++] = job;
+    begin();
+    for (uint32_t j = 0; j < count; j++)
+      MUST(tly_job_decoder_decode(ingest->decoder, jobs[j], &error));
+    for (uint32_t j = 0; j < count; j++)
+      events += jobs[j]->event_count;
+    end("decode", events);
+    begin();
+    archive(ingest, jobs, count);
+    end("archive", events);
+    for (uint32_t j = 0; j < count; j++)
+      tly_job_decoder_recycle(ingest->decoder, jobs[j]);
   }
-  end("archive", events);
-  for (uint32_t j = 0; j < count; j++)
-    tly_job_decoder_recycle(ingest->decoder, jobs[j]);
 }
 
 static void ingest_small(struct ingest *ingest, const char *stop) {
