@@ -314,6 +314,42 @@ static void a_fold_begins_anew_when_its_tables_are_cleared(void **state) {
   }
 }
 
+/* Fold, as at each commit of the speed layer: the rows of the events since the last time. */
+static void assert_commit(tly_fold *fold, const struct tly_view_program *program, const char *expected) {
+  struct stored_part stored = stored_part_of_table(program, 0, tly_fold_part(fold, 0), 2);
+  struct tly_buffer rows = {0};
+  assert_int_equal(fixture_finish(program, &stored, &rows, NULL), TLY_OK);
+  assert_string_equal(tly_buffer_text(&rows), expected);
+  tly_buffer_free(&rows);
+  stored_part_free(&stored);
+  tly_fold_clear(fold);
+}
+
+/* Keys that are known from before, in another order, some of them missing, and new ones between them. */
+static void what_is_kept_between_commits_shows_in_no_row(void **state) {
+  (void)state;
+  struct tly_project *project = project_of("CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS n FROM t GROUP BY k;");
+  const struct tly_view *view = tly_project_view(project, "v");
+  struct tly_view_program *program = tly_view_program_new(view);
+  tly_fold *fold = tly_fold_new(program);
+  const char *coded = "{\"n\":1,\"d\":1,\"k\":\"m\"}\n{\"n\":1,\"d\":1,\"k\":\"b\"}\n{\"n\":1,\"d\":1}\n{\"n\":1,\"d\":"
+                      "1,\"k\":\"x\"}\n";
+  fold_lines(fold, view->stream, coded, 7);
+  assert_commit(fold, program, "b|1\nm|1\nx|1\n\\N|1\n");
+  fold_lines(fold, view->stream, "{\"n\":1,\"d\":1,\"k\":\"x\"}\n", UINT64_MAX);
+  assert_commit(fold, program, "x|1\n"); /* few of those that are known */
+  fold_lines(fold, view->stream, "{\"n\":1,\"d\":1,\"k\":\"c\"}\n{\"n\":1,\"d\":1,\"k\":\"a\"}\n", UINT64_MAX);
+  assert_commit(fold, program, "a|1\nc|1\n");
+  fold_lines(fold, view->stream, coded, 7);
+  fold_lines(fold, view->stream, "{\"n\":1,\"d\":1,\"k\":\"c\"}\n{\"n\":1,\"d\":1,\"k\":\"b\"}\n", UINT64_MAX);
+  assert_commit(fold, program, "b|2\nc|1\nm|1\nx|1\n\\N|1\n"); /* in the order that is kept */
+  fold_lines(fold, view->stream, "{\"n\":1,\"d\":1,\"k\":\"m\"}\n{\"n\":1,\"d\":1}\n", UINT64_MAX);
+  assert_commit(fold, program, "m|1\n\\N|1\n");
+  tly_fold_free(fold);
+  tly_view_program_free(program);
+  tly_project_free(project);
+}
+
 static void a_dictionary_of_another_identity_has_other_codes(void **state) {
   (void)state;
   struct tly_project *project = project_of("CREATE MATERIALIZED VIEW v AS SELECT k, count(*) AS n FROM t GROUP BY k;");
@@ -435,6 +471,7 @@ int main(void) {
       cmocka_unit_test(having_sees_the_merged_row),
       cmocka_unit_test(equal_components_are_shared),
       cmocka_unit_test(a_fold_begins_anew_when_its_tables_are_cleared),
+      cmocka_unit_test(what_is_kept_between_commits_shows_in_no_row),
       cmocka_unit_test(a_dictionary_of_another_identity_has_other_codes),
       cmocka_unit_test(many_groups_equal_a_model_that_re_adds_every_event),
   };
