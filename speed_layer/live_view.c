@@ -136,6 +136,12 @@ enum tly_status tly_live_view_flush(struct tly_live_view *live, tly_speed_store 
   return TLY_OK;
 }
 
+void tly_live_view_rest(struct tly_live_view *live) {
+  TLY_ASSERT(live->given_count == 0); /* between commits */
+  tly_fold_free(live->fold);
+  live->fold = tly_fold_new(live->program);
+}
+
 void tly_live_view_published(struct tly_live_view *live, int64_t run, int64_t cut) {
   TLY_ASSERT(live->given_count == 0); /* between commits */
   TLY_ASSERT(cut > live->cut || !live->is_ready);

@@ -9,7 +9,7 @@
 #include "common/base/log.h"
 #include "speed_layer/state.h"
 
-/* Quiet for this long: the WAL is moved into the file and truncated. */
+/* Quiet for this long: the WAL is moved into the file and truncated, and memory is given back. */
 enum { IDLE_US = 1000000 };
 
 /* What the process holds from its start to its end. */
@@ -68,6 +68,8 @@ static enum tly_status step(struct process *process, struct tly_error *error) {
   }
   if (!process->is_settled && now_us - process->worked_us > IDLE_US) {
     process->is_settled = true;
+    for (uint32_t v = 0; v < speed->view_count; v++)
+      tly_live_view_rest(&speed->views[v]);
     TLY_TRY(tly_speed_store_checkpoint(speed->store, true, error));
   }
   tly_doorbell_wait(process->bell, TLY_DOORBELL_POLL_MS);
