@@ -11,7 +11,7 @@
 
 /* Merging and trimming take this long between two folds; more when deltas have piled up, since every reader pays for
  * each of them: as long as the commit took, for a group is merged about once for each time it was written. */
-enum { UPKEEP_US = 2000, UPKEEP_CROWDED_US = 10000, CROWDED_COUNT = 4 * TLY_DELTA_FAN_IN };
+enum { UPKEEP_US = 1000, UPKEEP_CROWDED_US = 4000, CROWDED_COUNT = 4 * TLY_DELTA_FAN_IN };
 
 /* Under load runs are looked for this often, not at each commit. */
 enum { PUBLISH_LOOK_US = 20000 };
