@@ -112,7 +112,6 @@ TLY_ALWAYS_INLINE struct tly_interval tly_argument_interval(const struct tly_ker
 }
 
 /* numeric_form.c: numerics in their three forms. */
-tly_i128 tly_power_of_ten_i128(int32_t exponent); /* 0 .. 38 */
 /* The coefficient of an I64 or I128 form numeric (its scale is the type's), or an integer. */
 tly_i128 tly_vector_coefficient(const struct tly_vector *vector, uint32_t row);
 struct tly_decimal tly_vector_decimal(const struct tly_vector *vector, uint32_t row);

@@ -11,7 +11,7 @@ static void from_integer(const struct tly_kernel_call *call) {
       call->out->decimal[row] = tly_decimal_of_i64(tly_argument_i64(call, 0, row), 0);
     return;
   }
-  tly_i128 factor = tly_power_of_ten_i128(to.scale);
+  tly_i128 factor = (tly_i128)tly_power_of_ten(to.scale);
   TLY_EACH_ROW (call->rows, row)
     tly_vector_set_coefficient(call->out, row, tly_argument_i64(call, 0, row) * factor);
 }
@@ -64,8 +64,8 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
       to_typmod_row(call, row);
     return;
   }
-  int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
-  int64_t bound = (int64_t)tly_power_of_ten_i128(to.precision);
+  int64_t divisor = (int64_t)tly_power_of_ten(from.scale - to.scale);
+  int64_t bound = (int64_t)tly_power_of_ten(to.precision);
   TLY_EACH_ROW (call->rows, row) {
     int64_t value = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
     call->out->i64[row] = value;
@@ -79,7 +79,7 @@ void tly_kernel_numeric(const struct tly_kernel_call *call) {
 static void to_integer(const struct tly_kernel_call *call, int64_t least, int64_t most, const char *message) {
   const struct tly_vector *argument = &call->arguments[0];
   bool is_scaled = tly_type_form(argument->type) == TLY_FORM_I64;
-  int64_t divisor = is_scaled ? (int64_t)tly_power_of_ten_i128(argument->type.scale) : 1;
+  int64_t divisor = is_scaled ? (int64_t)tly_power_of_ten(argument->type.scale) : 1;
   TLY_EACH_ROW (call->rows, row) {
     int64_t value = 0;
     bool fits = true;

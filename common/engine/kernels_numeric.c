@@ -39,8 +39,8 @@ static struct alignment align(const struct tly_kernel_call *call) {
   bool is_narrow = digits <= I64_DIGITS_MAX;
   TLY_ASSERT(!is_narrow || (tly_type_form(a) == TLY_FORM_I64 && tly_type_form(b) == TLY_FORM_I64));
   return (struct alignment){.width = is_narrow ? WIDTH_64 : WIDTH_128,
-                            .a_factor = tly_power_of_ten_i128(scale - a.scale),
-                            .b_factor = tly_power_of_ten_i128(scale - b.scale)};
+                            .a_factor = (tly_i128)tly_power_of_ten(scale - a.scale),
+                            .b_factor = (tly_i128)tly_power_of_ten(scale - b.scale)};
 }
 
 /* --- + and - ------------------------------------------------------------------------------------------------------ */
@@ -249,7 +249,7 @@ void tly_kernel_numeric_round(const struct tly_kernel_call *call) {
   bool is_scaled = tly_type_form(from) == TLY_FORM_I64 && tly_type_form(to) == TLY_FORM_I64 && from.scale >= to.scale &&
                    (!has_places || (call->arguments[1].is_constant && call->arguments[1].i64[0] == to.scale));
   if (is_scaled) {
-    int64_t divisor = (int64_t)tly_power_of_ten_i128(from.scale - to.scale);
+    int64_t divisor = (int64_t)tly_power_of_ten(from.scale - to.scale);
     TLY_EACH_ROW (call->rows, row)
       call->out->i64[row] = tly_round_half_away(tly_argument_i64(call, 0, row), divisor);
     return;

@@ -4,36 +4,6 @@
 
 #include "common/engine/kernel.h"
 
-enum { I64_EXPONENT_MAX = 18, I128_EXPONENT_MAX = 38 };
-
-static const int64_t powers[I64_EXPONENT_MAX + 1] = {1,
-                                                     10,
-                                                     100,
-                                                     1000,
-                                                     10000,
-                                                     100000,
-                                                     1000000,
-                                                     10000000,
-                                                     100000000,
-                                                     1000000000,
-                                                     10000000000,
-                                                     100000000000,
-                                                     1000000000000,
-                                                     10000000000000,
-                                                     100000000000000,
-                                                     1000000000000000,
-                                                     10000000000000000,
-                                                     100000000000000000,
-                                                     1000000000000000000};
-
-tly_i128 tly_power_of_ten_i128(int32_t exponent) {
-  TLY_ASSERT(exponent >= 0 && exponent <= I128_EXPONENT_MAX);
-  tly_i128 power = 1;
-  for (; exponent > I64_EXPONENT_MAX; exponent -= I64_EXPONENT_MAX)
-    power *= powers[I64_EXPONENT_MAX];
-  return power * powers[exponent];
-}
-
 static bool is_wide(struct tly_type type) {
   enum tly_form form = tly_type_form(type);
   TLY_ASSERT(form == TLY_FORM_I64 || form == TLY_FORM_I128);
@@ -78,7 +48,7 @@ void tly_vector_set_decimal(struct tly_vector *out, uint32_t row, struct tly_dec
 /* Both proven: multiply up to out's scale; its proof says that this fits. */
 static void rescale_rows(struct tly_vector *out, const struct tly_vector *from, struct tly_rows rows) {
   TLY_ASSERT(out->type.scale >= from->type.scale);
-  tly_i128 factor = tly_power_of_ten_i128(out->type.scale - from->type.scale);
+  tly_i128 factor = (tly_i128)tly_power_of_ten(out->type.scale - from->type.scale);
   TLY_EACH_ROW (rows, row)
     tly_vector_set_coefficient(out, row, tly_vector_coefficient(from, row) * factor);
 }

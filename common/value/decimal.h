@@ -20,6 +20,8 @@
 __extension__ typedef __int128 tly_i128 __attribute__((aligned(8)));
 __extension__ typedef unsigned __int128 tly_u128;
 
+enum { TLY_U128_DIGITS_MAX = 38 }; /* every number of so many digits fits 128 bits, and even a signed integer of them */
+
 struct tly_decimal {
   int32_t scale;      /* digits after the point, 0..TLY_DECIMAL_DIGITS_MAX */
   int32_t limb_count; /* 0: the value is zero; negative: the value is negative; |n| <= 2: inline */
@@ -29,6 +31,8 @@ struct tly_decimal {
   };
 };
 
+/* 10^exponent, 0 <= exponent <= TLY_U128_DIGITS_MAX. */
+tly_u128 tly_power_of_ten(int32_t exponent);
 struct tly_decimal tly_decimal_of_i64(int64_t coefficient, int32_t scale);
 struct tly_decimal tly_decimal_of_i128(tly_i128 coefficient, int32_t scale);
 /* Whether the value at exactly `scale` digits fits; digits that would be cut must be zeros. */

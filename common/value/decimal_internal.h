@@ -1,5 +1,5 @@
-/* common/value/decimal_internal.h -- what the decimal_*.c files share: powers of ten, digit counts, and the way between
- * a decimal and GMP's integers. Included by those files only.
+/* common/value/decimal_internal.h -- what the decimal_*.c files share: digit counts, and the way between a decimal and
+ * GMP's integers. Included by those files only.
  * Thread: pure. */
 #ifndef TLY_VALUE_DECIMAL_INTERNAL_H
 #define TLY_VALUE_DECIMAL_INTERNAL_H
@@ -10,8 +10,6 @@
 #include "common/value/decimal.h"
 
 _Static_assert(sizeof(mp_limb_t) == sizeof(uint64_t), "limbs of a decimal are GMP's limbs");
-
-enum { TLY_U128_DIGITS_MAX = 38 }; /* every number of so many digits fits 128 bits, and even a signed integer of them */
 
 static inline bool tly_decimal_is_inline(struct tly_decimal value) {
   return value.limb_count >= -2 && value.limb_count <= 2;
@@ -31,8 +29,6 @@ static inline struct tly_decimal tly_decimal_of_magnitude(bool is_negative, tly_
   return value;
 }
 
-/* 10^exponent for exponent <= TLY_U128_DIGITS_MAX. */
-tly_u128 tly_power_of_ten(int32_t exponent);
 /* Decimal digits; 0 has none. */
 int32_t tly_u128_digits(tly_u128 value);
 int32_t tly_decimal_digits(struct tly_decimal value);
