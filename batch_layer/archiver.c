@@ -438,22 +438,14 @@ static int serve(const struct tly_settings *settings, const struct tly_project *
 }
 
 int tly_archiver_main(const struct tly_settings *settings) {
-  struct tly_diagnostics diagnostics;
   struct tly_project *project;
-  struct tly_buffer text = {0};
-  int result = 1;
+  struct tly_error error;
   tly_process_setup("archiver", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   umask(0027);                                                     /* stores are for the user and the group */
   tly_sqlite_setup();
-  tly_diagnostics_init(&diagnostics);
-  if (tly_project_load(settings->project, &diagnostics, &project) == TLY_OK) {
-    result = serve(settings, project);
-    tly_project_free(project);
-  } else {
-    tly_diagnostics_print(&diagnostics, &text);
-    fputs(tly_buffer_text(&text), stderr);
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
+  if (tly_project_load_or_complain(settings->project, &project, &error) != TLY_OK)
+    return 1;
+  int result = serve(settings, project);
+  tly_project_free(project);
   return result;
 }

@@ -1,6 +1,5 @@
 #include "batch_layer/batch.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "batch_layer/scheduler.h"
@@ -8,22 +7,6 @@
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/sqlite/sqlite.h"
-
-static enum tly_status load_project(const struct tly_settings *settings, struct tly_project **out,
-                                    struct tly_error *error) {
-  struct tly_diagnostics diagnostics;
-  struct tly_buffer text = {0};
-  tly_diagnostics_init(&diagnostics);
-  enum tly_status status = tly_project_load(settings->project, &diagnostics, out);
-  if (status != TLY_OK) {
-    tly_diagnostics_print(&diagnostics, &text);
-    fputs(tly_buffer_text(&text), stderr);
-    status = TLY_FAIL(error, status, "the project %s has errors", settings->project);
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
-  return status;
-}
 
 static enum tly_status run(const struct tly_settings *settings, const struct tly_project *project,
                            struct tly_error *error) {
@@ -43,7 +26,7 @@ int tly_batch_main(const struct tly_settings *settings) {
   struct tly_project *project = NULL;
   tly_process_setup("batch", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   tly_sqlite_setup();
-  enum tly_status status = load_project(settings, &project, &error);
+  enum tly_status status = tly_project_load_or_complain(settings->project, &project, &error);
   if (status == TLY_OK)
     status = tly_file_make_folder(settings->directory, &error);
   if (status == TLY_OK)

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -82,20 +81,6 @@ static void say_error(const struct tly_error *error) {
 }
 
 /* ---- what to do -------------------------------------------------------------------------------------------------- */
-
-static enum tly_status load_project(struct child *child, struct tly_error *error) {
-  struct tly_diagnostics diagnostics;
-  struct tly_buffer text = {0};
-  tly_diagnostics_init(&diagnostics);
-  enum tly_status status = tly_project_load(child->settings->project, &diagnostics, &child->project);
-  if (status != TLY_OK) {
-    tly_diagnostics_print(&diagnostics, &text);
-    status = TLY_FAIL(error, status, "the project has errors: %s", tly_buffer_text(&text));
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
-  return status;
-}
 
 /* The views of the run as batch.db has them, under the definitions it has. */
 static enum tly_status find_views(struct child *child, const struct tly_run *run, struct tly_error *error) {
@@ -257,7 +242,7 @@ int tly_recompute_main(const struct tly_settings *settings) {
   tly_process_setup("recompute", true);
   tly_sqlite_setup();
   tly_arena_init(&child.arena);
-  enum tly_status status = load_project(&child, &error);
+  enum tly_status status = tly_project_load_or_complain(settings->project, &child.project, &error);
   if (status == TLY_OK) {
     open_stores(&child);
     run = wait_for_run();

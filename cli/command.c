@@ -13,17 +13,9 @@ int tly_command_fail(const struct tly_error *error) {
 }
 
 struct tly_project *tly_command_load_project(const char *folder) {
-  struct tly_diagnostics diagnostics;
   struct tly_project *project;
-  struct tly_buffer text = {0};
-  tly_diagnostics_init(&diagnostics);
-  if (tly_project_load(folder, &diagnostics, &project) != TLY_OK) {
-    tly_diagnostics_print(&diagnostics, &text);
-    fputs(tly_buffer_text(&text), stderr);
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
-  return project;
+  struct tly_error error;
+  return tly_project_load_or_complain(folder, &project, &error) == TLY_OK ? project : NULL;
 }
 
 void tly_command_socket_path(const struct tly_options *options, char *path, size_t size) {

@@ -34,21 +34,6 @@ struct process {
   uv_poll_t stop;
 };
 
-static enum tly_status load_project(const char *folder, struct tly_project **out, struct tly_error *error) {
-  struct tly_diagnostics diagnostics;
-  struct tly_buffer text = {0};
-  tly_diagnostics_init(&diagnostics);
-  enum tly_status status = tly_project_load(folder, &diagnostics, out);
-  if (status != TLY_OK) {
-    tly_diagnostics_print(&diagnostics, &text);
-    fputs(tly_buffer_text(&text), stderr);
-    status = TLY_FAIL(error, status, "project \"%s\" cannot be used", folder);
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
-  return status;
-}
-
 /* A descriptor a connection, and some for stores. */
 static void raise_descriptor_limit(void) {
   struct rlimit limit;
@@ -145,7 +130,7 @@ static enum tly_status listen_all(struct process *process, struct tly_error *err
 static enum tly_status start(struct process *process, struct tly_error *error) {
   struct tly_serving *server = &process->server;
   const struct tly_settings *settings = server->settings;
-  TLY_TRY(load_project(settings->project, &process->project, error));
+  TLY_TRY(tly_project_load_or_complain(settings->project, &process->project, error));
   TLY_TRY(tly_file_make_folder(settings->directory, error));
   TLY_TRY(tly_process_lock(settings->directory, "serve", error));
   process->programs = tly_programs_new(process->project);

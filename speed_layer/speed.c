@@ -1,6 +1,5 @@
 #include "speed_layer/speed.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/assert.h"
@@ -22,21 +21,6 @@ struct process {
   int64_t worked_us;
   bool is_settled; /* the idle checkpoint is done */
 };
-
-static enum tly_status load_project(const char *folder, struct tly_project **out, struct tly_error *error) {
-  struct tly_diagnostics diagnostics;
-  struct tly_buffer text = {0};
-  tly_diagnostics_init(&diagnostics);
-  enum tly_status status = tly_project_load(folder, &diagnostics, out);
-  if (status != TLY_OK) {
-    tly_diagnostics_print(&diagnostics, &text);
-    fputs(tly_buffer_text(&text), stderr);
-    status = TLY_FAIL(error, status, "project \"%s\" cannot be used", folder);
-  }
-  tly_buffer_free(&text);
-  tly_diagnostics_free(&diagnostics);
-  return status;
-}
 
 static enum tly_status open_state(struct process *process, struct tly_error *error) {
   enum tly_status status = tly_speed_open(process->directory, process->project, &tly_clock_real, process->bell,
@@ -100,7 +84,7 @@ int tly_speed_main(const struct tly_settings *settings) {
   struct process process = {.directory = settings->directory};
   tly_process_setup("speed", getenv("TALLY_READY_FD") != NULL); /* the supervisor's child ends with it */
   tly_sqlite_setup();
-  enum tly_status status = load_project(settings->project, &process.project, &error);
+  enum tly_status status = tly_project_load_or_complain(settings->project, &process.project, &error);
   if (status == TLY_OK)
     status = tly_file_make_folder(settings->directory, &error);
   if (status == TLY_OK)

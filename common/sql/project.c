@@ -165,6 +165,23 @@ enum tly_status tly_project_load(const char *folder, struct tly_diagnostics *dia
   return read_project(&load, diagnostics, out);
 }
 
+enum tly_status tly_project_load_or_complain(const char *folder, struct tly_project **out, struct tly_error *error) {
+  struct tly_diagnostics diagnostics;
+  struct tly_buffer text = {0};
+  tly_diagnostics_init(&diagnostics);
+  enum tly_status status = tly_project_load(folder, &diagnostics, out);
+  if (status != TLY_OK) {
+    const struct tly_diagnostic *first = &diagnostics.items[0];
+    tly_diagnostics_print(&diagnostics, &text);
+    fputs(tly_buffer_text(&text), stderr);
+    status = TLY_FAIL(error, status, "project \"%s\" cannot be used: %s:%u: %s", folder, first->file, first->line,
+                      first->message);
+  }
+  tly_buffer_free(&text);
+  tly_diagnostics_free(&diagnostics);
+  return status;
+}
+
 enum tly_status tly_project_parse(const char *file, const char *text, struct tly_diagnostics *diagnostics,
                                   struct tly_project **out) {
   struct load load = {.file = file, .text = text};

@@ -22,6 +22,10 @@ struct tly_project {
  * NULL and the status is that of the first. The caller owns *out. */
 TLY_CHECK enum tly_status tly_project_load(const char *folder, struct tly_diagnostics *diagnostics,
                                            struct tly_project **out);
+/* The same for a process that ends when there are problems: they go to stderr as people read them, and *error has the
+ * first one. */
+TLY_CHECK enum tly_status tly_project_load_or_complain(const char *folder, struct tly_project **out,
+                                                       struct tly_error *error);
 /* The same from one text; `file` is its name in messages. */
 TLY_CHECK enum tly_status tly_project_parse(const char *file, const char *text, struct tly_diagnostics *diagnostics,
                                             struct tly_project **out);
