@@ -53,8 +53,8 @@ def take():
 def text_of(row):
     counts = recorded_counts()
     lines = ['## Stages and floors', '', f'By `scripts/bench floors` ({row["date"]}, commit {row["commit"]}). What the stages of the data '
-             'path cost in CPU time, measured by running each alone over a fixed input of 220,000 payments, and in instructions, as '
-             'recorded and checked by `tests/instructions/run`:', '', '| stage | CPU | instructions | per |', '|---|---|---|---|']
+             'path cost in CPU time, each taken alone over a million payments, and in instructions, as recorded and checked by '
+             '`tests/instructions/run`:', '', '| stage | CPU | instructions | per |', '|---|---|---|---|']
     lines += [f'| {name} | {duration(value)} | {counts.get(name, "")} | {unit} |' for name, value, unit in row['stages']]
     lines += ['', 'What this machine does at best of the things that the path is made of. Nothing gets below these; '
               '[COSTS.md](COSTS.md) says what lies between.', '', '| what | |', '|---|---|']
