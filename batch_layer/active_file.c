@@ -17,7 +17,7 @@
 
 extern const char tly_schema_archive[];
 
-enum { CHECKPOINT_PAGES = 8192 /* 32 MB of log */ };
+enum { CHECKPOINT_PAGES = 256 /* 1 MB of log */ };
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
 
@@ -71,6 +71,8 @@ static enum tly_status open_file(const char *directory, const struct tly_stream 
   file->path = tly_archive_file_path(directory, stream->name, number, "");
   enum tly_status status =
       tly_sqlite_open(file->path, TLY_SQLITE_WRITER_FULL, tly_schema_archive, &file->database, error);
+  if (status == TLY_OK)
+    tly_sqlite_watch_log(file->database, &file->log);
   if (status == TLY_OK)
     status = prepare_all(file, error);
   if (status != TLY_OK) {
@@ -278,7 +280,7 @@ enum tly_status tly_active_file_commit(struct tly_active_file *file, bool *may_g
   tly_block_writer_committed(&file->blocks);
   /* The commit stands whatever becomes of the checkpoint; one that fails by a full disk is met again. */
   struct tly_error checkpoint_error = TLY_ERROR_NONE;
-  if (tly_sqlite_checkpoint(file->database, CHECKPOINT_PAGES, &checkpoint_error) != TLY_OK) {
+  if (tly_sqlite_checkpoint_step(file->database, &file->log, CHECKPOINT_PAGES, &checkpoint_error) != TLY_OK) {
     *may_go_on = tly_failure_is_harmless(file->database);
     tly_log(*may_go_on ? TLY_LOG_WARN : TLY_LOG_ERROR, "checkpoint failed", "reason=\"%s\"", checkpoint_error.message);
   }

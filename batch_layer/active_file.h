@@ -18,6 +18,7 @@ struct tly_active_file {
   int64_t number;
   char *path;
   sqlite3 *database;
+  struct tly_log_steps log;
   struct tly_block_writer blocks;
   sqlite3_stmt *last_sequence, *find_reply, *put_reply, *drop_replies;
   int64_t created_at_us;

@@ -2,9 +2,8 @@
  * set-aside events and the positions. With synchronous=NORMAL a power cut takes whole transactions from the end, so
  * state and offsets stay together (invariant 2 of the product).
  *
- * The WAL is moved into the file by this thread alone, between transactions: past WAL_FRAMES_MAX as far as readers
- * allow (PASSIVE: a reader is never waited for, the rest is met again WAL_FRAMES_STEP later), and when idle with
- * truncation. */
+ * The WAL is moved into the file by this thread alone, between transactions: in steps as far as readers allow, and when
+ * idle with truncation. */
 #include "speed_layer/speed_store.h"
 
 #include <stdio.h>
@@ -23,7 +22,7 @@
 
 extern const char tly_schema_speed[]; /* schemas/stores/speed.sql */
 
-enum { WAL_FRAMES_MAX = 16 << 10, WAL_FRAMES_STEP = 1 << 10 };
+enum { CHECKPOINT_PAGES = 2048 /* 8 MB of log: pages that are written again and again go into the file once */ };
 
 enum statement {
   BEGIN,
@@ -98,8 +97,7 @@ struct tly_speed_store {
   sqlite3 *database;
   sqlite3_stmt *statements[STATEMENT_COUNT];
   bool is_in_transaction;
-  int wal_frames;          /* after the last commit */
-  int wal_frames_tried;    /* when the last checkpoint was tried */
+  struct tly_log_steps log;
   struct tly_buffer block; /* the body being written */
   tly_wal_sync *wal_sync;  /* from the first commit on, when there is a WAL */
 };
@@ -124,14 +122,6 @@ int64_t tly_speed_store_current(const char *directory) {
   return epoch > 0 ? epoch : 0;
 }
 
-static int count_wal_frames(void *context, sqlite3 *database, const char *name, int frames) {
-  tly_speed_store *store = context;
-  (void)database;
-  (void)name;
-  store->wal_frames = frames;
-  return SQLITE_OK;
-}
-
 static enum tly_status open_file(const char *directory, int64_t epoch, const char *path, tly_speed_store **out,
                                  struct tly_error *error) {
   tly_speed_store *store = tly_calloc(1, sizeof *store);
@@ -144,7 +134,7 @@ static enum tly_status open_file(const char *directory, int64_t epoch, const cha
     tly_speed_store_close(store);
     return status;
   }
-  sqlite3_wal_hook(store->database, count_wal_frames, store);
+  tly_sqlite_watch_log(store->database, &store->log);
   *out = store;
   return TLY_OK;
 }
@@ -241,21 +231,8 @@ enum tly_status tly_speed_store_commit(tly_speed_store *store, struct tly_error 
 
 enum tly_status tly_speed_store_checkpoint(tly_speed_store *store, bool is_idle, struct tly_error *error) {
   TLY_ASSERT(!store->is_in_transaction);
-  if (store->wal_frames < store->wal_frames_tried)
-    store->wal_frames_tried = 0; /* the WAL has begun anew */
-  bool is_due = store->wal_frames > WAL_FRAMES_MAX && store->wal_frames >= store->wal_frames_tried + WAL_FRAMES_STEP;
-  if (!is_due && (!is_idle || store->wal_frames == 0))
-    return TLY_OK;
-  sqlite3_busy_timeout(store->database, 0);
-  int code = sqlite3_wal_checkpoint_v2(store->database, "main",
-                                       is_idle ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-  sqlite3_busy_timeout(store->database, 5000);
-  store->wal_frames_tried = store->wal_frames;
-  if (code == SQLITE_OK && is_idle)
-    store->wal_frames = 0;
-  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
-    return tly_sqlite_fail(store->database, error, "checkpoint");
-  return TLY_OK;
+  return is_idle ? tly_sqlite_checkpoint(store->database, 0, error)
+                 : tly_sqlite_checkpoint_step(store->database, &store->log, CHECKPOINT_PAGES, error);
 }
 
 enum tly_status tly_speed_store_set_checked(tly_speed_store *store, struct tly_error *error) {

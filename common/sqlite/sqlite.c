@@ -241,6 +241,32 @@ int tly_sqlite_wal_pages(sqlite3 *database) {
   return (int)(size / (24 + 4096));
 }
 
+static int note_log(void *context, sqlite3 *database, const char *name, int frames) {
+  struct tly_log_steps *steps = context;
+  (void)database;
+  (void)name;
+  if (frames < steps->frames)
+    steps->tried = 0; /* the log has begun anew */
+  steps->frames = frames;
+  return SQLITE_OK;
+}
+
+void tly_sqlite_watch_log(sqlite3 *database, struct tly_log_steps *steps) {
+  *steps = (struct tly_log_steps){0};
+  sqlite3_wal_hook(database, note_log, steps);
+}
+
+enum tly_status tly_sqlite_checkpoint_step(sqlite3 *database, struct tly_log_steps *steps, int pages,
+                                           struct tly_error *error) {
+  if (steps->frames - steps->tried < pages)
+    return TLY_OK;
+  steps->tried = steps->frames;
+  int code = sqlite3_wal_checkpoint_v2(database, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+  if (code != SQLITE_OK && (code & 0xff) != SQLITE_BUSY)
+    return tly_sqlite_fail(database, error, "checkpoint");
+  return TLY_OK;
+}
+
 enum tly_status tly_sqlite_checkpoint(sqlite3 *database, int wal_pages_max, struct tly_error *error) {
   if (tly_sqlite_wal_pages(database) <= wal_pages_max)
     return TLY_OK;

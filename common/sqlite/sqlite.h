@@ -51,6 +51,19 @@ TLY_CHECK enum tly_status tly_sqlite_meta_set(sqlite3 *database, const char *nam
 TLY_CHECK enum tly_status tly_sqlite_meta_get(sqlite3 *database, const char *name, struct tly_buffer *out, bool *found,
                                               struct tly_error *error);
 
+/* A writer whose commits somebody waits for moves its log into the file a little at a time: the sync of a few pages
+ * holds up the next commit for a few milliseconds, that of 32 MB for a hundred. The log is begun anew by the first
+ * commit after a step that reached its end, and its file keeps its size, so that later syncs change no metadata. */
+struct tly_log_steps {
+  int frames; /* in the log, after the last commit */
+  int tried;  /* how many of them there were at the last step */
+};
+/* Counts the frames of each commit from now on; `steps` must live as long as the connection. */
+void tly_sqlite_watch_log(sqlite3 *database, struct tly_log_steps *steps);
+/* After a commit: move what is in the log into the file when `pages` of frames have come since the last step. What a
+ * reader still needs is left for the next step. */
+TLY_CHECK enum tly_status tly_sqlite_checkpoint_step(sqlite3 *database, struct tly_log_steps *steps, int pages,
+                                                     struct tly_error *error);
 /* By the writer, after a commit: move the WAL into the file when it is longer than `wal_pages_max`. A busy reader is no
  * failure. */
 TLY_CHECK enum tly_status tly_sqlite_checkpoint(sqlite3 *database, int wal_pages_max, struct tly_error *error);

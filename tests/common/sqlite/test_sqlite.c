@@ -61,6 +61,45 @@ static void a_reader_sees_what_a_writer_committed_and_cannot_write(void **state)
   tly_buffer_free(&value);
 }
 
+/* Commits `count` rows, each a transaction, with a step after each; the greatest size of the log. */
+static int pages_of_log(sqlite3 *writer, struct tly_log_steps *log, int count, int step) {
+  struct tly_error error = TLY_ERROR_NONE;
+  int most = 0;
+  for (int i = 0; i < count; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "row %d", i);
+    assert_int_equal(tly_sqlite_meta_set(writer, name, "1", &error), TLY_OK);
+    assert_int_equal(tly_sqlite_checkpoint_step(writer, log, step, &error), TLY_OK);
+    most = tly_sqlite_wal_pages(writer) > most ? tly_sqlite_wal_pages(writer) : most;
+  }
+  return most;
+}
+
+static void a_log_that_is_moved_in_steps_stays_short_and_a_reader_is_not_waited_for(void **state) {
+  (void)state;
+  enum { COMMITS = 400, STEP = 20, LONGEST = STEP + 10 };
+  sqlite3 *writer, *reader;
+  struct tly_log_steps log;
+  struct tly_error error = TLY_ERROR_NONE;
+  struct tly_buffer value = {0};
+  bool found;
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, schema, &writer, &error), TLY_OK);
+  tly_sqlite_watch_log(writer, &log);
+  assert_in_range(pages_of_log(writer, &log, COMMITS, STEP), STEP, LONGEST);
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_READER, NULL, &reader, &error), TLY_OK);
+  assert_int_equal(tly_sqlite_execute(reader, "BEGIN; SELECT count(*) FROM meta", &error), TLY_OK);
+  assert_true(pages_of_log(writer, &log, COMMITS, STEP) > COMMITS); /* the reader's snapshot needs what lies below */
+  assert_int_equal(tly_sqlite_execute(reader, "COMMIT", &error), TLY_OK);
+  int before = tly_sqlite_wal_pages(writer);
+  assert_int_equal(pages_of_log(writer, &log, COMMITS, STEP), before); /* begun anew in the same file */
+  assert_true(log.frames < LONGEST);
+  assert_int_equal(tly_sqlite_meta_get(reader, "row 399", &value, &found, &error), TLY_OK);
+  assert_true(found);
+  tly_sqlite_close(reader);
+  tly_sqlite_close(writer);
+  tly_buffer_free(&value);
+}
+
 static void a_store_of_a_newer_format_is_refused_untouched(void **state) {
   (void)state;
   sqlite3 *database;
@@ -95,6 +134,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_store_that_is_not_there_is_not_ready_for_readers),
       cmocka_unit_test(a_reader_sees_what_a_writer_committed_and_cannot_write),
+      cmocka_unit_test(a_log_that_is_moved_in_steps_stays_short_and_a_reader_is_not_waited_for),
       cmocka_unit_test(a_store_of_a_newer_format_is_refused_untouched),
       cmocka_unit_test(a_file_that_is_no_database_is_corrupt),
   };
