@@ -91,7 +91,8 @@ static void a_log_that_is_moved_in_steps_stays_short_and_a_reader_is_not_waited_
   assert_true(pages_of_log(writer, &log, COMMITS, STEP) > COMMITS); /* the reader's snapshot needs what lies below */
   assert_int_equal(tly_sqlite_execute(reader, "COMMIT", &error), TLY_OK);
   int before = tly_sqlite_wal_pages(writer);
-  assert_int_equal(pages_of_log(writer, &log, COMMITS, STEP), before); /* begun anew in the same file */
+  assert_in_range(pages_of_log(writer, &log, COMMITS, STEP), before,
+                  before + LONGEST); /* then begun anew in its file */
   assert_true(log.frames < LONGEST);
   assert_int_equal(tly_sqlite_meta_get(reader, "row 399", &value, &found, &error), TLY_OK);
   assert_true(found);
