@@ -51,9 +51,9 @@ TLY_CHECK enum tly_status tly_sqlite_meta_set(sqlite3 *database, const char *nam
 TLY_CHECK enum tly_status tly_sqlite_meta_get(sqlite3 *database, const char *name, struct tly_buffer *out, bool *found,
                                               struct tly_error *error);
 
-/* A writer whose commits somebody waits for moves its log into the file a little at a time: the sync of a few pages
- * holds up the next commit for a few milliseconds, that of 32 MB for a hundred. The log is begun anew by the first
- * commit after a step that reached its end, and its file keeps its size, so that later syncs change no metadata. */
+/* A writer whose commits somebody waits for moves its log into the file a little at a time: a checkpoint and its sync
+ * hold up the next commit for as long as their pages take. The log is begun anew by the first commit after a step that
+ * reached its end, and its file keeps its size, so that later syncs change no metadata. */
 struct tly_log_steps {
   int frames; /* in the log, after the last commit */
   int tried;  /* how many of them there were at the last step */
