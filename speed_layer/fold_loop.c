@@ -6,7 +6,8 @@
  *           of following each other without end.
  *   behind  The more there is to fold, the longer a step may take before it commits: with many events a commit
  *           writes each group once for many events, and what is far behind cannot be fresh anyway. The bounds are
- *           STEP_US_MAX, STEP_EVENTS_MAX and, for memory, FOLD_GROUPS_MAX.
+ *           STEP_US_MAX, STEP_EVENTS_MAX and, for memory, FOLD_BYTES_MAX. A commit that took long is followed by
+ *           more folding: many views with many groups each would otherwise be written anew for each block.
  *
  * The views of a stream fold from the layer's own tail. A view that is being built on a run has a tail of its own,
  * which starts at the run's cut and never passes the layer's; in the very transaction in which the two meet, the view
@@ -41,7 +42,8 @@ enum {
   GATHER_US_MAX = 500000,
   QUIET_US = 50000, /* nothing came for so long: gather no longer */
   LOOK_US = 4000,
-  FOLD_GROUPS_MAX = 512 << 10 /* in memory, of all views */
+  FOLD_BYTES_MAX = 144 << 20,    /* groups in memory, of all views, with what stays known between commits, */
+  FOLD_KEPT_BYTES_MAX = 72 << 20 /* which is at most this */
 };
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most) {
@@ -54,16 +56,19 @@ struct budget {
   bool did_fold;
 };
 
-static bool is_spent(struct tly_speed *speed, const struct budget *budget) {
-  uint64_t groups = 0;
+static size_t fold_bytes(const struct tly_speed *speed) {
+  size_t bytes = 0;
+  for (uint32_t v = 0; v < speed->view_count; v++)
+    bytes += tly_fold_bytes(speed->views[v].fold);
+  return bytes;
+}
+
+static bool is_spent(const struct tly_speed *speed, const struct budget *budget) {
   if (!budget->did_fold)
     return false; /* a step always comes on */
   if (budget->events_left <= 0 || tly_clock_monotonic_us(speed->clock) >= budget->until_us)
     return true;
-  for (uint32_t v = 0; v < speed->view_count; v++)
-    for (uint32_t part = 0; part < speed->views[v].program->part_count; part++)
-      groups += tly_group_table_count(tly_fold_part(speed->views[v].fold, part));
-  return groups > FOLD_GROUPS_MAX;
+  return fold_bytes(speed) > FOLD_BYTES_MAX;
 }
 
 /* ---- one block --------------------------------------------------------------------------------------------------- */
@@ -257,9 +262,11 @@ static bool rest_after_commit(const struct tly_speed *speed, int64_t came_us) {
   return true;
 }
 
-/* When a step that is `behind` at `now_us` stops folding. */
+/* When a step that is `behind` at `now_us` stops folding: not before it has worked for twice as long as a commit took,
+ * since of many groups each is written once a commit. */
 static int64_t folds_until(const struct tly_speed *speed, int64_t behind, int64_t now_us) {
-  int64_t until_us = now_us + clamp(STEP_US_MIN + behind / STEP_EVENTS_A_US, STEP_US_MIN, STEP_US_MAX);
+  int64_t wanted_us = STEP_US_MIN + behind / STEP_EVENTS_A_US, repaid_us = 2 * speed->commit_took_us;
+  int64_t until_us = now_us + clamp(wanted_us > repaid_us ? wanted_us : repaid_us, STEP_US_MIN, STEP_US_MAX);
   int64_t gathered_us = gathers_until(speed, now_us);
   return until_us > gathered_us ? until_us : gathered_us;
 }
@@ -330,6 +337,8 @@ static enum tly_status commit(struct tly_speed *speed, struct tly_error *error) 
   tly_crash_point("fold.after_commit");
   speed->commit_ended_us = tly_clock_monotonic_us(speed->clock);
   speed->commit_took_us = speed->commit_ended_us - began_us;
+  if (fold_bytes(speed) > FOLD_KEPT_BYTES_MAX)
+    tly_speed_rest(speed);
   tly_speed_ring(speed);
   return TLY_OK;
 }

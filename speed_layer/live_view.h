@@ -51,7 +51,7 @@ TLY_CHECK enum tly_status tly_live_view_fold(struct tly_live_view *live, tly_spe
 /* Write what is folded: a delta a part, the counts, the events set aside. Begins the store's transaction if needed. */
 TLY_CHECK enum tly_status tly_live_view_flush(struct tly_live_view *live, tly_speed_store *store,
                                               tly_delta_merge *merge, struct tly_error *error);
-/* Nothing has come for a while: give back the memory that the fold holds for the next events. */
+/* Between commits: give back the memory that the fold holds for the next events. */
 void tly_live_view_rest(struct tly_live_view *live);
 /* The published cut has moved to `cut`: forget what it covers. */
 void tly_live_view_published(struct tly_live_view *live, int64_t run, int64_t cut);

@@ -52,8 +52,7 @@ static enum tly_status step(struct process *process, struct tly_error *error) {
   }
   if (!process->is_settled && now_us - process->worked_us > IDLE_US) {
     process->is_settled = true;
-    for (uint32_t v = 0; v < speed->view_count; v++)
-      tly_live_view_rest(&speed->views[v]);
+    tly_speed_rest(speed);
     TLY_TRY(tly_speed_store_checkpoint(speed->store, true, error));
   }
   tly_doorbell_wait(process->bell, TLY_DOORBELL_POLL_MS);

@@ -39,6 +39,11 @@ void tly_speed_ring(const struct tly_speed *speed) {
   tly_doorbell_ring(speed->directory, "batch");
 }
 
+void tly_speed_rest(struct tly_speed *speed) {
+  for (uint32_t v = 0; v < speed->view_count; v++)
+    tly_live_view_rest(&speed->views[v]);
+}
+
 static struct tly_speed *new_state(const char *directory, const struct tly_project *project,
                                    const struct tly_clock *clock, tly_doorbell *bell) {
   struct tly_speed *speed = tly_calloc(1, sizeof *speed);

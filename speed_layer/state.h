@@ -51,6 +51,8 @@ void tly_speed_close(struct tly_speed *speed);
 /* One round: fold what is new, publish what is ready, merge and trim a little. *did_work false: nothing was new. After
  * a round with speed->disagrees the state has to be closed and opened again. */
 TLY_CHECK enum tly_status tly_speed_step(struct tly_speed *speed, bool *did_work, struct tly_error *error);
+/* Between commits: give back the memory that the folds hold for the next events. */
+void tly_speed_rest(struct tly_speed *speed);
 
 /* A stream's batch for reading. */
 struct tly_event_batch *tly_speed_batch(struct tly_speed *speed, const struct tly_stream *stream);

@@ -132,6 +132,30 @@ static void many_small_commits_leave_few_deltas(void **state) {
   rig_close(&rig);
 }
 
+static int64_t no_time_passes(void *context) {
+  (void)context;
+  return 1000000;
+}
+
+#define VIEW_BY_ACCOUNT(name)                                                                                          \
+  "CREATE MATERIALIZED VIEW " #name " AS SELECT account, count(*) AS n FROM payments GROUP BY account;\n"
+#define FOUR_BY_ACCOUNT(name)                                                                                          \
+  VIEW_BY_ACCOUNT(name##_1) VIEW_BY_ACCOUNT(name##_2) VIEW_BY_ACCOUNT(name##_3) VIEW_BY_ACCOUNT(name##_4)
+
+static void many_views_with_many_groups_are_not_written_anew_for_each_block(void **state) {
+  static const struct tly_clock standing = {no_time_passes, no_time_passes, NULL};
+  struct rig rig;
+  (void)state;
+  rig_open(&rig, PAYMENTS_STREAM FOUR_BY_ACCOUNT(a) FOUR_BY_ACCOUNT(b) FOUR_BY_ACCOUNT(c) FOUR_BY_ACCOUNT(d));
+  rig.clock = &standing;
+  rig_ingest_payments(&rig, 0, 0, 40000, 40000);
+  rig_ingest_payments(&rig, 0, 40000, 40000, 40000);
+  rig_settle(&rig);
+  assert_int_equal(rig_store_integer(&rig, "SELECT count(*) FROM delta"), 16);
+  assert_true(rig_store_integer(&rig, "SELECT min(group_count) FROM delta") > 20000);
+  rig_close(&rig);
+}
+
 static void a_restart_goes_on_where_it_stopped(void **state) {
   struct rig rig;
   (void)state;
@@ -185,6 +209,7 @@ int main(void) {
       cmocka_unit_test(partitions_are_followed_each_by_itself),
       cmocka_unit_test(a_cut_ends_the_generation_of_the_views_it_names_and_of_no_others),
       cmocka_unit_test(many_small_commits_leave_few_deltas),
+      cmocka_unit_test(many_views_with_many_groups_are_not_written_anew_for_each_block),
       cmocka_unit_test(sealing_small_blocks_into_large_ones_changes_nothing),
       cmocka_unit_test(a_restart_goes_on_where_it_stopped),
   };
