@@ -1,3 +1,13 @@
+/* A recompute takes what processor time nobody else wants. How that is said to the kernel matters, and not only for the
+ * child. Linux shares a processor out among groups of processes first (those of a session, or a container), then within
+ * each. Where the only runnable threads of our group are of nice 19, the whole group weighs next to nothing on that
+ * processor, and what the kernel's own threads have had too much of is charged to them at that rate: a moment later,
+ * when live threads of the group run again, a kernel thread waits for up to 0.4 s. It is such threads that end the
+ * writing of a file, so the archiver's sync waited with them, and live answers with the archiver, for up to a second.
+ *
+ * So the child is a group of its own, of the smallest share, and the group of live processes always weighs what it did.
+ * Where groups are made otherwise (a container), the child is one of many in ours; its priority is therefore low, but
+ * not so low that our weight collapses. */
 #include "batch_layer/recompute_child.h"
 
 #include <errno.h>
@@ -18,7 +28,7 @@
 
 extern char **environ;
 
-enum { ARGUMENT_COUNT = 6, READ_BYTES = 4096, SAID_BYTES_MAX = TLY_LINE_BYTES_MAX, LOWEST_PRIORITY = 19 };
+enum { ARGUMENT_COUNT = 6, READ_BYTES = 4096, SAID_BYTES_MAX = TLY_LINE_BYTES_MAX, LOW_PRIORITY = 10 };
 
 /* Its status, as of waitpid. */
 static int wait_for_end(struct tly_recompute_child *child) {
@@ -35,13 +45,26 @@ static int wait_for_end(struct tly_recompute_child *child) {
 
 /* ---- its beginning ----------------------------------------------------------------------------------------------- */
 
+/* A kernel without such groups has no such file; the priority is enough then. */
+static void give_way(void) {
+  static const char least_share[] = "19";
+  setsid();
+  int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
+  if (fd >= 0) {
+    ssize_t written = write(fd, least_share, sizeof least_share - 1);
+    (void)written;
+    close(fd);
+  }
+  setpriority(PRIO_PROCESS, 0, LOW_PRIORITY);
+}
+
 /* Between fork and exec only calls that are safe after a fork: the parent has one thread, but its locks may be any. */
 static _Noreturn void become(const char *program, char **arguments, char **environment, int in, int out) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   prctl(PR_SET_PDEATHSIG, SIGKILL); /* at once, not only when it comes to its own set-up */
-  setpriority(PRIO_PROCESS, 0, LOWEST_PRIORITY);
+  give_way();
   if (dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
     _exit(127);
   execve(program, arguments, environment);

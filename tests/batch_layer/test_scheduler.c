@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "batch_layer/batch_store.h"
 #include "batch_layer/recompute.h"
+#include "batch_layer/recompute_child.h"
 #include "batch_layer/scheduler.h"
 #include "common/base/clock.h"
 #include "common/base/limits.h"
@@ -791,6 +793,35 @@ static void the_last_run_of_a_view_is_kept_however_old(void **state) {
   close_bench();
 }
 
+/* ---- priority ---------------------------------------------------------------------------------------------------- */
+
+static bool has_stepped_back(pid_t process) {
+  char path[64];
+  struct tly_buffer text = {0};
+  snprintf(path, sizeof path, "/proc/%d/autogroup", (int)process);
+  bool is_least = !tly_file_exists("/proc/self/autogroup"); /* this kernel has no such groups */
+  if (tly_file_read(path, 256, &text, NULL) == TLY_OK)
+    is_least |= strstr(tly_buffer_text(&text), " nice 19") != NULL;
+  tly_buffer_free(&text);
+  return is_least && getsid(process) == process && getpriority(PRIO_PROCESS, (id_t)process) == 10;
+}
+
+/* Threads of the lowest priority in the group of the live processes would hold up kernel threads that these wait for.
+ */
+static void a_recompute_is_a_group_of_its_own_with_the_smallest_share(void **state) {
+  (void)state;
+  struct tly_recompute_child child = {0};
+  open_bench(THREE_VIEWS);
+  CHECK_OK(tly_recompute_child_prepare(&child, &bench.settings, &test_error));
+  int64_t until_us = tly_clock_monotonic_us(&tly_clock_real) + INT64_C(60000000);
+  while (!has_stepped_back(child.process) && tly_clock_monotonic_us(&tly_clock_real) < until_us)
+    usleep(1000);
+  assert_true(has_stepped_back(child.process));
+  assert_int_not_equal(getsid(0), child.process);
+  tly_recompute_child_kill(&child);
+  close_bench();
+}
+
 /* ---- main -------------------------------------------------------------------------------------------------------- */
 
 static int recompute_child(int argc, char **argv) {
@@ -830,6 +861,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_run_nobody_publishes_stays_ready),
       cmocka_unit_test(old_runs_go_when_nobody_reads_them),
       cmocka_unit_test(the_last_run_of_a_view_is_kept_however_old),
+      cmocka_unit_test(a_recompute_is_a_group_of_its_own_with_the_smallest_share),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
