@@ -296,7 +296,7 @@ enum tly_status tly_recompute_fold(struct tly_recompute_work *work, uint32_t thr
   folder.folds = tly_calloc(job->view_count, sizeof *folder.folds);
   for (uint32_t v = 0; v < job->view_count; v++)
     folder.folds[v].parts = tly_calloc(work->views[v].program->part_count, sizeof *folder.folds[v].parts);
-  enum tly_status status = TLY_OK;
+  enum tly_status status = tly_archive_reader_hold(folder.reader, error); /* sealing goes on meanwhile */
   const struct tly_planned_block *block;
   while (status == TLY_OK && !atomic_load(&work->stopping) &&
          (block = tly_recompute_plan_take(&work->plan, thread)) != NULL)

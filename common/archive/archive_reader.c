@@ -58,6 +58,7 @@ struct tly_archive_reader {
   ino_t index_inode;
   int64_t seen_version;
   bool must_refresh;
+  bool is_holding;
   struct stream_entry *streams; /* one a stream of the project */
   uint32_t stream_count;
   uint64_t clock;
@@ -78,6 +79,17 @@ static void close_segment(struct tly_archive_reader *reader, struct segment_entr
   entry->open = NULL;
 }
 
+/* Files that are held may be gone when they are wanted again: they are closed last. */
+static bool is_held(const struct tly_archive_reader *reader, const struct segment_entry *entry) {
+  return reader->is_holding && !entry->is_sealed;
+}
+
+static bool closes_before(const struct tly_archive_reader *reader, const struct segment_entry *a,
+                          const struct segment_entry *b) {
+  bool a_held = is_held(reader, a), b_held = is_held(reader, b);
+  return a_held != b_held ? b_held : a->open->used_at < b->open->used_at;
+}
+
 static void close_least_used(struct tly_archive_reader *reader) {
   struct segment_entry *oldest = NULL;
   uint32_t open = 0;
@@ -87,7 +99,7 @@ static void close_least_used(struct tly_archive_reader *reader) {
       if (entry->open == NULL)
         continue;
       open++;
-      if (oldest == NULL || entry->open->used_at < oldest->open->used_at)
+      if (oldest == NULL || closes_before(reader, entry, oldest))
         oldest = entry;
     }
   if (open >= SEGMENTS_OPEN_MAX)
@@ -241,6 +253,8 @@ static enum tly_status list_all(struct tly_archive_reader *reader, struct tly_er
 
 static enum tly_status refresh(struct tly_archive_reader *reader, struct tly_error *error) {
   bool has_row;
+  if (reader->is_holding && !reader->must_refresh)
+    return TLY_OK;
   if (reader->index == NULL || index_was_replaced(reader)) {
     close_index(reader);
     reader->must_refresh = true;
@@ -332,6 +346,25 @@ void tly_archive_reader_close(tly_archive_reader *reader) {
   tly_free(reader->index_path);
   tly_free(reader->directory);
   tly_free(reader);
+}
+
+static enum tly_status open_unsealed(struct tly_archive_reader *reader, void *context, struct tly_error *error) {
+  (void)context;
+  for (uint32_t s = 0; s < reader->stream_count; s++)
+    for (uint32_t i = 0; i < reader->streams[s].segment_count; i++) {
+      struct segment_entry *entry = &reader->streams[s].segments[i];
+      struct tly_segment *segment;
+      if (!entry->is_sealed)
+        TLY_TRY(use_segment(reader, &reader->streams[s], entry, &segment, error));
+    }
+  return TLY_OK;
+}
+
+enum tly_status tly_archive_reader_hold(tly_archive_reader *reader, struct tly_error *error) {
+  TLY_ASSERT(!reader->is_holding);
+  TLY_TRY(try_until_steady(reader, open_unsealed, NULL, error));
+  reader->is_holding = true;
+  return TLY_OK;
 }
 
 static struct stream_entry *stream_entry(struct tly_archive_reader *reader, const struct tly_stream *stream) {

@@ -53,6 +53,10 @@ typedef struct tly_archive_reader tly_archive_reader;
 TLY_CHECK enum tly_status tly_archive_reader_open(const char *directory, const struct tly_project *project,
                                                   tly_archive_reader **out, struct tly_error *error);
 void tly_archive_reader_close(tly_archive_reader *reader);
+/* Stay with the files that the archive is made of now: for one who reads what was listed, once, and wants nothing
+ * newer. Files that may yet be rewritten are opened and stay open, so that blocks are read from them as they were
+ * listed. (In the copy each is a small part of a large block, which would be decoded again for every one of them.) */
+TLY_CHECK enum tly_status tly_archive_reader_hold(tly_archive_reader *reader, struct tly_error *error);
 
 /* The end of each partition of each stream, as of now, one consistent look a stream. Results live in `arena`. */
 TLY_CHECK enum tly_status tly_archive_reader_heads(tly_archive_reader *reader, struct tly_arena *arena,

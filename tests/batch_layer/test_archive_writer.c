@@ -141,6 +141,40 @@ static void a_block_is_found_again_after_its_file_was_rewritten(void **state) {
   tly_arena_free(&arena);
 }
 
+/* Else each small block that was listed would cost the decoding of the large one that it has become a part of. */
+static void who_holds_the_files_reads_small_blocks_as_they_were_listed(void **state) {
+  struct archive_fixture *fixture = *state;
+  tly_archive_reader *reader;
+  struct tly_arena arena;
+  struct tly_block_ref *before, *after;
+  struct tly_event_batch batch;
+  struct tly_error error = TLY_ERROR_NONE;
+  uint32_t count, count_after;
+  for (uint64_t i = 0; i < 20; i++)
+    append(fixture, 0, i * 10, 10);
+  tly_arena_init(&arena);
+  tly_event_batch_init(&batch, fixture->stream);
+  assert_int_equal(tly_archive_reader_open(fixture->directory, fixture->project, &reader, &error), TLY_OK);
+  assert_int_equal(tly_archive_reader_hold(reader, &error), TLY_OK);
+  assert_int_equal(
+      tly_archive_reader_blocks(reader, fixture->stream, 0, 0, INT64_MAX, 100, &arena, &before, &count, &error),
+      TLY_OK);
+  archive_fixture_seal(fixture, true);
+  assert_int_equal(
+      tly_archive_reader_blocks(reader, fixture->stream, 0, 0, INT64_MAX, 100, &arena, &after, &count_after, &error),
+      TLY_OK);
+  assert_int_equal(count, 20);
+  assert_int_equal(count_after, count);
+  for (uint32_t i = 0; i < count; i++) {
+    assert_int_equal(after[i].segment, before[i].segment);
+    assert_int_equal(tly_archive_reader_read(reader, fixture->stream, &before[i], NULL, true, &batch, &error), TLY_OK);
+    assert_int_equal(batch.count, 10);
+  }
+  tly_archive_reader_close(reader);
+  tly_event_batch_free(&batch);
+  tly_arena_free(&arena);
+}
+
 static void the_chain_is_the_same_before_and_after_sealing(void **state) {
   struct archive_fixture *fixture = *state;
   struct tly_arena arena;
@@ -563,6 +597,7 @@ int main(void) {
       TEST(events_come_back_bit_for_bit_from_active_and_sealed_files),
       TEST(small_batches_of_one_group_become_one_block),
       TEST(a_block_is_found_again_after_its_file_was_rewritten),
+      TEST(who_holds_the_files_reads_small_blocks_as_they_were_listed),
       TEST(the_chain_is_the_same_before_and_after_sealing),
       TEST(a_column_of_ever_new_texts_stops_using_its_dictionary),
       TEST(large_events_are_sealed_into_blocks_that_a_reader_can_hold),
