@@ -45,8 +45,13 @@ static void raise_descriptor_limit(void) {
 
 /* ---- the loop's own handles -------------------------------------------------------------------------------------- */
 
-static void on_again(uv_idle_t *idle) {
-  struct tly_serving *server = idle->data;
+/* What is active keeps the loop from sleeping; there is nothing else to do. */
+static void on_awake(uv_idle_t *idle) {
+  (void)idle;
+}
+
+static void on_after(uv_check_t *check) {
+  struct tly_serving *server = check->data;
   tly_sessions_continue(server);
 }
 
@@ -60,10 +65,10 @@ static void on_before(uv_prepare_t *prepare) {
   struct tly_serving *server = prepare->data;
   if (tly_points_keep_look(server->points) && !uv_is_active((uv_handle_t *)&server->look_end))
     uv_timer_start(&server->look_end, on_look_end, TLY_LOOK_US_MAX / 1000, 0);
-  if (server->ready != NULL && !uv_is_active((uv_handle_t *)&server->again))
-    uv_idle_start(&server->again, on_again);
+  if (server->ready != NULL && !uv_is_active((uv_handle_t *)&server->awake))
+    uv_idle_start(&server->awake, on_awake);
   else if (server->ready == NULL)
-    uv_idle_stop(&server->again);
+    uv_idle_stop(&server->awake);
 }
 
 static void on_tick(uv_timer_t *timer) {
@@ -82,21 +87,24 @@ static void on_stop(uv_poll_t *poll, int status, int events) {
 static void start_handles(struct process *process) {
   struct tly_serving *server = &process->server;
   uv_loop_t *loop = &server->loop;
-  TLY_ASSERT(uv_idle_init(loop, &server->again) == 0);
+  TLY_ASSERT(uv_idle_init(loop, &server->awake) == 0);
   TLY_ASSERT(uv_prepare_init(loop, &server->before) == 0);
+  TLY_ASSERT(uv_check_init(loop, &server->after) == 0);
   TLY_ASSERT(uv_timer_init(loop, &server->tick) == 0);
   TLY_ASSERT(uv_timer_init(loop, &server->look_end) == 0);
   TLY_ASSERT(uv_poll_init(loop, &process->stop, tly_process_stop_fd()) == 0);
-  server->again.data = server->before.data = server->tick.data = server->look_end.data = server;
+  server->before.data = server->after.data = server->tick.data = server->look_end.data = server;
   TLY_ASSERT(uv_prepare_start(&server->before, on_before) == 0);
+  TLY_ASSERT(uv_check_start(&server->after, on_after) == 0);
   TLY_ASSERT(uv_timer_start(&server->tick, on_tick, TICK_MS, TICK_MS) == 0);
   TLY_ASSERT(uv_poll_start(&process->stop, UV_READABLE, on_stop) == 0);
 }
 
 static void stop_handles(struct process *process) {
   struct tly_serving *server = &process->server;
-  uv_close((uv_handle_t *)&server->again, NULL);
+  uv_close((uv_handle_t *)&server->awake, NULL);
   uv_close((uv_handle_t *)&server->before, NULL);
+  uv_close((uv_handle_t *)&server->after, NULL);
   uv_close((uv_handle_t *)&server->tick, NULL);
   uv_close((uv_handle_t *)&server->look_end, NULL);
   uv_close((uv_handle_t *)&process->stop, NULL);

@@ -26,13 +26,15 @@ struct tly_serving {
   tly_store_source *source; /* the loop's own */
   tly_points *points;
   struct tly_session *sessions; /* all */
-  struct tly_session *ready;    /* those with frames left that gave way to others */
+  struct tly_session *ready;    /* those with input to be taken, the newest first */
+  uint32_t ready_count;
   uint32_t session_count;
   size_t input_bytes; /* that sessions hold of unfinished input */
   struct tly_handoff *handoff;
   struct tly_waiting *waiting;
-  uv_idle_t again;     /* runs while `ready` is not empty */
+  uv_idle_t awake;     /* active while `ready` is not empty */
   uv_prepare_t before; /* before the loop sleeps */
+  uv_check_t after;    /* after it has looked for events */
   uv_timer_t tick, look_end;
   uint32_t ticks;
   bool is_stopping;
@@ -44,7 +46,7 @@ struct tly_serving {
 void tly_session_open(struct tly_serving *server, int fd, const void *rest, size_t rest_size);
 /* The pool's callback. */
 void tly_session_on_job(void *context, struct tly_job *job, struct tly_buffer *line, bool is_done);
-/* Give every session that gave way its turn. */
+/* Give every session that is ready its turn. */
 void tly_sessions_continue(struct tly_serving *server);
 /* Close sessions that have not taken a byte for too long. */
 void tly_sessions_check_blocked(struct tly_serving *server);

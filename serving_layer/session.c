@@ -4,12 +4,18 @@
  * before has its whole reply in the output. Point queries are answered at once, so a pipeline of them is answered in
  * one go; everything else makes the session busy (a job in the pool, a wait, a relay) until its helper comes back.
  *
+ * Sessions take turns. One whose input was read is ready; when the loop has handed out all events, or TURNS_TOGETHER
+ * sessions are ready, first the requests of all of them are answered into their outputs, then these are written. So
+ * reading, answering and writing each find their code and data in the processor's caches, and a client of several
+ * connections is woken once for several replies; not for all of them, so that it works while we do.
+ *
  * INVARIANTS (check_invariants)
  *   (1) A busy session has exactly one helper, and a session without helpers is not busy.
  *   (2) What a client can make us hold is bounded: one line or bulk body of input beyond what was asked for, and of
  * output one part, or the replies to the lines of one read. While output is pending above OUT_HIGH no line is taken;
- * while nothing can be taken nothing is read, so the client's own send buffer fills up. (3) A session that gave way
- * stands in server->ready once.
+ * while nothing can be taken nothing is read, so the client's own send buffer fills up.
+ *   (3) A session stands in server->ready once (is_ready): after its input was read, or when it gave way to others with
+ * requests left.
  *
  * A client that shuts down its sending side (nc -N) still gets its replies; the connection ends when they are written.
  */
@@ -33,6 +39,7 @@ enum {
   BUFFER_KEPT = 64 << 10,      /* an idle session's buffers shrink to this */
   INPUT_BYTES_MAX = 256 << 20, /* of all sessions' unfinished lines */
   LINES_A_TURN = 64,
+  TURNS_TOGETHER = 16, /* sessions whose requests are answered before the first reply is written */
   BLOCKED_SECONDS_MAX = 30
 };
 
@@ -47,7 +54,8 @@ struct tly_session {
   size_t out_sent;
   int64_t blocked_since_us; /* no byte was taken since; 0: nothing pending */
   size_t input_counted;
-  bool is_ready, is_closed;
+  bool is_ready; /* stands in server->ready */
+  bool is_closed;
   bool has_ended;      /* nothing more comes */
   bool is_half_closed; /* known to come to an end; maybe not read to there yet */
   bool is_discarding;  /* what is left of the input is not looked at */
@@ -93,6 +101,7 @@ static void leave_ready(struct tly_session *session) {
     link = &(*link)->next_ready;
   *link = session->next_ready;
   session->is_ready = false;
+  session->server->ready_count--;
 }
 
 static void close_session(struct tly_session *session) {
@@ -277,6 +286,15 @@ static void take_too_long(struct tly_session *session) {
   reply_error(session, "null", TLY_RPC_INVALID_REQUEST, &error);
 }
 
+/* The session's turn comes with the next ones. */
+static void make_ready(struct tly_session *session) {
+  struct tly_serving *server = session->server;
+  session->is_ready = true;
+  session->next_ready = server->ready;
+  server->ready = session;
+  server->ready_count++;
+}
+
 /* Take frames until the session is busy, its output is full or its turn is over. True: no whole frame is left. */
 static bool take_frames(struct tly_session *session) {
   int lines = 0;
@@ -286,9 +304,7 @@ static bool take_frames(struct tly_session *session) {
     const char *data;
     size_t size;
     if (lines++ == LINES_A_TURN) {
-      session->is_ready = true;
-      session->next_ready = session->server->ready;
-      session->server->ready = session;
+      make_ready(session);
       return false;
     }
     switch (tly_framer_next(&session->framer, &data, &size)) {
@@ -350,10 +366,10 @@ static bool settle(struct tly_session *session) {
   return !session->is_closed;
 }
 
-/* After anything has happened: take requests, write replies, then wait for more, or close. */
-static void continue_session(struct tly_session *session) {
-  for (;;) {
-    bool is_exhausted = !session->is_ready && take_frames(session);
+/* Write replies and take what requests are left, then wait for more, or close. `is_exhausted`: no whole frame is left.
+ */
+static void end_turn(struct tly_session *session, bool is_exhausted) {
+  for (;; is_exhausted = take_frames(session)) {
     if (!flush(session)) {
       close_session(session);
       return;
@@ -376,6 +392,11 @@ static void continue_session(struct tly_session *session) {
     watch(session);
   else
     close_session(session);
+}
+
+/* After anything else than input has happened. */
+static void continue_session(struct tly_session *session) {
+  end_turn(session, !session->is_ready && take_frames(session));
 }
 
 static void read_some(struct tly_session *session) {
@@ -404,9 +425,13 @@ static void on_event(uv_poll_t *poll, int status, int events) {
   }
   if ((events & UV_DISCONNECT) != 0)
     session->is_half_closed = true; /* it still reads, and what it sent before is still to be answered */
-  if ((events & UV_READABLE) != 0)
+  if ((events & UV_READABLE) != 0 && !session->is_ready) {
     read_some(session);
-  continue_session(session);
+    make_ready(session);
+    if (session->server->ready_count >= TURNS_TOGETHER)
+      tly_sessions_continue(session->server);
+  } else
+    continue_session(session);
 }
 
 /* ---- doors ------------------------------------------------------------------------------------------------------- */
@@ -462,21 +487,34 @@ void tly_session_reply(struct tly_session *session, const struct tly_buffer *byt
   continue_session(session);
 }
 
-void tly_sessions_continue(struct tly_serving *server) {
-  struct tly_session *ready = server->ready, *turn = NULL;
-  server->ready = NULL;
-  while (ready != NULL) { /* oldest first */
-    struct tly_session *next = ready->next_ready;
-    ready->next_ready = turn;
-    turn = ready;
-    ready = next;
+/* The requests of several sessions first, then their replies. A session's turn closes and re-queues no other session
+ * than itself. */
+static void take_turns(struct tly_session *const *sessions, uint32_t count) {
+  bool is_exhausted[TURNS_TOGETHER];
+  for (uint32_t i = 0; i < count; i++) {
+    sessions[i]->is_ready = false;
+    is_exhausted[i] = take_frames(sessions[i]);
   }
-  /* A session's turn closes and re-queues no other session than itself. */
-  while (turn != NULL) {
-    struct tly_session *session = turn;
-    turn = session->next_ready;
-    session->is_ready = false;
-    continue_session(session);
+  for (uint32_t i = 0; i < count; i++)
+    end_turn(sessions[i], is_exhausted[i]);
+}
+
+void tly_sessions_continue(struct tly_serving *server) {
+  struct tly_session *ready = server->ready, *next = NULL;
+  server->ready = NULL;
+  server->ready_count = 0;
+  while (ready != NULL) { /* oldest first */
+    struct tly_session *newer = ready->next_ready;
+    ready->next_ready = next;
+    next = ready;
+    ready = newer;
+  }
+  while (next != NULL) {
+    struct tly_session *turn[TURNS_TOGETHER];
+    uint32_t count = 0;
+    for (; next != NULL && count < TURNS_TOGETHER; next = next->next_ready)
+      turn[count++] = next;
+    take_turns(turn, count);
   }
 }
 

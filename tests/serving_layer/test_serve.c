@@ -309,11 +309,10 @@ static void a_key_that_is_not_there_or_null_gives_no_row(void **state) {
       "{\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM totals WHERE account = $1\",\"args\":[null]}}", "[]");
 }
 
-static void pipelined_requests_are_answered_in_order(void **state) {
+/* `count` requests at once: points, some for the pool, some that are none. */
+static void send_mixed(tly_client *client, int count) {
   struct tly_buffer lines = {0};
-  tly_client *client = client_open();
-  (void)state;
-  for (int i = 0; i < 900; i++)
+  for (int i = 0; i < count; i++)
     tly_buffer_print(
         &lines,
         i % 10 == 3 ? "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT count(*) FROM kinds\"}}\n"
@@ -322,14 +321,40 @@ static void pipelined_requests_are_answered_in_order(void **state) {
             : "{\"id\":%d,\"method\":\"query\",\"params\":{\"sql\":\"SELECT n FROM kinds WHERE kind = 'k1'\"}}\n",
         i);
   client_send(client, tly_buffer_text(&lines));
-  for (int i = 0; i < 900; i++) {
+  tly_buffer_free(&lines);
+}
+
+static void check_mixed(tly_client *client, int count) {
+  for (int i = 0; i < count; i++) {
     json_t *reply = client_receive(client);
     assert_int_equal(json_integer_value(at(reply, "id")), i);
     assert_int_equal(at(reply, "error") != NULL, i % 10 == 5);
     json_decref(reply);
   }
+}
+
+static void pipelined_requests_are_answered_in_order(void **state) {
+  tly_client *client = client_open();
+  (void)state;
+  send_mixed(client, 900);
+  check_mixed(client, 900);
   tly_client_close(client);
-  tly_buffer_free(&lines);
+}
+
+/* More clients than take their turns together, with more requests than fit into one turn; some leave at once. */
+static void clients_that_come_together_are_each_answered_in_order(void **state) {
+  enum { CLIENTS = 40, REQUESTS = 150 };
+  tly_client *clients[CLIENTS];
+  (void)state;
+  for (int i = 0; i < CLIENTS; i++)
+    clients[i] = client_open();
+  for (int i = 0; i < CLIENTS; i++)
+    send_mixed(clients[i], i % 3 == 0 ? 1 : REQUESTS);
+  for (int i = 0; i < CLIENTS; i++) {
+    if (i % 5 != 4)
+      check_mixed(clients[i], i % 3 == 0 ? 1 : REQUESTS);
+    tly_client_close(clients[i]);
+  }
 }
 
 static void a_large_answer_comes_in_parts_of_the_same_id(void **state) {
@@ -859,6 +884,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(literals_are_answered_alike_whatever_was_asked_before),
       cmocka_unit_test(a_key_that_is_not_there_or_null_gives_no_row),
       cmocka_unit_test(pipelined_requests_are_answered_in_order),
+      cmocka_unit_test(clients_that_come_together_are_each_answered_in_order),
       cmocka_unit_test(a_large_answer_comes_in_parts_of_the_same_id),
       cmocka_unit_test(a_client_that_ends_its_side_still_gets_its_replies),
       cmocka_unit_test(errors_carry_sqlstate_position_and_hint),
