@@ -25,7 +25,7 @@
 #include "serving_layer/literals.h"
 #include "serving_layer/request_line.h"
 
-enum { POINTS_MAX = 1024, SLOTS = 4096, POINT_SQL_MAX = 2048, MEMORY_MAX = 64 << 20, TIMEOUT_MS = 1000 };
+enum { POINTS_MAX = 1024, SLOTS = 4096, FORMS = 4, POINT_SQL_MAX = 2048, MEMORY_MAX = 64 << 20, TIMEOUT_MS = 1000 };
 
 /* What statements are known by: their text, or what is left of it without its literals, and which of these are
  * integers.
@@ -63,6 +63,12 @@ struct point_view {
   const int64_t **no_counts; /* for parts that are not needed */
 };
 
+/* What the lines that ask the same thing look like, but for their values. */
+struct form {
+  struct tly_request_shape shape;
+  struct point *point; /* NULL: none is known */
+};
+
 struct tly_points {
   const struct tly_programs *programs;
   tly_store_source *stores;
@@ -72,6 +78,8 @@ struct tly_points {
   uint64_t version;
   struct point *slots[SLOTS];
   uint32_t count;
+  struct form forms[FORMS]; /* of the statements with arguments, or none, that came last */
+  uint32_t form;            /* the one that fitted last */
   struct point_view *views;
   struct tly_arena arena; /* of one request */
   struct tly_buffer key;
@@ -108,11 +116,15 @@ static void forget_all(tly_points *points) {
     points->slots[i] = NULL;
   }
   points->count = 0;
+  for (uint32_t i = 0; i < FORMS; i++)
+    points->forms[i].point = NULL;
 }
 
 void tly_points_free(tly_points *points) {
   tly_points_end_look(points);
   forget_all(points);
+  for (uint32_t i = 0; i < FORMS; i++)
+    tly_request_shape_free(&points->forms[i].shape);
   for (uint32_t i = 0; i < points->programs->project->view_count; i++) {
     struct point_view *view = &points->views[i];
     tly_view_use_free(&view->use);
@@ -491,16 +503,48 @@ static bool answer(tly_points *points, struct point *point, struct tly_text id,
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
 
+/* The point that lines like this one ask for, with the request read; NULL: not known. */
+static struct point *read_by_form(tly_points *points, const char *line, size_t size, struct tly_request_line *request) {
+  for (uint32_t i = 0; i < FORMS; i++) {
+    uint32_t number = (points->form + i) % FORMS;
+    struct form *form = &points->forms[number];
+    if (form->point != NULL && tly_request_shape_read(&form->shape, line, size, request)) {
+      points->form = number;
+      return form->point;
+    }
+  }
+  return NULL;
+}
+
+/* In the place of the statement's last one, else of any. */
+static void learn_form(tly_points *points, const char *line, size_t size, const struct tly_request_line *request,
+                       struct point *point) {
+  uint32_t number = 0;
+  while (number < FORMS && points->forms[number].point != point)
+    number++;
+  number = number < FORMS ? number : (points->form + 1) % FORMS;
+  struct form *form = &points->forms[number];
+  form->point = tly_request_shape_learn(&form->shape, line, size, request) ? point : NULL;
+  points->form = number;
+}
+
 bool tly_points_answer_line(tly_points *points, const char *line, size_t size, struct tly_buffer *out) {
   struct tly_request_line request;
   struct name name;
   bool is_hopeless;
+  struct point *point = read_by_form(points, line, size, &request);
+  if (point != NULL)
+    return answer(points, point, request.id, request.arguments, request.argument_count, out);
   if (!tly_request_line_read(line, size, &request) || request.sql.size > POINT_SQL_MAX)
     return false;
   const struct tly_request_argument *arguments = request.arguments;
   uint32_t count = request.argument_count;
-  struct point *point = find(points, request.sql.data, request.sql.size, &arguments, &count, &name, &is_hopeless);
-  return point != NULL && point->is_point && answer(points, point, request.id, arguments, count, out);
+  point = find(points, request.sql.data, request.sql.size, &arguments, &count, &name, &is_hopeless);
+  if (point == NULL || !point->is_point)
+    return false;
+  if (arguments == request.arguments) /* and not the literals of a text that comes once */
+    learn_form(points, line, size, &request, point);
+  return answer(points, point, request.id, arguments, count, out);
 }
 
 /* "args" as texts. False: something that the pool has to complain of. */

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/assert.h"
+
 struct reader {
   const char *next, *end;
 };
@@ -185,4 +187,116 @@ bool tly_request_line_read(const char *line, size_t size, struct tly_request_lin
     return false;
   skip_spaces(&reader);
   return reader.next == reader.end && (seen & (METHOD | PARAMS | SQL)) == (METHOD | PARAMS | SQL);
+}
+
+/* ---- lines of a known shape -------------------------------------------------------------------------------------- */
+
+/* Between the same pieces, in the places of an integer and of a text without a quote in it, any other integer and any
+ * other such text make a line that is read alike, since neither can say where it ends: the byte behind it does, and
+ * that belongs to the piece. A value is a text when the piece before it ends with a quote. */
+
+void tly_request_shape_free(struct tly_request_shape *shape) {
+  tly_buffer_free(&shape->text);
+  *shape = (struct tly_request_shape){0};
+}
+
+static bool is_within(struct tly_text text, const char *line, size_t size) {
+  return (uintptr_t)text.data >= (uintptr_t)line && (uintptr_t)text.data - (uintptr_t)line <= size;
+}
+
+/* The values in the order in which they stand in the line; false when one of them stands nowhere. */
+static bool list_values(struct tly_request_shape *shape, const char *line, size_t size,
+                        const struct tly_request_line *request, struct tly_text *values) {
+  struct tly_text id = request->id;
+  bool has_id = is_within(id, line, size), is_id_first = has_id;
+  if (has_id && id.data[0] == '"')
+    id = (struct tly_text){.data = id.data + 1, .size = id.size - 2};
+  for (uint32_t i = 0; i < request->argument_count; i++) {
+    struct tly_text text = {.data = request->arguments[i].text, .size = request->arguments[i].size};
+    if (!is_within(text, line, size))
+      return false;
+    is_id_first = is_id_first && id.data < text.data;
+    values[is_id_first + i] = text;
+  }
+  shape->value_count = request->argument_count + has_id;
+  shape->id = has_id && !is_id_first ? request->argument_count : has_id ? 0 : shape->value_count;
+  if (has_id)
+    values[shape->id] = id;
+  return true;
+}
+
+static void add_piece(struct tly_request_shape *shape, uint32_t piece, const char *begin, const char *end,
+                      struct tly_text sql) {
+  shape->piece_sizes[piece] = (uint32_t)(end - begin);
+  tly_buffer_append(&shape->text, begin, (size_t)(end - begin));
+  if (sql.data >= begin && sql.data < end) {
+    shape->sql_piece = piece;
+    shape->sql_begin = (uint32_t)(sql.data - begin);
+    shape->sql_size = sql.size;
+  }
+}
+
+bool tly_request_shape_learn(struct tly_request_shape *shape, const char *line, size_t size,
+                             const struct tly_request_line *request) {
+  struct tly_text values[TLY_REQUEST_SHAPE_VALUES_MAX];
+  const char *begin = line;
+  tly_buffer_clear(&shape->text);
+  if (!list_values(shape, line, size, request, values))
+    return false;
+  for (uint32_t i = 0; i < shape->value_count; i++) {
+    TLY_ASSERT(values[i].data > begin);
+    add_piece(shape, i, begin, values[i].data, request->sql);
+    begin = values[i].data + values[i].size;
+  }
+  add_piece(shape, shape->value_count, begin, line + size, request->sql);
+  return true;
+}
+
+static inline bool take_piece(struct reader *reader, const uint8_t *piece, size_t size) {
+  if ((size_t)(reader->end - reader->next) < size || memcmp(reader->next, piece, size) != 0)
+    return false;
+  reader->next += size;
+  return true;
+}
+
+/* A text up to its quote, which is left, or an integer. */
+static inline bool take_value(struct reader *reader, bool is_quoted, struct tly_text *out) {
+  if (!is_quoted)
+    return take_integer(reader, out);
+  const char *begin = reader->next;
+  reader->next = skip_plain(begin, reader->end);
+  *out = (struct tly_text){.data = begin, .size = (uint32_t)(reader->next - begin)};
+  return reader->next < reader->end && *reader->next == '"';
+}
+
+static inline void put_value(const struct tly_request_shape *shape, uint32_t number, struct tly_text value,
+                             bool is_quoted, struct tly_request_line *out) {
+  if (number == shape->id) {
+    out->id = (struct tly_text){.data = value.data - is_quoted, .size = value.size + 2 * is_quoted};
+    return;
+  }
+  out->arguments[out->argument_count++] = (struct tly_request_argument){.text = value.data, .size = value.size};
+}
+
+bool tly_request_shape_read(const struct tly_request_shape *shape, const char *line, size_t size,
+                            struct tly_request_line *out) {
+  struct reader reader = {.next = line, .end = line + size};
+  const uint8_t *piece = shape->text.data;
+  if (shape->text.size == 0)
+    return false;
+  out->id = (struct tly_text){.data = "null", .size = 4};
+  out->argument_count = 0;
+  for (uint32_t i = 0;; i++) {
+    struct tly_text value;
+    if (i == shape->sql_piece)
+      out->sql = (struct tly_text){.data = reader.next + shape->sql_begin, .size = shape->sql_size};
+    if (!take_piece(&reader, piece, shape->piece_sizes[i]))
+      return false;
+    if (i == shape->value_count)
+      return reader.next == reader.end;
+    piece += shape->piece_sizes[i];
+    if (!take_value(&reader, piece[-1] == '"', &value))
+      return false;
+    put_value(shape, i, value, piece[-1] == '"', out);
+  }
 }

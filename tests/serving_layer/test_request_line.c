@@ -137,12 +137,106 @@ static void any_byte_anywhere_in_a_text_is_read_alike(void **state) {
       }
 }
 
+/* Does the shape take the line? It then has to read it as it is read without. */
+static bool fits(const struct tly_request_shape *shape, const char *line) {
+  struct tly_request_line fast, slow;
+  if (!tly_request_shape_read(shape, line, strlen(line), &fast))
+    return false;
+  if (!tly_request_line_read(line, strlen(line), &slow))
+    fail_msg("only the shape takes %s", line);
+  assert_true(tly_text_equal(fast.id, slow.id));
+  assert_ptr_equal(fast.sql.data, slow.sql.data);
+  assert_int_equal(fast.sql.size, slow.sql.size);
+  assert_int_equal(fast.argument_count, slow.argument_count);
+  for (uint32_t i = 0; i < fast.argument_count; i++) {
+    assert_ptr_equal(fast.arguments[i].text, slow.arguments[i].text);
+    assert_int_equal(fast.arguments[i].size, slow.arguments[i].size);
+    assert_false(fast.arguments[i].is_null || slow.arguments[i].is_null);
+  }
+  return true;
+}
+
+static bool learn(struct tly_request_shape *shape, const char *line) {
+  struct tly_request_line request;
+  assert_true(tly_request_line_read(line, strlen(line), &request));
+  return tly_request_shape_learn(shape, line, strlen(line), &request);
+}
+
+static void a_line_of_a_known_shape_is_read_as_without_it(void **state) {
+  static const char *const lines[][3] = {
+      /* learned from, of its shape, not of its shape */
+      {"{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"x\",\"args\":[\"a\",-7]}}",
+       "{\"id\":-20,\"method\":\"query\",\"params\":{\"sql\":\"x\",\"args\":[\"\",123]}}",
+       "{\"id\":-20,\"method\":\"query\",\"params\":{\"sql\":\"y\",\"args\":[\"\",123]}}"},
+      {"{\"params\": {\"args\": [5], \"sql\": \"x\"}, \"method\": \"query\", \"id\": \"q\"}",
+       "{\"params\": {\"args\": [6], \"sql\": \"x\"}, \"method\": \"query\", \"id\": \"q 17\"}",
+       "{\"params\": {\"args\": [6], \"sql\": \"x\"}, \"method\": \"query\", \"id\": 17}"},
+      {"{\"method\":\"query\",\"params\":{\"sql\":\"\",\"args\":[\"a\"]}}",
+       "{\"method\":\"query\",\"params\":{\"sql\":\"\",\"args\":[\"12345678901234567890\"]}}",
+       "{\"method\":\"query\",\"params\":{\"sql\":\"\",\"args\":[\"a\",\"b\"]}}"},
+      {"{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"x\"}}",
+       "{\"id\":2,\"method\":\"query\",\"params\":{\"sql\":\"x\"}}",
+       "{\"id\":2,\"method\":\"query\",\"params\":{\"sql\":\"x\"}} "},
+      {"{\"method\":\"query\",\"params\":{\"sql\":\"x\"}}", "{\"method\":\"query\",\"params\":{\"sql\":\"x\"}}",
+       "{\"method\":\"query\",\"params\":{\"sql\":\"x\"}"},
+  };
+  struct tly_request_shape shape = {0};
+  (void)state;
+  for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+    assert_true(learn(&shape, lines[i][0]));
+    assert_true(fits(&shape, lines[i][0]));
+    assert_true(fits(&shape, lines[i][1]));
+    assert_false(fits(&shape, lines[i][2]));
+  }
+  tly_request_shape_free(&shape);
+}
+
+static void a_line_with_null_or_true_as_an_argument_has_no_shape(void **state) {
+  static const char *const words[] = {"null", "true", "false"};
+  struct tly_request_shape shape = {0};
+  (void)state;
+  assert_false(fits(&shape, ""));
+  assert_true(learn(&shape, "{\"method\":\"query\",\"params\":{\"sql\":\"x\",\"args\":[1]}}"));
+  for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+    char line[200];
+    snprintf(line, sizeof line, "{\"id\":1,\"method\":\"query\",\"params\":{\"sql\":\"x\",\"args\":[1,%s]}}", words[i]);
+    assert_false(learn(&shape, line));
+    assert_false(fits(&shape, line));
+  }
+  tly_request_shape_free(&shape);
+}
+
+/* Any byte of a line of a known shape changed or cut: what the shape takes is read alike without it. */
+static void damaged_lines_are_never_read_in_another_way_by_a_shape(void **state) {
+  static const char good[] = "{\"id\":\"q1\", \"method\":\"query\",\"params\":{\"sql\":\"SELECT a FROM v WHERE a = "
+                             "$1\",\"args\":[\"x y\",-12, 7]}}";
+  struct tly_request_shape shape = {0};
+  uint32_t taken = 0;
+  (void)state;
+  assert_true(learn(&shape, good));
+  for (size_t at = 0; at < sizeof good - 1; at++)
+    for (int byte = 0; byte < 256; byte++) {
+      char line[sizeof good];
+      memcpy(line, good, sizeof good);
+      if (byte == 0)
+        memmove(line + at, line + at + 1, sizeof good - at - 1);
+      else
+        line[at] = (char)byte;
+      taken += fits(&shape, line);
+    }
+  assert_true(taken > 100);
+  tly_request_shape_free(&shape);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(the_common_forms_are_taken),
       cmocka_unit_test(whatever_is_unusual_is_left_to_the_general_parser),
       cmocka_unit_test(any_byte_anywhere_in_a_text_is_read_alike),
       cmocka_unit_test(damaged_lines_never_make_the_two_ways_disagree),
+      cmocka_unit_test(a_line_of_a_known_shape_is_read_as_without_it),
+      cmocka_unit_test(a_line_with_null_or_true_as_an_argument_has_no_shape),
+      cmocka_unit_test(damaged_lines_are_never_read_in_another_way_by_a_shape),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
