@@ -13,6 +13,7 @@
 
 #include "batch_layer/recompute_work.h"
 #include "common/base/assert.h"
+#include "common/base/give_way.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
@@ -223,6 +224,7 @@ static enum tly_status fold_block(struct folder *folder, const struct tly_planne
     tly_fold_batch(fold->fold, batch, list_set_aside, &visit);
   }
   atomic_fetch_add(&work->folded, block->ref.event_count);
+  tly_give_way();
   return keep_bound(folder, error);
 }
 

@@ -9,6 +9,7 @@
 
 #include "batch_layer/recompute_work.h"
 #include "common/base/assert.h"
+#include "common/base/give_way.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/store/run_reader.h"
@@ -208,6 +209,7 @@ static enum tly_status write_source(struct tly_group_source source, const struct
     if (slice == NULL)
       return TLY_OK;
     TLY_TRY(tly_run_writer_append(writer, slice, error));
+    tly_give_way();
   }
   return TLY_FAIL(error, TLY_E_CANCELLED, "another thread of the recompute has failed");
 }
@@ -227,6 +229,7 @@ static enum tly_status write_merged(const struct tly_recompute_work *work, const
     status = tly_run_writer_append(writer, slice, error);
     if (status != TLY_OK)
       break;
+    tly_give_way();
   }
   tly_merge_free(merge);
   return status;

@@ -16,6 +16,7 @@
 #include "batch_layer/sorted_groups.h"
 #include "common/base/assert.h"
 #include "common/base/clock.h"
+#include "common/base/give_way.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/store/run_reader.h"
@@ -121,6 +122,7 @@ struct walk {
 static enum tly_status settle(struct walk *walk, struct tly_error *error) {
   while (walk->slice != NULL && walk->row >= walk->slice->count) {
     walk->row = 0;
+    tly_give_way();
     TLY_TRY(walk->source.next(walk->source.context, &walk->slice, error));
   }
   return TLY_OK;

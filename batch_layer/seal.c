@@ -24,6 +24,7 @@
 #include "common/base/assert.h"
 #include "common/base/crash_point.h"
 #include "common/base/file.h"
+#include "common/base/give_way.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 
@@ -53,7 +54,9 @@ struct seal {
   uint64_t events;
 };
 
+/* Between two blocks. */
 static enum tly_status check_stop(const struct seal *seal, struct tly_error *error) {
+  tly_give_way();
   if (seal->job->stop != NULL && atomic_load(seal->job->stop))
     return TLY_FAIL(error, TLY_E_CANCELLED, "sealing was stopped");
   return TLY_OK;
