@@ -7,7 +7,8 @@
  *   3  look up        words to group numbers, a table a part (group_lookup.h); new groups are made
  *   4  apply          each component's loop over rows (fold_apply.h)
  *
- * A *feed* is a pair of FILTER and argument. Components with the same pair share the feed, so it is evaluated once.
+ * A *feed* is a pair of FILTER and argument. Components with the same pair share the feed, so it is evaluated once, and
+ * a group's states are touched once. count(*) goes with a column that is never NULL: they are of the same rows.
  *
  * Group numbers come from the lookup; a view without GROUP BY has none and the one group 0. Part 0's table knows its
  * groups by number alone: they leave in the order of their keys by way of fold_union.h. Distinct parts are looked up by
@@ -143,19 +144,33 @@ static enum tly_status drain_groups(void *context, uint32_t slice_groups, tly_gr
 
 /* --- making ------------------------------------------------------------------------------------------------------- */
 
+/* A column that is never NULL has a value in the very rows that count(*) counts, and evaluating it raises nothing. */
+static bool counts_rows(const struct tly_expr *argument) {
+  return argument == NULL || (argument->kind == TLY_EXPR_COLUMN && !argument->nullable);
+}
+
+static bool can_share(const struct feed *feed, const struct tly_component *component) {
+  if (feed->filter != component->filter)
+    return false;
+  if (feed->argument == component->argument)
+    return true;
+  return (feed->argument == NULL || component->argument == NULL) && counts_rows(feed->argument) &&
+         counts_rows(component->argument);
+}
+
 static void add_to_feed(tly_fold *fold, uint32_t number) {
   const struct tly_component *component = &fold->program->components[number];
   struct feed *feed = fold->feeds;
-  while (feed < fold->feeds + fold->feed_count &&
-         (feed->filter != component->filter || feed->argument != component->argument))
+  while (feed < fold->feeds + fold->feed_count && !can_share(feed, component))
     feed++;
   if (feed == fold->feeds + fold->feed_count) {
     fold->feed_count++;
     feed->filter = component->filter;
-    feed->argument = component->argument;
     feed->components = tly_calloc(fold->program->component_count, sizeof *feed->components);
     feed->fields = tly_calloc(fold->program->component_count, sizeof *feed->fields);
   }
+  if (component->argument != NULL)
+    feed->argument = component->argument;
   feed->components[feed->component_count++] = number;
 }
 

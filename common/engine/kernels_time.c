@@ -177,26 +177,42 @@ void tly_kernel_interval_div(const struct tly_kernel_call *call) {
 
 /* --- date_trunc, date_bin, extract -------------------------------------------------------------------------------- */
 
-/* Events come nearly in order of time, so a row is mostly in the unit of the row before: a comparison instead of a
- * division. Where that fails too often, every row is divided. */
-TLY_ALWAYS_INLINE void trunc_fixed(const struct tly_kernel_call *call, int64_t unit_us) {
-  enum { ROWS_PER_CHANGE_MIN = 16 };
-  const uint64_t unit = (uint64_t)unit_us;
-  int64_t *out = call->out->i64;
-  int64_t start = floor_divide(tly_argument_i64(call, 1, tly_rows_at(call->rows, 0)), unit_us) * unit_us;
-  uint32_t changes_left = call->rows.count / ROWS_PER_CHANGE_MIN + 1;
-  TLY_EACH_ROW (call->rows, row) {
-    int64_t value = tly_argument_i64(call, 1, row);
-    if (changes_left == 0) {
-      out[row] = floor_divide(value, unit_us) * unit_us;
+/* Events come nearly in order of time, so the rows of a strip are mostly all in the unit of the strip before: a
+ * comparison instead of a division, and no branch a row. A strip in which one is not is divided row by row. */
+enum { TRUNC_STRIP = 16 };
+
+TLY_ALWAYS_INLINE bool are_within(const int64_t *values, uint32_t step, struct tly_rows rows, uint32_t first,
+                                  uint64_t start, uint64_t unit) {
+  uint32_t within = 0;
+  for (uint32_t i = first; i < first + TRUNC_STRIP; i++)
+    within += (uint64_t)values[tly_rows_at(rows, i) * step] - start < unit;
+  return within == TRUNC_STRIP;
+}
+
+TLY_ALWAYS_INLINE void trunc_rows(const int64_t *values, uint32_t step, struct tly_rows rows, int64_t unit,
+                                  int64_t *out) {
+  int64_t start = floor_divide(values[tly_rows_at(rows, 0) * step], unit) * unit;
+  for (uint32_t first = 0; first < rows.count; first += TRUNC_STRIP) {
+    uint32_t count = rows.count - first < TRUNC_STRIP ? rows.count - first : TRUNC_STRIP;
+    if (count == TRUNC_STRIP && are_within(values, step, rows, first, (uint64_t)start, (uint64_t)unit)) {
+      for (uint32_t i = first; i < first + TRUNC_STRIP; i++)
+        out[tly_rows_at(rows, i)] = start;
       continue;
     }
-    if ((uint64_t)value - (uint64_t)start >= unit) {
-      start = floor_divide(value, unit_us) * unit_us;
-      changes_left--;
+    for (uint32_t i = first; i < first + count; i++) {
+      uint32_t row = tly_rows_at(rows, i);
+      out[row] = start = floor_divide(values[row * step], unit) * unit;
     }
-    out[row] = start;
   }
+}
+
+TLY_ALWAYS_INLINE void trunc_fixed(const struct tly_kernel_call *call, int64_t unit) {
+  const struct tly_vector *values = &call->arguments[1];
+  const struct tly_rows all = {.list = NULL, .count = call->rows.count};
+  if (call->rows.list == NULL && !values->is_constant)
+    trunc_rows(values->i64, 1, all, unit, call->out->i64);
+  else
+    trunc_rows(values->i64, !values->is_constant, call->rows, unit, call->out->i64);
 }
 
 /* The common spellings; all others, and what is out of range, go row by row. */

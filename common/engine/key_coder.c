@@ -356,17 +356,23 @@ static void learn_codes(tly_key_coder *coder, const uint32_t *codes, const uint3
   }
 }
 
-/* Gives the rows whose codes have no word yet. */
+/* Gives the rows whose codes have no word yet: few after the first blocks, so they are listed only where there are any.
+ */
 TLY_ALWAYS_INLINE uint32_t code_known(const tly_key_coder *coder, const uint32_t *codes, struct tly_rows rows,
                                       uint64_t *words, uint32_t *unknown) {
   const uint32_t *numbers = coder->code_numbers, code_count = coder->dictionary->count;
-  uint32_t count = 0;
+  uint32_t count = 0, without = 0;
   TLY_EACH_ROW (rows, row) {
     TLY_ASSERT(codes[row] < code_count);
     uint32_t number = numbers[codes[row]];
     words[row] = number;
+    without += number == NONE;
+  }
+  if (without == 0)
+    return 0;
+  TLY_EACH_ROW (rows, row) {
     unknown[count] = row;
-    count += number == NONE;
+    count += words[row] == NONE;
   }
   return count;
 }
