@@ -1,7 +1,5 @@
 #include "serving_layer/forms.h"
 
-#include "common/base/assert.h"
-
 static enum tly_status wrong_form(struct tly_type type, struct tly_error *error) {
   return TLY_FAIL(error, TLY_E_INTERNAL, "a value of type %s came in another form", tly_type_name(type));
 }
@@ -82,7 +80,7 @@ void tly_form_result(sqlite3_context *context, const struct tly_value *value) {
     return;
   case TLY_TYPE_UUID: sqlite3_result_blob64(context, value->text.data, value->text.size, SQLITE_TRANSIENT); return;
   case TLY_TYPE_DOUBLE: sqlite3_result_double(context, value->f64); return;
-  case TLY_TYPE_INTERVAL: TLY_UNREACHABLE();
+  case TLY_TYPE_INTERVAL: sqlite3_result_error(context, "an interval has no form in SQLite", -1); return;
   default: sqlite3_result_int64(context, value->i64); return;
   }
 }
@@ -105,7 +103,7 @@ int tly_form_bind(sqlite3_stmt *statement, int index, const struct tly_value *va
   case TLY_TYPE_UUID:
     return sqlite3_bind_blob64(statement, index, value->text.data, value->text.size, SQLITE_TRANSIENT);
   case TLY_TYPE_DOUBLE: return sqlite3_bind_double(statement, index, value->f64);
-  case TLY_TYPE_INTERVAL: TLY_UNREACHABLE();
+  case TLY_TYPE_INTERVAL: return SQLITE_MISMATCH;
   default: return sqlite3_bind_int64(statement, index, value->i64);
   }
 }

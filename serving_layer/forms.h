@@ -20,9 +20,9 @@ enum { TLY_FORM_SCALE_BYTES = 2 };
  * that does not belong to the type is TLY_E_INTERNAL. */
 TLY_CHECK enum tly_status tly_form_read(sqlite3_value *from, struct tly_type type, struct tly_arena *arena,
                                         struct tly_value *out, struct tly_error *error);
-/* Give `value` as the result of a function or a column. */
+/* Give `value` as the result of a function or a column. An interval has no form: the statement fails. */
 void tly_form_result(sqlite3_context *context, const struct tly_value *value);
-/* Bind `value`; the SQLite code is returned. */
+/* Bind `value`; the SQLite code is returned: SQLITE_MISMATCH for an interval. */
 int tly_form_bind(sqlite3_stmt *statement, int index, const struct tly_value *value);
 
 /* May SQLite compare values of a and b directly? Numerics only when both scales are proven and equal. */

@@ -220,6 +220,41 @@ static void numerics_keep_order_and_scale_in_sqlite(void **state) {
   tly_arena_free(&arena);
 }
 
+/* The front end lets no interval out of an expression; if it did, that statement would fail, and no other. */
+static void give_interval(sqlite3_context *context, int count, sqlite3_value **values) {
+  struct tly_value value = {.type = TLY_TYPE_OF(TLY_TYPE_INTERVAL), .interval = {.days = 1}};
+  (void)count;
+  (void)values;
+  tly_form_result(context, &value);
+}
+
+static void an_interval_in_sqlite_is_an_error_of_its_statement(void **state) {
+  struct tly_value value = {.type = TLY_TYPE_OF(TLY_TYPE_INTERVAL), .interval = {.days = 1}};
+  sqlite3 *database;
+  sqlite3_stmt *statement;
+  (void)state;
+  assert_int_equal(sqlite3_open(":memory:", &database), SQLITE_OK);
+  assert_int_equal(sqlite3_create_function(database, "given", 0, SQLITE_UTF8, NULL, give_interval, NULL, NULL),
+                   SQLITE_OK);
+  assert_int_equal(sqlite3_prepare_v2(database, "SELECT given(), ?1", -1, &statement, NULL), SQLITE_OK);
+  assert_int_equal(tly_form_bind(statement, 1, &value), SQLITE_MISMATCH);
+  assert_int_equal(sqlite3_step(statement), SQLITE_ERROR);
+  sqlite3_finalize(statement);
+  sqlite3_close(database);
+}
+
+static void intervals_inside_of_expressions_are_no_trouble(void **state) {
+  static const char *const one[] = {"1 day"}, *const none[] = {NULL};
+  (void)state;
+  check("SELECT now() - (SELECT now()) < $1 FROM w", one, "t|/");
+  check("SELECT (now() - (SELECT now()) < $1) IS NULL FROM w", none, "t|/");
+  check("SELECT now() + CASE WHEN EXISTS (SELECT 1 FROM v) THEN $1::interval END FROM w", one,
+        "2026-03-03 10:00:00+00|/");
+  check("SELECT count(*) FROM v x WHERE coalesce($1::interval, '1 hour') > '1 hour' AND x.n > (SELECT 0)", one,
+        "1000|/");
+  check("SELECT $1::interval = '24 hours', $1::interval::text, count($1::interval) FROM w", one, "t|1 day|1|/");
+}
+
 /* A large answer comes in parts, the last of them in the result. */
 struct parts {
   uint32_t lines;
@@ -266,6 +301,8 @@ int main(void) {
       cmocka_unit_test(distinct_sets_are_copied_only_where_a_count_of_them_is_asked_for),
       cmocka_unit_test(what_a_query_expands_to_is_bounded),
       cmocka_unit_test(numerics_keep_order_and_scale_in_sqlite),
+      cmocka_unit_test(an_interval_in_sqlite_is_an_error_of_its_statement),
+      cmocka_unit_test(intervals_inside_of_expressions_are_no_trouble),
       cmocka_unit_test(a_large_answer_comes_in_parts),
   };
   return cmocka_run_group_tests(tests, open_store, close_store);
