@@ -1,13 +1,14 @@
 /* A recompute takes what processor time nobody else wants. How that is said to the kernel matters, and not only for the
  * child. Linux shares a processor out among groups of processes first (those of a session, or a container), then within
- * each. Where the only runnable threads of our group are of nice 19, the whole group weighs next to nothing on that
- * processor, and what the kernel's own threads have had too much of is charged to them at that rate: a moment later,
- * when live threads of the group run again, a kernel thread waits for up to 0.4 s. It is such threads that end the
- * writing of a file, so the archiver's sync waited with them, and live answers with the archiver, for up to a second.
+ * each, and a group weighs on a processor what its runnable threads there are worth. Where only threads of nice 19 run,
+ * the whole group weighs next to nothing; a moment later its live threads wake up and it weighs much. Threads of the
+ * kernel, which are in no group, were seen to be runnable and to wait for more than 0.1 s at such a place (Linux 6.18).
+ * It is they that end the writing of a file: the archiver's sync waited with them, for up to a second, and with the
+ * archiver every live answer.
  *
- * So the child is a group of its own, of the smallest share, and the group of live processes always weighs what it did.
+ * So the child is a group of its own, of the smallest share, and the group of the live processes weighs what it did.
  * Where groups are made otherwise (a container), the child is one of many in ours; its priority is therefore low, but
- * not so low that our weight collapses. */
+ * not so low that our weight collapses. And it sleeps a little when others want its processor: give_way.h. */
 #include "batch_layer/recompute_child.h"
 
 #include <errno.h>
