@@ -439,7 +439,6 @@ static void add_to_set(const tly_fold *fold, struct distinct_set *set) {
 
 static void apply_piece(tly_fold *fold, struct tly_rows rows) {
   find_groups(fold, rows);
-  tly_group_table_prefetch(fold->table, rows, fold->groups);
   struct tly_arena *values = tly_group_table_values(fold->table);
   for (uint32_t f = 0; f < fold->feed_count; f++) {
     struct feed *feed = &fold->feeds[f];
@@ -449,7 +448,8 @@ static void apply_piece(tly_fold *fold, struct tly_rows rows) {
     const struct tly_feed_states states = {.components = fold->program->components,
                                            .numbers = feed->components,
                                            .fields = feed->fields,
-                                           .count = feed->component_count};
+                                           .count = feed->component_count,
+                                           .are_far = tly_group_table_is_far(fold->table)};
     tly_fold_apply(&states, feed->argument == NULL ? NULL : &feed->values, feed->rows, fold->groups, values,
                    &fold->scratch);
   }

@@ -13,6 +13,7 @@ struct tly_feed_states {
   const uint32_t *numbers;
   const struct tly_state_field *fields;
   uint32_t count;
+  bool are_far; /* there are more states than the processor's own caches hold: they are fetched ahead */
 };
 
 /* For each row of `rows`: the states of groups[row] take argument's element (which is not NULL). `argument` is NULL for

@@ -25,8 +25,8 @@ void tly_group_table_extend(tly_group_table *table, uint32_t count);
 uint64_t tly_group_table_epoch(const tly_group_table *table);
 /* Add a group to a table that finds no groups by key; the caller vouches that its key is new. */
 void tly_group_table_append(tly_group_table *table, const uint8_t *key, size_t size);
-/* Move the states of groups[rows] towards the core, if there are many. */
-void tly_group_table_prefetch(const tly_group_table *table, struct tly_rows rows, const uint32_t *groups);
+/* Whether the states are more than the processor's own caches hold. */
+bool tly_group_table_is_far(const tly_group_table *table);
 /* Copy a group's states into row `row` of a slice: a copy that borrows the table's texts and decimals. */
 void tly_group_table_borrow(const tly_group_table *table, uint32_t group, struct tly_state_column *states,
                             uint32_t row);

@@ -373,15 +373,8 @@ void tly_group_table_add_slice(tly_group_table *table, const struct tly_group_sl
 
 /* --- what the fold and its union do ------------------------------------------------------------------------------- */
 
-void tly_group_table_prefetch(const tly_group_table *table, struct tly_rows rows, const uint32_t *groups) {
-  if (table->count * table->row_bytes < CACHED_BYTES)
-    return;
-  const uint8_t *first = table->rows;
-  size_t row_bytes = table->row_bytes, last = row_bytes - 1;
-  TLY_EACH_ROW (rows, row) {
-    __builtin_prefetch(first + groups[row] * row_bytes);
-    __builtin_prefetch(first + groups[row] * row_bytes + last);
-  }
+bool tly_group_table_is_far(const tly_group_table *table) {
+  return table->count * table->row_bytes >= CACHED_BYTES;
 }
 
 const uint8_t *tly_group_table_row(const tly_group_table *table, uint32_t group) {
