@@ -23,6 +23,8 @@
 #include "common/engine/key_heap.h"
 #include "common/value/ordered_key.h"
 
+/* From so many codes on their words are more than the first cache holds: they are fetched some rows ahead. */
+enum { FAR_CODES = 1 << 14, ROWS_AHEAD = 48 };
 enum { SLOTS_MIN = 256, KEPT_VALUE_BYTES_MAX = 1024 };
 #define NONE UINT32_MAX
 
@@ -361,8 +363,11 @@ static void learn_codes(tly_key_coder *coder, const uint32_t *codes, const uint3
 TLY_ALWAYS_INLINE uint32_t code_known(const tly_key_coder *coder, const uint32_t *codes, struct tly_rows rows,
                                       uint64_t *words, uint32_t *unknown) {
   const uint32_t *numbers = coder->code_numbers, code_count = coder->dictionary->count;
+  const uint32_t fetching = code_count >= FAR_CODES && rows.count > ROWS_AHEAD ? rows.count - ROWS_AHEAD : 0;
   uint32_t count = 0, without = 0;
   TLY_EACH_ROW (rows, row) {
+    if (row_index < fetching)
+      __builtin_prefetch(&numbers[codes[tly_rows_at(rows, row_index + ROWS_AHEAD)]]);
     TLY_ASSERT(codes[row] < code_count);
     uint32_t number = numbers[codes[row]];
     words[row] = number;
