@@ -395,6 +395,8 @@ static bool encode_key(tly_points *points, const struct point *point, const stru
       const struct tly_request_argument *argument = &arguments[given->column];
       if (argument->is_null)
         value = tly_value_null(given->type);
+      else if (given->type.id == TLY_TYPE_TEXT) /* what any text is, and it was checked when the request was read */
+        value = (struct tly_value){.type = given->type, .text = {.data = argument->text, .size = argument->size}};
       else if (tly_value_parse(given->type, argument->text, argument->size, &points->arena, &value, NULL) != TLY_OK)
         return false;
     }

@@ -219,7 +219,7 @@ static bool list_values(struct tly_request_shape *shape, const char *line, size_
     values[is_id_first + i] = text;
   }
   shape->value_count = request->argument_count + has_id;
-  shape->id = has_id && !is_id_first ? request->argument_count : has_id ? 0 : shape->value_count;
+  shape->id = !has_id ? shape->value_count : is_id_first ? 0 : request->argument_count;
   if (has_id)
     values[shape->id] = id;
   return true;
@@ -238,7 +238,7 @@ static void add_piece(struct tly_request_shape *shape, uint32_t piece, const cha
 
 bool tly_request_shape_learn(struct tly_request_shape *shape, const char *line, size_t size,
                              const struct tly_request_line *request) {
-  struct tly_text values[TLY_REQUEST_SHAPE_VALUES_MAX];
+  struct tly_text values[TLY_REQUEST_SHAPE_VALUES_MAX] = {{0}};
   const char *begin = line;
   tly_buffer_clear(&shape->text);
   if (!list_values(shape, line, size, request, values))
