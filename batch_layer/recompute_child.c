@@ -6,7 +6,7 @@
  * It is they that end the writing of a file: the archiver's sync waited with them, for up to a second, and with the
  * archiver every live answer.
  *
- * So the child is a group of its own, of the smallest share, and the group of the live processes weighs what it did.
+ * So the child is a group of its own, of a small share, and the group of the live processes weighs what it did.
  * Where groups are made otherwise (a container), the child is one of many in ours; its priority is therefore low, but
  * not so low that our weight collapses. And it sleeps a little when others want its processor: give_way.h. */
 #include "batch_layer/recompute_child.h"
@@ -48,11 +48,11 @@ static int wait_for_end(struct tly_recompute_child *child) {
 
 /* A kernel without such groups has no such file; the priority is enough then. */
 static void give_way(void) {
-  static const char least_share[] = "19";
+  static const char small_share[] = "10"; /* of the group, as LOW_PRIORITY is of a thread */
   setsid();
   int fd = open("/proc/self/autogroup", O_WRONLY | O_CLOEXEC);
   if (fd >= 0) {
-    ssize_t written = write(fd, least_share, sizeof least_share - 1);
+    ssize_t written = write(fd, small_share, sizeof small_share - 1);
     (void)written;
     close(fd);
   }

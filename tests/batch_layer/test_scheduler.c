@@ -799,16 +799,16 @@ static bool has_stepped_back(pid_t process) {
   char path[64];
   struct tly_buffer text = {0};
   snprintf(path, sizeof path, "/proc/%d/autogroup", (int)process);
-  bool is_least = !tly_file_exists("/proc/self/autogroup"); /* this kernel has no such groups */
+  bool is_small = !tly_file_exists("/proc/self/autogroup"); /* this kernel has no such groups */
   if (tly_file_read(path, 256, &text, NULL) == TLY_OK)
-    is_least |= strstr(tly_buffer_text(&text), " nice 19") != NULL;
+    is_small |= strstr(tly_buffer_text(&text), " nice 10") != NULL;
   tly_buffer_free(&text);
-  return is_least && getsid(process) == process && getpriority(PRIO_PROCESS, (id_t)process) == 10;
+  return is_small && getsid(process) == process && getpriority(PRIO_PROCESS, (id_t)process) == 10;
 }
 
 /* Threads of the lowest priority in the group of the live processes would hold up kernel threads that these wait for.
  */
-static void a_recompute_is_a_group_of_its_own_with_the_smallest_share(void **state) {
+static void a_recompute_is_a_group_of_its_own_with_a_small_share(void **state) {
   (void)state;
   struct tly_recompute_child child = {0};
   open_bench(THREE_VIEWS);
@@ -861,7 +861,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(a_run_nobody_publishes_stays_ready),
       cmocka_unit_test(old_runs_go_when_nobody_reads_them),
       cmocka_unit_test(the_last_run_of_a_view_is_kept_however_old),
-      cmocka_unit_test(a_recompute_is_a_group_of_its_own_with_the_smallest_share),
+      cmocka_unit_test(a_recompute_is_a_group_of_its_own_with_a_small_share),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
