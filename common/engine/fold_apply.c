@@ -240,11 +240,16 @@ TLY_ALWAYS_INLINE void add_rows(const struct together_states *together, unsigned
   }
 }
 
-/* All rows, or those of a list: the loop is made for each. */
+/* All rows, or those of a list; near states, or far ones: the loop is made for each. */
 TLY_ALWAYS_INLINE void add_together(const struct together_states *together, unsigned kinds, const int64_t *elements,
                                     struct tly_rows rows, uint32_t fetching, const uint32_t *groups) {
-  if (rows.list == NULL)
-    add_rows(together, kinds, elements, (struct tly_rows){.list = NULL, .count = rows.count}, fetching, groups);
+  const struct tly_rows all = {.list = NULL, .count = rows.count};
+  if (rows.list == NULL && fetching == 0)
+    add_rows(together, kinds, elements, all, 0, groups);
+  else if (rows.list == NULL)
+    add_rows(together, kinds, elements, all, fetching, groups);
+  else if (fetching == 0)
+    add_rows(together, kinds, elements, rows, 0, groups);
   else
     add_rows(together, kinds, elements, rows, fetching, groups);
 }
