@@ -105,6 +105,11 @@ static enum tly_status check_format(sqlite3 *database, const char *path, int64_t
   if (*version > TLY_STORE_FORMAT)
     return TLY_FAIL(error, TLY_E_CONFIG, "%s has format %lld, this tally knows formats up to %d; use a newer tally",
                     path, (long long)*version, TLY_STORE_FORMAT);
+  if (*version > 0 && *version < TLY_STORE_FORMAT) /* 0: new */
+    return TLY_FAIL(error, TLY_E_CONFIG,
+                    "%s has format %lld, of a version before the first release; this tally begins"
+                    " with format %d: ingest into a new data folder",
+                    path, (long long)*version, TLY_STORE_FORMAT);
   return TLY_OK;
 }
 

@@ -21,8 +21,9 @@ enum tly_sqlite_role {
   TLY_SQLITE_READER_SEALED  /* read-only, immutable: of a file that never changes */
 };
 
-/* Increase when a store's meaning changes; kept as user_version. A newer file is refused untouched (TLY_E_CONFIG). */
-enum { TLY_STORE_FORMAT = 1, TLY_SQLITE_APPLICATION_ID = 0x54414c59 /* "TALY" */ };
+/* Increase when a store's meaning changes; kept as user_version. A file of another format is refused untouched
+ * (TLY_E_CONFIG). */
+enum { TLY_STORE_FORMAT = 2, TLY_SQLITE_APPLICATION_ID = 0x54414c59 /* "TALY" */ };
 
 /* Once, before any other use of SQLite in the process. */
 void tly_sqlite_setup(void);

@@ -101,14 +101,23 @@ static void a_log_that_is_moved_in_steps_stays_short_and_a_reader_is_not_waited_
   tly_buffer_free(&value);
 }
 
-static void a_store_of_a_newer_format_is_refused_untouched(void **state) {
+static void set_format(int format) {
+  char sql[64];
+  sqlite3 *database;
+  snprintf(sql, sizeof sql, "PRAGMA user_version = %d", format);
+  assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+  assert_int_equal(sqlite3_exec(database, sql, NULL, NULL, NULL), SQLITE_OK);
+  sqlite3_close(database);
+}
+
+static void a_store_of_another_format_is_refused_untouched(void **state) {
   (void)state;
   sqlite3 *database;
   struct tly_error error = TLY_ERROR_NONE;
   struct tly_buffer before = {0}, after = {0};
   assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, schema, &database, &error), TLY_OK);
-  assert_int_equal(tly_sqlite_execute(database, "PRAGMA user_version = 99", &error), TLY_OK);
   tly_sqlite_close(database);
+  set_format(99);
   assert_int_equal(tly_file_read(path, 1 << 20, &before, &error), TLY_OK);
   assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, schema, &database, &error), TLY_E_CONFIG);
   assert_non_null(strstr(error.message, "format 99"));
@@ -116,6 +125,13 @@ static void a_store_of_a_newer_format_is_refused_untouched(void **state) {
   assert_int_equal(tly_file_read(path, 1 << 20, &after, &error), TLY_OK);
   assert_int_equal(before.size, after.size);
   assert_memory_equal(before.data, after.data, before.size);
+  set_format(1);
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, schema, &database, &error), TLY_E_CONFIG);
+  assert_non_null(strstr(error.message, "format 1, of a version before the first release"));
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_READER, NULL, &database, &error), TLY_E_CONFIG);
+  set_format(TLY_STORE_FORMAT);
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_READER, NULL, &database, &error), TLY_OK);
+  tly_sqlite_close(database);
   tly_buffer_free(&before);
   tly_buffer_free(&after);
 }
@@ -136,7 +152,7 @@ int main(void) {
       cmocka_unit_test(a_store_that_is_not_there_is_not_ready_for_readers),
       cmocka_unit_test(a_reader_sees_what_a_writer_committed_and_cannot_write),
       cmocka_unit_test(a_log_that_is_moved_in_steps_stays_short_and_a_reader_is_not_waited_for),
-      cmocka_unit_test(a_store_of_a_newer_format_is_refused_untouched),
+      cmocka_unit_test(a_store_of_another_format_is_refused_untouched),
       cmocka_unit_test(a_file_that_is_no_database_is_corrupt),
   };
   return cmocka_run_group_tests(tests, make_folder, remove_folder);
