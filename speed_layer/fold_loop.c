@@ -42,8 +42,8 @@ enum {
   GATHER_US_MAX = 500000,
   QUIET_US = 50000, /* nothing came for so long: gather no longer */
   LOOK_US = 4000,
-  FOLD_BYTES_MAX = 144 << 20,    /* groups in memory, of all views, with what stays known between commits, */
-  FOLD_KEPT_BYTES_MAX = 72 << 20 /* which is at most this */
+  FOLD_BYTES_MAX = 112 << 20,    /* groups in memory, of all views, with what stays known between commits, */
+  FOLD_KEPT_BYTES_MAX = 56 << 20 /* which is at most this */
 };
 
 static int64_t clamp(int64_t value, int64_t least, int64_t most) {
