@@ -96,7 +96,7 @@ enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, 
   job->stream = tly_project_stream(decoder->project, stream);
   if (job->stream == NULL)
     return TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "stream \"%s\" does not exist", stream);
-  if (job->stream->server != NULL && strcmp(job->stream->server->wrapper, "embedded") != 0)
+  if (job->stream->server != NULL && job->stream->server->wrapper != TLY_WRAPPER_EMBEDDED)
     return TLY_FAIL(error, TLY_E_WRONG_OBJECT_TYPE, "stream \"%s\" is filled from server \"%s\", not by ingest", stream,
                     job->stream->server->name);
   TLY_TRY(tly_param_text(params, "format", &format, error));

@@ -21,6 +21,7 @@ enum {
   TLY_COLUMNS_MAX = 256,               /* of a stream or a view */
   TLY_STREAMS_MAX = 64,
   TLY_VIEWS_MAX = 256,
+  TLY_LEDGERS_MAX = 64,
   TLY_PARTITIONS_MAX = 1024,
   TLY_DECIMAL_DIGITS_MAX = 1000,
   TLY_EVENT_DECIMAL_DIGITS_MAX = 400,   /* of an event's unconstrained numeric: any sum of them fits a decimal */

@@ -1,4 +1,4 @@
-/* What the definitions of servers, streams and views have in common, and servers. */
+/* What the definitions of servers, streams, ledgers and views have in common. */
 #include "common/sql/definitions.h"
 
 #include <stdio.h>
@@ -81,7 +81,9 @@ enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, st
         "the name \"%s\" is reserved: names do not begin with tally_, pg_, sqlite_, and are not run_ and a "
         "number",
         name);
-  if (tly_project_stream(definitions->project, name) != NULL || tly_project_view(definitions->project, name) != NULL)
+  const struct tly_project *project = definitions->project;
+  if (tly_project_stream(project, name) != NULL || tly_project_view(project, name) != NULL ||
+      tly_project_ledger(project, name) != NULL)
     return TLY_FAIL_AT(resolver, location, TLY_E_DUPLICATE_TABLE, "relation \"%s\" already exists", name);
   *out = tly_arena_copy(resolver->arena, name, strlen(name));
   return TLY_OK;
@@ -156,37 +158,46 @@ const struct tly_option *tly_option_find(const struct tly_option *options, uint3
   return NULL;
 }
 
-/* ---- servers ----------------------------------------------------------------------------------------------------- */
+/* ---- columns of foreign tables ----------------------------------------------------------------------------------- */
 
-static enum tly_status define_server(struct tly_definitions *definitions, struct tly_node node) {
-  struct tly_project *project = definitions->project;
-  struct tly_resolver *resolver = &definitions->resolver;
-  static const char *const known[] = {"bootstrap_servers", NULL};
-  struct tly_server server = {.name = tly_node_text(node, "servername"), .wrapper = tly_node_text(node, "fdwname")};
-  TLY_TRY(tly_resolver_expect(resolver, node, "servername fdwname options"));
-  for (uint32_t i = 0; i < project->server_count; i++)
-    if (strcmp(project->servers[i].name, server.name) == 0)
-      return TLY_FAIL_AT(resolver, 0, TLY_E_DUPLICATE_OBJECT, "server \"%s\" already exists", server.name);
-  if (strcmp(server.wrapper, "kafka") != 0) {
-    (void)TLY_FAIL_AT(resolver, 0, TLY_E_UNDEFINED_OBJECT, "foreign-data wrapper \"%s\" does not exist",
-                      server.wrapper);
-    tly_error_hint(resolver->error, "the wrapper is kafka; the built-in server embedded needs no definition");
-    return TLY_E_UNDEFINED_OBJECT;
+static enum tly_status read_constraints(struct tly_resolver *resolver, struct tly_node column, const char *of,
+                                        bool *not_null) {
+  bool is_null = false;
+  *not_null = false;
+  for (size_t i = 0; i < tly_node_count(column, "constraints"); i++) {
+    struct tly_node constraint = tly_node_item(column, "constraints", i);
+    const char *type = tly_node_text(constraint, "contype");
+    if (strcmp(type, "CONSTR_NOTNULL") == 0)
+      *not_null = true;
+    else if (strcmp(type, "CONSTR_NULL") == 0)
+      is_null = true;
+    else
+      return TLY_FAIL_AT(resolver, tly_node_location(constraint), TLY_E_NOT_SUPPORTED,
+                         "a column of %s can be NOT NULL; other constraints and defaults are not supported", of);
+    TLY_TRY(tly_resolver_expect(resolver, constraint, "contype"));
+    if (*not_null && is_null)
+      return TLY_FAIL_AT(resolver, tly_node_location(constraint), TLY_E_SYNTAX,
+                         "conflicting NULL/NOT NULL declarations for column \"%s\"", tly_node_text(column, "colname"));
   }
-  TLY_TRY(tly_definitions_options(definitions, node, "options", known, &server.options, &server.option_count));
-  if (tly_option_find(server.options, server.option_count, "bootstrap_servers") == NULL)
-    return TLY_FAIL_AT(resolver, 0, TLY_E_INVALID_PARAMETER,
-                       "server \"%s\" needs OPTIONS (bootstrap_servers 'host:port,...')", server.name);
-  if (project->server_count == TLY_STREAMS_MAX)
-    return TLY_FAIL_AT(resolver, 0, TLY_E_TOO_MANY, "more than %d servers", TLY_STREAMS_MAX);
-  server.name = tly_arena_copy(resolver->arena, server.name, strlen(server.name));
-  server.wrapper = "kafka";
-  project->servers[project->server_count++] = server;
   return TLY_OK;
 }
 
-void tly_define_server(struct tly_definitions *definitions, struct tly_node node) {
-  (void)tly_definitions_report(definitions, define_server(definitions, node));
+enum tly_status tly_definitions_column(struct tly_definitions *definitions, struct tly_node node, const char *of,
+                                       const char **name, struct tly_type *type, bool *not_null) {
+  struct tly_resolver *resolver = &definitions->resolver;
+  uint32_t location = tly_node_location(node);
+  bool has_typmod;
+  if (!tly_node_is(node, "ColumnDef"))
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "table constraints and LIKE are not supported in %s",
+                       of);
+  const char *written = tly_node_text(node, "colname");
+  *name = tly_arena_copy(resolver->arena, written, strlen(written));
+  TLY_TRY(tly_definitions_check_length(resolver, *name, location));
+  TLY_TRY(tly_resolver_expect(resolver, node, "colname typeName is_local constraints fdwoptions"));
+  TLY_TRY(tly_type_of_node(resolver, tly_node_struct(node, "typeName", "TypeName"), type, &has_typmod));
+  if (type->id == TLY_TYPE_INTERVAL)
+    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "a column of type interval is not supported");
+  return read_constraints(resolver, node, of, not_null);
 }
 
 /* ---- statements -------------------------------------------------------------------------------------------------- */
@@ -195,7 +206,11 @@ void tly_define_statement(struct tly_definitions *definitions, struct tly_node s
   if (tly_node_is(statement, "CreateForeignServerStmt")) {
     tly_define_server(definitions, statement);
   } else if (tly_node_is(statement, "CreateForeignTableStmt")) {
-    tly_define_stream(definitions, statement);
+    const struct tly_server *server = tly_definitions_server(definitions, statement);
+    if (server != NULL && tly_wrapper_is_ledger(server->wrapper))
+      tly_define_ledger(definitions, statement, server);
+    else
+      tly_define_stream(definitions, statement);
   } else if (tly_node_is(statement, "CreateTableAsStmt") &&
              strcmp(tly_node_text(statement, "objtype"), "OBJECT_MATVIEW") == 0) {
     tly_define_view(definitions, statement);

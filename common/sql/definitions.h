@@ -1,6 +1,6 @@
 /* common/sql/definitions.h -- inside the front end: the statements of a project, one at a time, all problems reported.
  *
- * Path of an event: project.c (files, pieces) -> [definitions] -> servers, streams, views of the project.
+ * Path of an event: project.c (files, pieces) -> [definitions] -> servers, streams, views, ledgers of the project.
  * Thread: belongs to one thread, on a large stack. */
 #ifndef TLY_SQL_DEFINITIONS_H
 #define TLY_SQL_DEFINITIONS_H
@@ -15,8 +15,8 @@ struct tly_definitions {
   uint32_t piece_offset;   /* of the statement being read in it */
   struct tly_resolver resolver;
   struct tly_error error;
-  const char
-      *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX]; /* names whose definition failed: no second error for their use */
+  const char *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX +
+                     TLY_LEDGERS_MAX]; /* names whose definition failed: no second error for their use */
   uint32_t broken_count;
 };
 
@@ -24,6 +24,7 @@ struct tly_definitions {
 void tly_define_statement(struct tly_definitions *definitions, struct tly_node statement);
 void tly_define_server(struct tly_definitions *definitions, struct tly_node node);
 void tly_define_stream(struct tly_definitions *definitions, struct tly_node node);
+void tly_define_ledger(struct tly_definitions *definitions, struct tly_node node, const struct tly_server *server);
 void tly_define_view(struct tly_definitions *definitions, struct tly_node node);
 
 /* Hand the resolver's error to the diagnostics when `status` is one; false then. */
@@ -37,6 +38,14 @@ TLY_CHECK enum tly_status tly_definitions_check_length(struct tly_resolver *reso
 /* The name of the relation a statement creates: plain, not taken, not reserved. */
 TLY_CHECK enum tly_status tly_definitions_new_name(struct tly_definitions *definitions, struct tly_node relation,
                                                    const char **out);
+/* A column of a foreign table without its options; `of` names the table in messages: "a stream". */
+TLY_CHECK enum tly_status tly_definitions_column(struct tly_definitions *definitions, struct tly_node node,
+                                                 const char *of, const char **name, struct tly_type *type,
+                                                 bool *not_null);
+/* Whether foreign tables on such a server are ledgers, not streams. */
+bool tly_wrapper_is_ledger(enum tly_wrapper wrapper);
+/* The server that a CREATE FOREIGN TABLE names, or NULL. */
+const struct tly_server *tly_definitions_server(const struct tly_definitions *definitions, struct tly_node node);
 /* OPTIONS (name 'text', ...) or WITH (name = 'text', ...) of `node`. Names must be among `known` (up to NULL), once. */
 TLY_CHECK enum tly_status tly_definitions_options(struct tly_definitions *definitions, struct tly_node node,
                                                   const char *member, const char *const *known, struct tly_option **out,

@@ -19,7 +19,9 @@ static struct tly_project *new_project(void) {
   project->servers = TLY_ARENA_ARRAY(&project->arena, struct tly_server, TLY_STREAMS_MAX);
   project->streams = TLY_ARENA_ARRAY(&project->arena, struct tly_stream, TLY_STREAMS_MAX);
   project->views = TLY_ARENA_ARRAY(&project->arena, struct tly_view, TLY_VIEWS_MAX);
-  project->servers[project->server_count++] = (struct tly_server){.name = "embedded", .wrapper = "embedded"};
+  project->ledgers = TLY_ARENA_ARRAY(&project->arena, struct tly_ledger, TLY_LEDGERS_MAX);
+  project->servers[project->server_count++] =
+      (struct tly_server){.name = "embedded", .wrapper = TLY_WRAPPER_EMBEDDED, .wrapper_name = "embedded"};
   return project;
 }
 
@@ -41,6 +43,13 @@ const struct tly_view *tly_project_view(const struct tly_project *project, const
   for (uint32_t i = 0; i < project->view_count; i++)
     if (strcmp(project->views[i].name, name) == 0)
       return &project->views[i];
+  return NULL;
+}
+
+const struct tly_ledger *tly_project_ledger(const struct tly_project *project, const char *name) {
+  for (uint32_t i = 0; i < project->ledger_count; i++)
+    if (strcmp(project->ledgers[i].name, name) == 0)
+      return &project->ledgers[i];
   return NULL;
 }
 

@@ -1,4 +1,5 @@
-/* common/sql/project.h -- a project: a folder of *.sql files, applied in name order, as servers, streams and views.
+/* common/sql/project.h -- a project: a folder of *.sql files, applied in name order, as servers, streams, views and
+ * ledgers.
  *
  * Path of an event: every process reads the project first; nothing starts on a wrong one.
  * Thread: load in any thread (parsing itself runs in one with an 8 MB stack); the result is immutable. */
@@ -16,6 +17,8 @@ struct tly_project {
   uint32_t stream_count;
   struct tly_view *views;
   uint32_t view_count;
+  struct tly_ledger *ledgers;
+  uint32_t ledger_count;
 };
 
 /* Read `folder`. All problems go to `diagnostics` (not only the first); TLY_OK only when there is none, else *out is
@@ -32,6 +35,7 @@ TLY_CHECK enum tly_status tly_project_parse(const char *file, const char *text, 
 void tly_project_free(struct tly_project *project);
 const struct tly_stream *tly_project_stream(const struct tly_project *project, const char *name);
 const struct tly_view *tly_project_view(const struct tly_project *project, const char *name);
+const struct tly_ledger *tly_project_ledger(const struct tly_project *project, const char *name);
 
 /* Check a cron text (5 fields or @hourly and the like) at definition time; the scheduler has the same code behind
  * common/sql/cron.h. */

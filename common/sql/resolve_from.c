@@ -76,6 +76,11 @@ static enum tly_status no_view(struct tly_resolver *resolver, const char *schema
     tly_error_hint(resolver->error, "define a materialized view over it");
     return TLY_E_NOT_SUPPORTED;
   }
+  if (schema == NULL && tly_project_ledger(project, name) != NULL) {
+    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a ledger: a query reads views", name);
+    tly_error_hint(resolver->error, "tally reconcile VIEW --against %s compares a view with it", name);
+    return TLY_E_NOT_SUPPORTED;
+  }
   struct tly_suggestion suggestion = {.best = NULL};
   for (uint32_t i = 0; i < project->view_count; i++)
     tly_suggest(&suggestion, name, project->views[i].name);

@@ -6,26 +6,6 @@
 
 /* ---- columns ----------------------------------------------------------------------------------------------------- */
 
-static enum tly_status read_constraints(struct tly_resolver *resolver, struct tly_node column, bool *not_null) {
-  bool is_null = false;
-  for (size_t i = 0; i < tly_node_count(column, "constraints"); i++) {
-    struct tly_node constraint = tly_node_item(column, "constraints", i);
-    const char *type = tly_node_text(constraint, "contype");
-    if (strcmp(type, "CONSTR_NOTNULL") == 0)
-      *not_null = true;
-    else if (strcmp(type, "CONSTR_NULL") == 0)
-      is_null = true;
-    else
-      return TLY_FAIL_AT(resolver, tly_node_location(constraint), TLY_E_NOT_SUPPORTED,
-                         "a column of a stream can be NOT NULL; other constraints and defaults are not supported");
-    TLY_TRY(tly_resolver_expect(resolver, constraint, "contype"));
-    if (*not_null && is_null)
-      return TLY_FAIL_AT(resolver, tly_node_location(constraint), TLY_E_SYNTAX,
-                         "conflicting NULL/NOT NULL declarations for column \"%s\"", tly_node_text(column, "colname"));
-  }
-  return TLY_OK;
-}
-
 /* 'data.status' to {"data", "status"}. */
 static enum tly_status split_path(struct tly_resolver *resolver, const char *text, uint32_t location,
                                   struct tly_stream_column *column) {
@@ -90,20 +70,8 @@ static enum tly_status read_column_options(struct tly_definitions *definitions, 
 
 static enum tly_status read_column(struct tly_definitions *definitions, struct tly_node node,
                                    struct tly_stream_column *column) {
-  struct tly_resolver *resolver = &definitions->resolver;
-  bool has_typmod;
-  if (!tly_node_is(node, "ColumnDef"))
-    return TLY_FAIL_AT(resolver, tly_node_location(node), TLY_E_NOT_SUPPORTED,
-                       "table constraints and LIKE are not supported in a stream");
-  const char *name = tly_node_text(node, "colname");
-  column->name = tly_arena_copy(resolver->arena, name, strlen(name));
   column->location = tly_node_location(node);
-  TLY_TRY(tly_definitions_check_length(resolver, name, column->location));
-  TLY_TRY(tly_resolver_expect(resolver, node, "colname typeName is_local constraints fdwoptions"));
-  TLY_TRY(tly_type_of_node(resolver, tly_node_struct(node, "typeName", "TypeName"), &column->type, &has_typmod));
-  if (column->type.id == TLY_TYPE_INTERVAL)
-    return TLY_FAIL_AT(resolver, column->location, TLY_E_NOT_SUPPORTED, "a column of type interval is not supported");
-  TLY_TRY(read_constraints(resolver, node, &column->not_null));
+  TLY_TRY(tly_definitions_column(definitions, node, "a stream", &column->name, &column->type, &column->not_null));
   return read_column_options(definitions, node, column);
 }
 
@@ -161,13 +129,11 @@ static enum tly_status find_server(struct tly_definitions *definitions, struct t
   const struct tly_project *project = definitions->project;
   const char *name = tly_node_text(node, "servername");
   struct tly_suggestion suggestion = {.best = NULL};
-  for (uint32_t i = 0; i < project->server_count; i++) {
-    if (strcmp(project->servers[i].name, name) == 0)
-      stream->server = &project->servers[i];
-    tly_suggest(&suggestion, name, project->servers[i].name);
-  }
+  stream->server = tly_definitions_server(definitions, node);
   if (stream->server != NULL)
     return TLY_OK;
+  for (uint32_t i = 0; i < project->server_count; i++)
+    tly_suggest(&suggestion, name, project->servers[i].name);
   (void)TLY_FAIL_AT(resolver, stream->location, TLY_E_UNDEFINED_OBJECT, "server \"%s\" does not exist", name);
   if (suggestion.best != NULL)
     tly_error_hint(resolver->error, "did you mean %s?", suggestion.best);
@@ -216,7 +182,7 @@ static enum tly_status read_head(struct tly_definitions *definitions, struct tly
   TLY_TRY(tly_resolver_expect(resolver, node, "base servername options"));
   TLY_TRY(tly_resolver_expect(resolver, base, "relation tableElts oncommit"));
   TLY_TRY(find_server(definitions, node, stream));
-  bool is_kafka = strcmp(stream->server->wrapper, "kafka") == 0;
+  bool is_kafka = stream->server->wrapper == TLY_WRAPPER_KAFKA;
   TLY_TRY(tly_definitions_options(definitions, node, "options", is_kafka ? kafka : embedded, &stream->options,
                                   &stream->option_count));
   return read_format(resolver, stream);

@@ -129,9 +129,19 @@ struct tly_option {
   uint32_t location;
 };
 
+/* What stands behind a server: a source of streams, or a ledger to reconcile with. */
+enum tly_wrapper {
+  TLY_WRAPPER_EMBEDDED, /* the built-in log */
+  TLY_WRAPPER_KAFKA,
+  TLY_WRAPPER_POSTGRES, /* ledgers: read when a reconciliation asks for them */
+  TLY_WRAPPER_SQLITE,
+  TLY_WRAPPER_FILE /* CSV */
+};
+
 struct tly_server {
-  const char *name;    /* "embedded" always exists */
-  const char *wrapper; /* "kafka"; "embedded" for the built-in one */
+  const char *name; /* "embedded" always exists */
+  enum tly_wrapper wrapper;
+  const char *wrapper_name; /* as it is written */
   struct tly_option *options;
   uint32_t option_count;
 };
@@ -163,6 +173,26 @@ struct tly_stream {
   uint32_t option_count;
   const char *canonical; /* one text for equal definitions: name, columns, types, paths, format */
   struct tly_hash hash;  /* of it */
+  const char *file;
+  uint32_t location;
+};
+
+/* A foreign table on a server of ledgers: somebody else's totals. */
+struct tly_ledger_column {
+  const char *name;
+  const char *remote_name; /* in the ledger: OPTIONS (column_name '...'), else the same */
+  struct tly_type type;
+  bool not_null;
+  uint32_t location;
+};
+
+struct tly_ledger {
+  const char *name;
+  const struct tly_server *server;
+  struct tly_ledger_column *columns;
+  uint32_t column_count;
+  struct tly_option *options; /* as written: schema_name, table_name, filename, ... */
+  uint32_t option_count;
   const char *file;
   uint32_t location;
 };

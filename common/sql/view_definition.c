@@ -79,6 +79,11 @@ static enum tly_status no_stream(struct tly_definitions *definitions, const char
     tly_error_hint(resolver->error, "a view reads one stream");
     return TLY_E_NOT_SUPPORTED;
   }
+  if (tly_project_ledger(project, name) != NULL) {
+    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a ledger: a view reads a stream", name);
+    tly_error_hint(resolver->error, "tally reconcile VIEW --against %s compares a view with it", name);
+    return TLY_E_NOT_SUPPORTED;
+  }
   struct tly_suggestion suggestion = {.best = NULL};
   for (uint32_t i = 0; i < project->stream_count; i++)
     tly_suggest(&suggestion, name, project->streams[i].name);

@@ -39,7 +39,7 @@ static void options_of_columns_and_streams_are_read(void **state) {
                                 " OPTIONS (topic 'x', format 'csv')"),
                    TLY_OK);
   const struct tly_stream *stream = tly_project_stream(fixture.project, "t");
-  assert_string_equal(stream->server->wrapper, "kafka");
+  assert_int_equal(stream->server->wrapper, TLY_WRAPPER_KAFKA);
   assert_string_equal(stream->server->options[0].value, "a:1");
   assert_int_equal(stream->format, TLY_FORMAT_CSV);
   assert_int_equal(stream->event_time, -1);
@@ -49,6 +49,36 @@ static void options_of_columns_and_streams_are_read(void **state) {
   assert_int_equal(stream->columns[1].unit, TLY_TIME_EPOCH_S);
   assert_string_equal(stream->columns[1].header, "b");
   assert_int_equal(stream->columns[2].type.precision, 9);
+  fixture_close(&fixture);
+}
+
+static void a_foreign_table_on_a_server_of_ledgers_is_a_ledger(void **state) {
+  struct fixture fixture;
+  (void)state;
+  assert_int_equal(fixture_open(&fixture,
+                                "CREATE SERVER bank FOREIGN DATA WRAPPER postgres OPTIONS (host '/run/db', dbname 'b');"
+                                "CREATE SERVER books FOREIGN DATA WRAPPER sqlite OPTIONS (path 'books.db');"
+                                "CREATE SERVER drops FOREIGN DATA WRAPPER file;"
+                                "CREATE FOREIGN TABLE branches (bid integer NOT NULL,"
+                                " balance integer OPTIONS (column_name 'bbalance')) SERVER bank"
+                                " OPTIONS (table_name 'pgbench_branches');"
+                                "CREATE FOREIGN TABLE accounts (a text) SERVER books;"
+                                "CREATE FOREIGN TABLE statement (a text) SERVER drops OPTIONS (filename 's.csv')"),
+                   TLY_OK);
+  const struct tly_ledger *branches = tly_project_ledger(fixture.project, "branches");
+  assert_non_null(branches);
+  assert_null(tly_project_stream(fixture.project, "branches"));
+  assert_int_equal(branches->server->wrapper, TLY_WRAPPER_POSTGRES);
+  assert_string_equal(branches->server->options[1].value, "b");
+  assert_int_equal(branches->column_count, 2);
+  assert_string_equal(branches->columns[0].remote_name, "bid");
+  assert_true(branches->columns[0].not_null);
+  assert_string_equal(branches->columns[1].name, "balance");
+  assert_string_equal(branches->columns[1].remote_name, "bbalance");
+  assert_string_equal(branches->options[0].value, "pgbench_branches");
+  assert_int_equal(tly_project_ledger(fixture.project, "accounts")->server->wrapper, TLY_WRAPPER_SQLITE);
+  assert_int_equal(tly_project_ledger(fixture.project, "statement")->server->wrapper, TLY_WRAPPER_FILE);
+  assert_null(tly_project_ledger(fixture.project, "nothing"));
   fixture_close(&fixture);
 }
 
@@ -138,9 +168,14 @@ static void assert_refused(const struct refusal *refusals, size_t count) {
 static void servers_are_refused_with_their_place(void **state) {
   static const struct refusal refusals[] = {
       {"CREATE SERVER a FOREIGN DATA WRAPPER kafca OPTIONS (bootstrap_servers 'x')",
-       "1:1 42704 foreign-data wrapper \"kafca\" does not exist (the wrapper is kafka; the built-in server embedded "
-       "needs"
-       " no definition)\n"},
+       "1:1 42704 foreign-data wrapper \"kafca\" does not exist (did you mean kafka?)\n"},
+      {"CREATE SERVER a FOREIGN DATA WRAPPER oracle_fdw",
+       "1:1 42704 foreign-data wrapper \"oracle_fdw\" does not exist (streams come from kafka, or from the server"
+       " embedded, which needs no definition; ledgers stand in postgres, sqlite and file)\n"},
+      {"CREATE SERVER a FOREIGN DATA WRAPPER sqlite",
+       "1:1 22023 server \"a\" needs OPTIONS (path '/data/ledger.db')\n"},
+      {"CREATE SERVER a FOREIGN DATA WRAPPER sqlite OPTIONS (host 'x')",
+       "1:54 22023 invalid option \"host\" (options here: path)\n"},
       {"CREATE SERVER a FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_server 'x')",
        "1:53 22023 invalid option \"bootstrap_server\" (did you mean bootstrap_servers?)\n"},
       {"CREATE SERVER a FOREIGN DATA WRAPPER kafka",
@@ -149,6 +184,29 @@ static void servers_are_refused_with_their_place(void **state) {
        "1:1 42710 server \"embedded\" already exists\n"},
       {"CREATE SERVER IF NOT EXISTS a FOREIGN DATA WRAPPER kafka OPTIONS (bootstrap_servers 'x')",
        "1:67 0A000 IF NOT EXISTS is not supported\n"},
+  };
+  (void)state;
+  assert_refused(refusals, sizeof refusals / sizeof refusals[0]);
+}
+
+static void ledgers_are_refused_with_all_their_problems(void **state) {
+#define LEDGERS                                                                                                        \
+  "CREATE SERVER f FOREIGN DATA WRAPPER file; CREATE SERVER p FOREIGN DATA WRAPPER postgres;\n"                        \
+  "CREATE FOREIGN TABLE l (a int) SERVER p;\n"
+  static const struct refusal refusals[] = {
+      {LEDGERS "CREATE FOREIGN TABLE t (a int OPTIONS (path 'x'), b int DEFAULT 1, a text) SERVER p\n"
+               " OPTIONS (filename 'x')",
+       "4:11 22023 invalid option \"filename\" (options here: schema_name, table_name)\n"
+       "3:40 22023 invalid option \"path\" (options here: column_name)\n"
+       "3:57 0A000 a column of a ledger can be NOT NULL; other constraints and defaults are not supported\n"},
+      {LEDGERS "CREATE FOREIGN TABLE l (a int) SERVER p", "3:22 42P07 relation \"l\" already exists\n"},
+      {LEDGERS "CREATE FOREIGN TABLE t (a int) SERVER f",
+       "3:22 22023 ledger \"t\" needs OPTIONS (filename '....csv')\n"},
+      {LEDGERS "CREATE FOREIGN TABLE t (a int) SERVER f OPTIONS (filename 'x', delimiter '||')",
+       "3:64 22023 delimiter must be a single one-byte character, and no quote or line end\n"},
+      {LEDGERS "CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM l",
+       "3:52 0A000 \"l\" is a ledger: a view reads a stream (tally reconcile VIEW --against l compares a view with"
+       " it)\n"},
   };
   (void)state;
   assert_refused(refusals, sizeof refusals / sizeof refusals[0]);
@@ -440,10 +498,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_stream_has_its_columns_where_they_stand_in_an_event),
       cmocka_unit_test(options_of_columns_and_streams_are_read),
+      cmocka_unit_test(a_foreign_table_on_a_server_of_ledgers_is_a_ledger),
       cmocka_unit_test(a_view_is_keys_aggregates_and_outputs_over_them),
       cmocka_unit_test(equal_aggregate_calls_are_stored_once),
       cmocka_unit_test(servers_are_refused_with_their_place),
       cmocka_unit_test(streams_are_refused_with_all_their_problems),
+      cmocka_unit_test(ledgers_are_refused_with_all_their_problems),
       cmocka_unit_test(views_are_refused_with_all_their_problems),
       cmocka_unit_test(one_slip_does_not_hide_the_next_nor_make_others),
       cmocka_unit_test(a_folder_is_read_in_name_order),
