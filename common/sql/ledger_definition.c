@@ -6,7 +6,7 @@
 static const char *const *table_options(enum tly_wrapper wrapper) {
   static const char *const of_postgres[] = {"schema_name", "table_name", NULL};
   static const char *const of_sqlite[] = {"table_name", NULL};
-  static const char *const of_file[] = {"filename", "delimiter", "null", NULL};
+  static const char *const of_file[] = {"filename", NULL};
   return wrapper == TLY_WRAPPER_POSTGRES ? of_postgres : wrapper == TLY_WRAPPER_SQLITE ? of_sqlite : of_file;
 }
 
@@ -55,13 +55,9 @@ static bool read_columns(struct tly_definitions *definitions, struct tly_node ba
 }
 
 static enum tly_status check_file_options(struct tly_resolver *resolver, const struct tly_ledger *ledger) {
-  const struct tly_option *delimiter = tly_option_find(ledger->options, ledger->option_count, "delimiter");
-  if (tly_option_find(ledger->options, ledger->option_count, "filename") == NULL)
+  if (ledger->option_count == 0)
     return TLY_FAIL_AT(resolver, ledger->location, TLY_E_INVALID_PARAMETER,
                        "ledger \"%s\" needs OPTIONS (filename '....csv')", ledger->name);
-  if (delimiter != NULL && (strlen(delimiter->value) != 1 || strchr("\"\r\n", delimiter->value[0]) != NULL))
-    return TLY_FAIL_AT(resolver, delimiter->location, TLY_E_INVALID_PARAMETER,
-                       "delimiter must be a single one-byte character, and no quote or line end");
   return TLY_OK;
 }
 
