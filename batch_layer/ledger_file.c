@@ -24,7 +24,7 @@ struct file {
 };
 
 static enum tly_status open_path(struct file *file, struct tly_error *error) {
-  file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+  file->fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file->fd < 0 || fstat(file->fd, &file->opened) != 0)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "ledger \"%s\": %s", file->ledger->name, file->path);
   if (!S_ISREG(file->opened.st_mode))
@@ -104,25 +104,13 @@ static void close_file(void *context) {
   tly_free(file);
 }
 
-static char *path_of(const struct tly_ledger *ledger, const char *project) {
-  const char *name = tly_ledger_option(ledger, "filename"), *folder = tly_ledger_server_option(ledger, "folder");
-  struct tly_buffer path = {0};
-  if (name[0] != '/' && (folder == NULL || folder[0] != '/'))
-    tly_buffer_print(&path, "%s/", project);
-  if (name[0] != '/' && folder != NULL)
-    tly_buffer_print(&path, "%s/", folder);
-  tly_buffer_append_text(&path, name);
-  char *copy = tly_strdup(tly_buffer_text(&path));
-  tly_buffer_free(&path);
-  return copy;
-}
-
 enum tly_status tly_ledger_open_file(const struct tly_ledger *ledger, const char *project,
                                      struct tly_ledger_facts *facts, struct tly_ledger_source *out,
                                      struct tly_error *error) {
   struct file *file = tly_calloc(1, sizeof *file);
   file->ledger = ledger;
-  file->path = path_of(ledger, project);
+  file->path =
+      tly_ledger_path(project, tly_ledger_server_option(ledger, "folder"), tly_ledger_option(ledger, "filename"));
   enum tly_status status = open_path(file, error);
   if (status == TLY_OK)
     print_facts(file, facts);

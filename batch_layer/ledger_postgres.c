@@ -1,14 +1,28 @@
 /* One read-only transaction at REPEATABLE READ: all rows are of one snapshot, the ledger's writers are not held up, and
  * nothing can be written whatever the table's name stands for. Each column is cast to text, so that a value arrives as
- * psql shows it, a boolean as a word; COPY sends rows as they are read, in bounded memory on both sides. */
+ * psql shows it, a boolean as a word; COPY sends rows as they are read, in bounded memory on both sides.
+ *
+ * Nobody stands beside a nightly reconciliation, so no wait is for ever: to connect, for a lock that somebody holds on
+ * the table, and for a server that has gone without a word. The definition's own options win over these. */
 #include <inttypes.h>
 #include <libpq-fe.h>
 #include <string.h>
 
 #include "batch_layer/ledger_source.h"
+#include "common/base/assert.h"
 #include "common/base/memory.h"
 
-enum { OPTIONS_MAX = 24, READ_BYTES = 1 << 20 };
+enum { OPTIONS_MAX = 16, READ_BYTES = 1 << 20 };
+
+static const char *const defaults[][2] = {{"fallback_application_name", "tally"},
+                                          {"client_encoding", "UTF8"},
+                                          {"connect_timeout", "10"},
+                                          {"keepalives_idle", "30"},
+                                          {"keepalives_interval", "10"},
+                                          {"keepalives_count", "3"},
+                                          {"tcp_user_timeout", "60000"}};
+
+enum { DEFAULT_COUNT = sizeof defaults / sizeof defaults[0] };
 
 struct postgres {
   const struct tly_ledger *ledger;
@@ -49,13 +63,14 @@ static enum tly_status run(const struct postgres *postgres, const char *sql, Exe
 
 static enum tly_status connect(struct postgres *postgres, struct tly_error *error) {
   const struct tly_server *server = postgres->ledger->server;
-  const char *names[OPTIONS_MAX + 3], *values[OPTIONS_MAX + 3];
+  const char *names[DEFAULT_COUNT + OPTIONS_MAX + 1], *values[DEFAULT_COUNT + OPTIONS_MAX + 1];
   uint32_t count = 0;
-  names[count] = "fallback_application_name";
-  values[count++] = "tally";
-  names[count] = "client_encoding";
-  values[count++] = "UTF8";
-  for (uint32_t i = 0; i < server->option_count && i < OPTIONS_MAX; i++) {
+  TLY_ASSERT(server->option_count <= OPTIONS_MAX);
+  for (; count < DEFAULT_COUNT; count++) {
+    names[count] = defaults[count][0];
+    values[count] = defaults[count][1];
+  }
+  for (uint32_t i = 0; i < server->option_count; i++) { /* the last of a name counts */
     names[count] = server->options[i].name;
     values[count++] = server->options[i].value;
   }
@@ -77,7 +92,7 @@ static void print_table(const struct tly_ledger *ledger, struct tly_buffer *out)
 
 static enum tly_status begin(const struct postgres *postgres, struct tly_ledger_facts *facts, struct tly_error *error) {
   static const char transaction[] = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET extra_float_digits = 1;"
-                                    "SET bytea_output = 'hex';"
+                                    "SET bytea_output = 'hex'; SET lock_timeout = '30s';"
                                     "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
   static const char now[] = "SELECT to_char(now(), 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') || ', '"
                             " || CASE WHEN pg_is_in_recovery() THEN 'replayed to ' || pg_last_wal_replay_lsn() "
@@ -95,7 +110,7 @@ static enum tly_status start_copy(const struct postgres *postgres, struct tly_le
   struct tly_buffer sql = {0};
   tly_buffer_append_text(&sql, "COPY (SELECT ");
   tly_ledger_print_columns(postgres->ledger, "::text", &sql);
-  tly_buffer_append_text(&sql, " FROM ");
+  tly_buffer_append_text(&sql, tly_ledger_has_filler(postgres->ledger) ? ", 1 FROM " : " FROM ");
   print_table(postgres->ledger, &sql);
   tly_buffer_append_text(&sql, ") TO STDOUT (FORMAT csv)");
   enum tly_status status = run(postgres, tly_buffer_text(&sql), PGRES_COPY_OUT, NULL, error);
@@ -121,8 +136,7 @@ static enum tly_status read(void *context, struct tly_buffer *out, bool *at_end,
   size_t until = out->size + READ_BYTES;
   *at_end = false;
   if (!postgres->has_header) {
-    tly_ledger_print_columns(postgres->ledger, "", out);
-    tly_buffer_append_byte(out, '\n');
+    tly_ledger_print_header(postgres->ledger, out);
     postgres->has_header = true;
   }
   while (out->size < until) {

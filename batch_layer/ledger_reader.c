@@ -38,7 +38,8 @@ static void set_stream(tly_ledger_reader *reader, bool all_not_null) {
 static enum tly_status open_source(tly_ledger_reader *reader, const char *project, struct tly_error *error) {
   switch (reader->ledger->server->wrapper) {
   case TLY_WRAPPER_POSTGRES: return tly_ledger_open_postgres(reader->ledger, &reader->facts, &reader->source, error);
-  case TLY_WRAPPER_SQLITE: return tly_ledger_open_sqlite(reader->ledger, &reader->facts, &reader->source, error);
+  case TLY_WRAPPER_SQLITE:
+    return tly_ledger_open_sqlite(reader->ledger, project, &reader->facts, &reader->source, error);
   case TLY_WRAPPER_FILE: return tly_ledger_open_file(reader->ledger, project, &reader->facts, &reader->source, error);
   case TLY_WRAPPER_EMBEDDED:
   case TLY_WRAPPER_KAFKA: break;

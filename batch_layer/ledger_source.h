@@ -21,7 +21,7 @@ struct tly_ledger_source {
 
 /* What a ledger said of itself when it was opened, for the report. */
 struct tly_ledger_facts {
-  struct tly_buffer place; /* "table pgbench_branches of bank (postgres)" */
+  struct tly_buffer place; /* "table "pgbench_branches" of database "bank"" */
   struct tly_buffer as_of; /* of all that is read: transaction time and log position, or the file's time and size */
 };
 
@@ -29,9 +29,10 @@ struct tly_ledger_facts {
  * or it lacks a column. All rows that are read are of one instant. */
 TLY_CHECK enum tly_status tly_ledger_open_postgres(const struct tly_ledger *ledger, struct tly_ledger_facts *facts,
                                                    struct tly_ledger_source *out, struct tly_error *error);
-TLY_CHECK enum tly_status tly_ledger_open_sqlite(const struct tly_ledger *ledger, struct tly_ledger_facts *facts,
-                                                 struct tly_ledger_source *out, struct tly_error *error);
-/* A relative folder is one of the project's. */
+/* `project` is the project's folder: relative paths begin there. */
+TLY_CHECK enum tly_status tly_ledger_open_sqlite(const struct tly_ledger *ledger, const char *project,
+                                                 struct tly_ledger_facts *facts, struct tly_ledger_source *out,
+                                                 struct tly_error *error);
 TLY_CHECK enum tly_status tly_ledger_open_file(const struct tly_ledger *ledger, const char *project,
                                                struct tly_ledger_facts *facts, struct tly_ledger_source *out,
                                                struct tly_error *error);
@@ -39,9 +40,14 @@ TLY_CHECK enum tly_status tly_ledger_open_file(const struct tly_ledger *ledger, 
 /* The option of the ledger, or of its server; NULL. */
 const char *tly_ledger_option(const struct tly_ledger *ledger, const char *name);
 const char *tly_ledger_server_option(const struct tly_ledger *ledger, const char *name);
-/* "a","b": the ledger's own column names, quoted as identifiers, each followed by `behind`; without it, a CSV header.
- */
+/* `name` below `folder` (NULL: none) below `project`, as far as they are relative. The caller frees it. */
+char *tly_ledger_path(const char *project, const char *folder, const char *name);
+/* "a","b": the ledger's own column names, quoted as identifiers, each followed by `behind`. */
 void tly_ledger_print_columns(const struct tly_ledger *ledger, const char *behind, struct tly_buffer *out);
+/* The same as the header line of CSV records. A ledger of one column has a second field without a name, which its
+ * records fill with anything: a NULL alone would be a blank line, which is no record. */
+void tly_ledger_print_header(const struct tly_ledger *ledger, struct tly_buffer *out);
+bool tly_ledger_has_filler(const struct tly_ledger *ledger);
 /* A name as an SQL identifier in double quotes. */
 void tly_ledger_print_name(const char *name, struct tly_buffer *out);
 

@@ -1,6 +1,7 @@
-/* One SELECT on a read-only connection: all rows are of one snapshot. The file is somebody else's, in whatever journal
- * mode; a writer that holds it is waited for. A REAL is printed with the fewest digits that read back as the same
- * number, as the sqlite3 shell's users see it; money kept in REAL is compared as it is shown. */
+/* One read transaction on a read-only connection, begun when the ledger is opened: all rows are of one snapshot. The
+ * file is somebody else's, in whatever journal mode; a writer that holds it is waited for. A REAL is printed with the
+ * fewest digits that read back as the same number, as the sqlite3 shell's users see it; money kept in REAL is compared
+ * as it is shown. */
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,8 +109,7 @@ static enum tly_status read(void *context, struct tly_buffer *out, bool *at_end,
   size_t until = out->size + READ_BYTES;
   *at_end = false;
   if (!sqlite->has_header) {
-    tly_ledger_print_columns(sqlite->ledger, "", out);
-    tly_buffer_append_byte(out, '\n');
+    tly_ledger_print_header(sqlite->ledger, out);
     sqlite->has_header = true;
   }
   while (out->size < until) {
@@ -124,7 +124,7 @@ static enum tly_status read(void *context, struct tly_buffer *out, bool *at_end,
         tly_buffer_append_byte(out, ',');
       TLY_TRY(print_field(sqlite, (int)i, out, error));
     }
-    tly_buffer_append_byte(out, '\n');
+    tly_buffer_append_text(out, tly_ledger_has_filler(sqlite->ledger) ? ",1\n" : "\n");
   }
   return TLY_OK;
 }
@@ -136,22 +136,26 @@ static void close_database(void *context) {
   tly_free(sqlite);
 }
 
-enum tly_status tly_ledger_open_sqlite(const struct tly_ledger *ledger, struct tly_ledger_facts *facts,
-                                       struct tly_ledger_source *out, struct tly_error *error) {
+enum tly_status tly_ledger_open_sqlite(const struct tly_ledger *ledger, const char *project,
+                                       struct tly_ledger_facts *facts, struct tly_ledger_source *out,
+                                       struct tly_error *error) {
   struct sqlite *sqlite = tly_calloc(1, sizeof *sqlite);
-  const char *path = tly_ledger_server_option(ledger, "path");
+  char *path = tly_ledger_path(project, NULL, tly_ledger_server_option(ledger, "path"));
   enum tly_status status = TLY_OK;
   sqlite->ledger = ledger;
   if (sqlite3_open_v2(path, &sqlite->database, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK)
     status = TLY_FAIL(error, TLY_E_IO, "ledger \"%s\": %s: %s", ledger->name, path, sqlite3_errmsg(sqlite->database));
   sqlite3_busy_timeout(sqlite->database, BUSY_MS);
-  if (status == TLY_OK)
+  if (status == TLY_OK && sqlite3_exec(sqlite->database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+    status = fail(sqlite, TLY_E_IO, error);
+  if (status == TLY_OK) /* the first read: the snapshot is that of now */
     status = check_columns(sqlite, error);
   if (status == TLY_OK)
     status = start_select(sqlite, error);
   if (status == TLY_OK)
     status = print_facts(path, sqlite, facts, error);
   *out = (struct tly_ledger_source){.read = read, .close = close_database, .context = sqlite};
+  tly_free(path);
   if (status != TLY_OK)
     close_database(sqlite);
   return status;

@@ -1,5 +1,5 @@
-/* One loop over descriptors (requests, the archiver's answer, the child's words, the doorbell) and one run at a time,
- * which goes through these stages:
+/* One loop over descriptors (requests, the archiver's answer, the children's words, the doorbell) and one run at a
+ * time, which goes through these stages:
  *
  *   IDLE -> CUTTING: the archiver was asked for a cut
  *        -> RECOMPUTING: row `running` in batch.db, a child at work; it recomputes, checks drift and writes the
@@ -31,6 +31,7 @@
 
 #include "batch_layer/batch_requests.h"
 #include "batch_layer/batch_store.h"
+#include "batch_layer/ledger_queue.h"
 #include "batch_layer/recompute_child.h"
 #include "batch_layer/run_queue.h"
 #include "batch_layer/run_retention.h"
@@ -56,7 +57,7 @@ enum {
   CHILD_RETRY_US = 5000000,
   PUBLISH_POLL_MS = 20,
   ROW_OVERHEAD_BYTES = 64,
-  FIXED_DESCRIPTORS = 4
+  FIXED_DESCRIPTORS = 5
 };
 
 enum stage { IDLE, CUTTING, RECOMPUTING, PUBLISHING };
@@ -75,6 +76,7 @@ struct tly_scheduler {
   tly_batch_store *store;
   tly_batch_reader *reader;
   tly_batch_requests *requests;
+  tly_ledger_queue *ledgers; /* reconciliations with ledgers, beside the run */
   tly_doorbell *bell;
   tly_run_schedule *schedule;
   tly_speed_reader *speed;     /* NULL until there is a speed.db */
@@ -281,7 +283,9 @@ static enum tly_status queue_request(tly_scheduler *scheduler, uint64_t client, 
 static void handle_request(void *context, uint64_t client, const struct tly_request *request) {
   tly_scheduler *scheduler = context;
   struct tly_error error = TLY_ERROR_NONE;
-  enum tly_status status = queue_request(scheduler, client, request, &error);
+  bool is_for_ledger = request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL;
+  enum tly_status status = is_for_ledger ? tly_ledger_queue_add(scheduler->ledgers, client, request, &error)
+                                         : queue_request(scheduler, client, request, &error);
   if (status == TLY_OK)
     return;
   int code = status == TLY_E_NOT_SUPPORTED ? TLY_RPC_METHOD_NOT_FOUND
@@ -712,6 +716,7 @@ static enum tly_status go_on(tly_scheduler *scheduler, bool is_answered, struct 
     check_invariants(scheduler);
   } while (scheduler->stage != before && scheduler->stage != CUTTING && scheduler->stage != IDLE);
   tend_child(scheduler);
+  tly_ledger_queue_go_on(scheduler->ledgers);
   return TLY_OK;
 }
 
@@ -725,6 +730,7 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
       (struct pollfd){.fd = scheduler->archiver != NULL ? tly_client_fd(scheduler->archiver) : -1, .events = POLLIN};
   polled[3] =
       (struct pollfd){.fd = scheduler->child.state != TLY_CHILD_NONE ? scheduler->child.fd : -1, .events = POLLIN};
+  polled[4] = (struct pollfd){.fd = tly_ledger_queue_fd(scheduler->ledgers), .events = POLLIN};
   uint32_t clients = tly_batch_requests_poll(scheduler->requests, polled + FIXED_DESCRIPTORS);
   if (scheduler->stage == PUBLISHING && timeout_ms > PUBLISH_POLL_MS)
     timeout_ms = PUBLISH_POLL_MS;
@@ -737,7 +743,7 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
 }
 
 bool tly_scheduler_is_idle(const tly_scheduler *scheduler) {
-  return scheduler->stage == IDLE && scheduler->queue.count == 0;
+  return scheduler->stage == IDLE && scheduler->queue.count == 0 && tly_ledger_queue_is_idle(scheduler->ledgers);
 }
 
 /* Which views have a ready run of their present definition. */
@@ -767,7 +773,10 @@ static enum tly_status open_stores(tly_scheduler *scheduler, struct tly_error *e
   TLY_TRY(find_covered(scheduler, error));
   TLY_TRY(tly_doorbell_open(scheduler->directory, "batch", &scheduler->bell, error));
   TLY_TRY(clean_up(scheduler, error));
-  return tly_batch_requests_open(scheduler->directory, handle_request, scheduler, &scheduler->requests, error);
+  TLY_TRY(tly_batch_requests_open(scheduler->directory, handle_request, scheduler, &scheduler->requests, error));
+  scheduler->ledgers =
+      tly_ledger_queue_new(scheduler->options.settings, scheduler->options.project, scheduler->requests);
+  return TLY_OK;
 }
 
 enum tly_status tly_scheduler_open(const struct tly_scheduler_options *options, tly_scheduler **out,
@@ -809,6 +818,7 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   if (scheduler->job != NULL)
     abandon_run(scheduler);
   tly_client_close(scheduler->archiver);
+  tly_ledger_queue_free(scheduler->ledgers);
   tly_batch_requests_close(scheduler->requests);
   if (scheduler->speed != NULL)
     tly_speed_reader_close(scheduler->speed);

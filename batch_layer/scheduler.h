@@ -31,13 +31,13 @@ typedef struct tly_scheduler tly_scheduler;
 /* Opens batch.db (runs left running become failed), listens. `options` is copied, what it points to is borrowed. */
 TLY_CHECK enum tly_status tly_scheduler_open(const struct tly_scheduler_options *options, tly_scheduler **out,
                                              struct tly_error *error);
-/* Kills a recompute that is under way; its run is failed. */
+/* Kills a recompute that is under way; its run is failed. A reconciliation with a ledger ends with it. */
 void tly_scheduler_close(tly_scheduler *scheduler);
 
 /* Wait for something to happen, at most `timeout_ms`, and deal with it. A failure is one of batch.db: the process has
  * to end. A failed run is none. */
 TLY_CHECK enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, struct tly_error *error);
-/* Whether no run is under way or waits. */
+/* Whether no run and no reconciliation with a ledger is under way or waits. */
 bool tly_scheduler_is_idle(const tly_scheduler *scheduler);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "batch_layer/archiver.h"
 #include "batch_layer/batch.h"
+#include "batch_layer/ledger_main.h"
 #include "batch_layer/recompute.h"
 #include "cli/command.h"
 #include "common/base/memory.h"
@@ -60,6 +61,10 @@ static int run_recompute_child(struct tly_options *options) {
   return tly_recompute_main(&options->settings);
 }
 
+static int run_ledger_child(struct tly_options *options) {
+  return tly_ledger_main(&options->settings);
+}
+
 static const struct tly_command commands[] = {
     {"run", "start everything, supervised",
      "Usage: tally run PROJECT [options]\n\n"
@@ -97,11 +102,20 @@ static const struct tly_command commands[] = {
      "The last line on stdout is `run K published: E events, cut C, drift D`. Exit code 1 when it failed or "
      "drifted.\n\n" CLIENT_OPTIONS,
      false, 0, TLY_ARGUMENTS_MAX, tly_command_recompute},
-    {"reconcile", "compare a view's live totals with recomputed ones",
-     "Usage: tally reconcile VIEW\n\n"
-     "Recomputes the view from the archive and compares it with the live one at the same cut, every key and column.\n"
-     "Prints the keys that differ with both values. Exit code 0 when all agree, 1 when not.\n"
-     "(--against TABLE, an external ledger, is not in this version yet.)\n\n" CLIENT_OPTIONS,
+    {"reconcile", "compare a view with recomputed totals, or with a ledger",
+     "Usage: tally reconcile VIEW [--format table|csv|json]\n"
+     "       tally reconcile VIEW --against LEDGER [--tolerance AMOUNT] [--format table|csv|json]\n\n"
+     "Without --against: recomputes the view from the archive and compares it with the live one at the same cut,\n"
+     "every key and column, and prints the keys that differ with both values.\n\n"
+     "With --against: compares the view, as it is now, with somebody else's totals: a ledger is a CREATE FOREIGN\n"
+     "TABLE on a server of postgres, sqlite or file (docs/SQL.md). The key is the view's GROUP BY; compared are the\n"
+     "other columns that both have by name. Each difference is a break: over (tally has more), short (less), differs\n"
+     "(no amount, or NULL), missing_in_ledger, missing_in_tally, duplicate_in_ledger. Amounts that differ by no more\n"
+     "than --tolerance are no breaks, but counted and added up. Then come totals, net and gross difference, and both\n"
+     "instants. The last line is `VIEW: K keys, M matched, B breaks`, or `INCOMPLETE: ` and why: a side that could\n"
+     "not be read to its end never agrees. csv prints the breaks (the first 1,000), json everything there is.\n\n"
+     "Exit code 0 when all agree, 1 when not, or when that is not known.\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally reconcile account_totals --against bank_accounts --tolerance 0.01\n",
      false, 1, 1, tly_command_reconcile},
     {"runs", "list the runs of the batch layer",
      "Usage: tally runs [--format table|csv|json|ndjson]\n\n"
@@ -138,6 +152,8 @@ static const struct tly_command commands[] = {
      "Usage: tally serve PROJECT [options]\n\nAnswers on the sockets.\n\n" PROCESS_OPTIONS, true, 1, 1, run_serve},
     {"recompute-child", NULL, "Usage: tally recompute-child PROJECT --data DIR (started by the batch layer)\n", true, 1,
      1, run_recompute_child},
+    {"ledger-child", NULL, "Usage: tally ledger-child PROJECT --data DIR (started by the batch layer)\n", true, 1, 1,
+     run_ledger_child},
 };
 
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };

@@ -1,4 +1,4 @@
-/* tally recompute and tally reconcile: a run of the batch layer, watched to its publication. */
+/* tally recompute and tally reconcile without a ledger: a run of the batch layer, watched to its publication. */
 #include <stdio.h>
 #include <string.h>
 
@@ -77,8 +77,10 @@ int tly_command_recompute(struct tly_options *options) {
 int tly_command_reconcile(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result;
-  if (options->against != NULL) {
-    fprintf(stderr, "tally reconcile: --against (an external ledger) is not in this version yet\n");
+  if (options->against != NULL)
+    return tly_command_reconcile_ledger(options);
+  if (options->tolerance != NULL) {
+    fprintf(stderr, "tally reconcile: --tolerance goes with --against: live and recomputed totals are equal or not\n");
     return TLY_EXIT_USAGE;
   }
   json_t *params = json_pack("{s:s,s:b}", "view", options->arguments[0], "progress", 1);

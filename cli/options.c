@@ -195,6 +195,7 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
       {"--socket", offsetof(struct tly_options, socket)},
       {"--host", offsetof(struct tly_options, host)},
       {"--against", offsetof(struct tly_options, against)},
+      {"--tolerance", offsetof(struct tly_options, tolerance)},
   };
   const char *value, *argument = argv[*index];
   bool missing = false;

@@ -19,7 +19,7 @@ struct tly_options {
   enum tly_output_format format;
   const char *format_text; /* as given, for ingest (json | csv); NULL: not given */
   bool wait, full, help;
-  const char *against;
+  const char *against, *tolerance;          /* reconcile */
   const char *arguments[TLY_ARGUMENTS_MAX]; /* what is no option */
   int argument_count;
 };

@@ -19,6 +19,7 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
+#include "common/engine/finish.h"
 #include "common/value/ordered_key.h"
 #include "serving_layer/encode.h"
 #include "serving_layer/forms.h"

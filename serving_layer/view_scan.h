@@ -8,7 +8,7 @@
 #ifndef TLY_SERVING_VIEW_SCAN_H
 #define TLY_SERVING_VIEW_SCAN_H
 
-#include "common/engine/finish.h"
+#include "common/engine/view_walk.h"
 #include "serving_layer/control.h"
 #include "serving_layer/group_list.h"
 #include "serving_layer/source.h"
@@ -34,13 +34,6 @@ TLY_CHECK enum tly_status tly_view_use_copy(struct tly_view_use *use, const stru
 TLY_CHECK enum tly_status tly_view_use_open(struct tly_view_use *use, const struct tly_source *source,
                                             struct tly_control *control, struct tly_error *error);
 
-/* Some finished rows: for i < row_count, output o of row rows[i] is element rows[i] of outputs[o]. */
-struct tly_view_rows {
-  const struct tly_vector *outputs;
-  const uint32_t *rows;
-  uint32_t row_count;
-};
-
 typedef struct tly_view_scan tly_view_scan;
 
 /* Scan the part of the use's range with low <= key < high (size 0: as far as the use goes). Outputs with wanted[o] are
@@ -52,10 +45,6 @@ void tly_view_scan_close(tly_view_scan *scan);
 /* The next rows, in key order, valid until the next call; row_count 0 only at the end. HAVING is applied. A view
  * without GROUP BY gives its one row also over nothing (if HAVING lets it through). */
 TLY_CHECK enum tly_status tly_view_scan_next(tly_view_scan *scan, struct tly_view_rows *out, struct tly_error *error);
-
-/* Which parts of the view the outputs with wanted[o] (NULL: all) and HAVING are computed from: needed[p] for each part;
- * part 0 always is. */
-void tly_view_needed_parts(const struct tly_view_program *program, const bool *wanted, bool *needed);
 
 /* The outputs in `used` as flags. */
 void tly_view_wanted_outputs(const struct tly_view_program *program, uint64_t used, bool *wanted);

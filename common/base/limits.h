@@ -45,15 +45,19 @@ enum {
   TLY_RECOMPUTE_SPILLS_MAX = 64,         /* sorted spills of a thread and view part that are merged into one */
   TLY_BATCH_CLIENTS_MAX = 64,            /* connections to the scheduler */
   TLY_BATCH_JOBS_MAX = 64,               /* runs that wait for their turn */
-  TLY_BATCH_OUTPUT_BYTES = 256 << 10,    /* unsent replies of one connection; progress is dropped before */
+  TLY_BATCH_OUTPUT_BYTES = 1 << 20,      /* unsent replies of one connection; progress is dropped before */
   TLY_MANIFEST_BYTES_MAX = 256 << 20,    /* runs/<run>/manifest.json */
   TLY_DRIFT_WAIT_MS = 60000,             /* the drift check waits this long for a speed layer that does not move */
   TLY_PART_ROWS = 1000,                  /* rows of one part of a large answer */
   TLY_PART_BYTES = 256 << 10,
   TLY_CONNECTIONS_MAX = 1024,
-  TLY_PIPELINE_MAX = 1000,         /* requests of one connection that wait */
-  TLY_SET_ASIDE_LISTED_MAX = 1000, /* events listed a view; all are counted */
-  TLY_DRIFT_LISTED_MAX = 1000,     /* keys listed a run; all are counted */
+  TLY_PIPELINE_MAX = 1000,             /* requests of one connection that wait */
+  TLY_SET_ASIDE_LISTED_MAX = 1000,     /* events listed a view; all are counted */
+  TLY_DRIFT_LISTED_MAX = 1000,         /* keys listed a run; all are counted */
+  TLY_LEDGER_JOBS_MAX = 16,            /* reconciliations with ledgers: the one under way, and those that wait */
+  TLY_BREAKS_LISTED_MAX = 1000,        /* breaks listed a reconciliation with a ledger; all are counted ... */
+  TLY_BREAKS_LISTED_BYTES = 512 << 10, /* ... and no more than so much of JSON */
+  TLY_CURRENCIES_MAX = 256,            /* currencies with totals of their own; the others share theirs */
   TLY_DOORBELL_POLL_MS = 100,
   TLY_KEY_CODER_KEPT_BYTES = 16 << 20, /* interned values of a key column that stay known between commits */
   TLY_DELTA_FAN_IN = 8,                /* live deltas of one size class that are merged into one */
@@ -65,6 +69,8 @@ _Static_assert(TLY_PART_BYTES < TLY_BULK_BYTES_MAX, "a part is smaller than a bu
 _Static_assert(TLY_KEY_BYTES_MAX >= TLY_LINE_BYTES_MAX, "any text of one event can be a key");
 _Static_assert(2 * TLY_SUMMAND_DIGITS_MAX + 20 <= TLY_DECIMAL_DIGITS_MAX, "2^63 summands at any two scales fit");
 _Static_assert(2 * TLY_SUMMAND_SQUARED_DIGITS_MAX <= TLY_SUMMAND_DIGITS_MAX, "a square is a summand");
+_Static_assert(TLY_BREAKS_LISTED_BYTES <= TLY_LINE_BYTES_MAX / 2, "breaks and totals fit a reply line");
+_Static_assert(TLY_BATCH_OUTPUT_BYTES >= TLY_LINE_BYTES_MAX, "a reply is never lost for its size");
 _Static_assert(TLY_BATCH_EVENTS_MAX % TLY_EVALUATE_ROWS == 0, "a batch is whole evaluations");
 _Static_assert(TLY_GROUPS_PER_BLOCK < 65536, "what a group block can hold");
 

@@ -104,7 +104,7 @@ static void assert_unreadable(const char *definitions, const char *wanted) {
 
 #define FILE_LEDGER(columns)                                                                                           \
   "CREATE SERVER f FOREIGN DATA WRAPPER file; CREATE FOREIGN TABLE l (" columns ") SERVER f OPTIONS (filename "        \
-                                                                                "'l.csv')"
+  "'l.csv')"
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
@@ -182,6 +182,20 @@ static void a_table_of_sqlite_gives_its_rows_whatever_they_are_stored_as(void **
                 "1,12.30,\"a,\"\"b\"\"\",t\n2,0.10,\"\",f\n3,,,\n4,-7.00,\"x\ny\",t\n");
 }
 
+static void a_null_alone_is_a_row(void **state) {
+  (void)state;
+  write_database("l.db", "CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1), (NULL), (3)");
+  assert_ledger(in_folder(SQLITE_LEDGER("n integer", "t")), "1\n\n3\n");
+}
+
+static void a_database_is_found_relative_to_the_project(void **state) {
+  (void)state;
+  write_database("l.db", "CREATE TABLE l (n INTEGER, m INTEGER); INSERT INTO l VALUES (1, 2)");
+  assert_ledger("CREATE SERVER s FOREIGN DATA WRAPPER sqlite OPTIONS (path 'l.db');"
+                "CREATE FOREIGN TABLE l (n integer, m integer) SERVER s",
+                "1,2\n");
+}
+
 static void a_table_of_sqlite_that_does_not_fit_gives_no_rows_but_the_reason(void **state) {
   (void)state;
   write_database("l.db", "CREATE TABLE t (id INTEGER, amount REAL, raw BLOB);"
@@ -234,6 +248,8 @@ int main(void) {
       cmocka_unit_test(a_file_that_is_broken_gives_no_rows_but_the_place),
       cmocka_unit_test(a_file_without_a_column_or_a_header_is_another_ledger),
       cmocka_unit_test(a_table_of_sqlite_gives_its_rows_whatever_they_are_stored_as),
+      cmocka_unit_test(a_null_alone_is_a_row),
+      cmocka_unit_test(a_database_is_found_relative_to_the_project),
       cmocka_unit_test(a_table_of_sqlite_that_does_not_fit_gives_no_rows_but_the_reason),
       cmocka_unit_test(what_is_committed_while_rows_are_read_is_not_among_them),
   };

@@ -1,7 +1,7 @@
 /* tests/batch_layer/test_scheduler.c -- why runs begin, what becomes of them, who is told: with a clock that the test
  * turns, real recomputes in child processes, the real speed layer's steps, and an archiver that only cuts.
  *
- * The program is its own recompute child: `test_scheduler recompute-child --data DIR PROJECT`. */
+ * The program is its own child: `test_scheduler recompute-child --data DIR PROJECT`, and ledger-child likewise. */
 #include "tests/common/store/view_fixture.h"
 
 #include <fcntl.h>
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "batch_layer/batch_store.h"
+#include "batch_layer/ledger_main.h"
 #include "batch_layer/recompute.h"
 #include "batch_layer/recompute_child.h"
 #include "batch_layer/scheduler.h"
@@ -393,6 +394,147 @@ static void reconcile_answers_with_the_keys_that_differ(void **state) {
   assert_int_equal(member(reply, "drift"), 0);
   assert_true(json_is_array(json_object_get(json_object_get(reply, "result"), "drift_rows")));
   json_decref(reply);
+  close_bench();
+}
+
+/* ---- ledgers ----------------------------------------------------------------------------------------------------- */
+
+#define WITH_LEDGER                                                                                                    \
+  THREE_VIEWS                                                                                                          \
+      "CREATE SERVER files FOREIGN DATA WRAPPER file;"                                                                 \
+      "CREATE FOREIGN TABLE bank (account text, total numeric(18,2)) SERVER files OPTIONS (filename 'bank.csv');"
+
+static const char against_bank[] =
+    "{\"id\":1,\"method\":\"reconcile\",\"params\":{\"view\":\"totals\",\"against\":\"bank\",\"progress\":true}}\n";
+
+static void open_ledger_bench(const char *csv) {
+  char path[400];
+  open_bench(WITH_LEDGER);
+  snprintf(path, sizeof path, "%s/bank.csv", bench.project_folder);
+  CHECK_OK(tly_file_replace(path, csv, strlen(csv), &test_error));
+  rig_ingest(&bench.rig, "payments", 0, "{\"account\":\"a\",\"amount\":1.50}\n{\"account\":\"b\",\"amount\":2}\n");
+  rig_settle(&bench.rig);
+  open_scheduler();
+}
+
+static const char *outcome_of(const json_t *reply) {
+  const char *outcome = json_string_value(json_object_get(json_object_get(reply, "result"), "result"));
+  return outcome != NULL ? outcome : sqlstate_of(reply);
+}
+
+static void a_view_is_reconciled_with_a_ledger_in_a_child_of_its_own(void **state) {
+  (void)state;
+  open_ledger_bench("account,total\nb,2\na,1.5\n");
+  json_t *reply = ask(against_bank);
+  assert_string_equal(outcome_of(reply), "OK");
+  assert_int_equal(member(reply, "keys"), 2);
+  assert_int_equal(member(reply, "matched"), 2);
+  json_decref(reply);
+  assert_int_equal(count_runs("ready"), 0); /* nothing was recomputed for it */
+  pump(is_idle, NULL);
+  close_bench();
+}
+
+static void reconciliations_queue_and_a_recompute_goes_on_beside_them(void **state) {
+  (void)state;
+  tly_client *clients[4];
+  int progress = 0;
+  open_ledger_bench("account,total\nb,2\na,1.4\n");
+  for (int i = 0; i < 4; i++) {
+    clients[i] = connect_client();
+    send_line(clients[i], i == 1 ? recompute_all : against_bank);
+  }
+  for (int i = 0; i < 4; i++) {
+    json_t *reply = receive_last(clients[i], &progress);
+    if (i != 1) {
+      assert_string_equal(outcome_of(reply), "BREAKS");
+      assert_int_equal(member(reply, "breaks"), 1);
+    } else {
+      assert_int_equal(member(reply, "events"), 2);
+    }
+    json_decref(reply);
+    tly_client_close(clients[i]);
+  }
+  pump(is_idle, NULL);
+  close_bench();
+}
+
+static void a_request_for_a_ledger_that_makes_no_sense_is_an_error_reply(void **state) {
+  (void)state;
+  static const struct {
+    const char *params, *sqlstate;
+  } cases[] = {
+      {"\"view\":\"totals\",\"against\":\"nothing\"", "42P01"},
+      {"\"view\":\"nothing\",\"against\":\"bank\"", "42P01"},
+      {"\"view\":\"totals\",\"against\":7", "22023"},
+      {"\"against\":\"bank\"", "42P01"},
+      {"\"view\":\"kinds\",\"against\":\"bank\"", "42703"},
+      {"\"view\":\"totals\",\"against\":\"bank\",\"tolerance\":\"-1\"", "22023"},
+      {"\"view\":\"totals\",\"against\":\"bank\",\"tolerance\":\"much\"", "22023"},
+      {"\"view\":\"totals\",\"against\":\"bank\",\"tolerance\":0.5", "22023"},
+  };
+  open_ledger_bench("account,total\n");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char line[300];
+    snprintf(line, sizeof line, "{\"id\":1,\"method\":\"reconcile\",\"params\":{%s}}\n", cases[i].params);
+    json_t *reply = ask(line);
+    if (strcmp(sqlstate_of(reply), cases[i].sqlstate) != 0)
+      fail_msg("%s gives %s, not %s", line, sqlstate_of(reply), cases[i].sqlstate);
+    json_decref(reply);
+  }
+  close_bench();
+}
+
+static void a_ledger_that_cannot_be_read_is_incomplete(void **state) {
+  (void)state;
+  open_ledger_bench("account,total\na,1.5\nb,\"2\n");
+  json_t *reply = ask(against_bank);
+  assert_string_equal(outcome_of(reply), "INCOMPLETE");
+  assert_null(json_object_get(json_object_get(reply, "result"), "matched"));
+  json_decref(reply);
+  close_bench();
+}
+
+static void more_reconciliations_than_may_wait_are_refused(void **state) {
+  (void)state;
+  tly_client *clients[TLY_LEDGER_JOBS_MAX + 1];
+  int progress = 0, refused = 0, fine = 0;
+  open_ledger_bench("account,total\nb,2\na,1.5\n");
+  for (int i = 0; i <= TLY_LEDGER_JOBS_MAX; i++) {
+    clients[i] = connect_client();
+    send_line(clients[i], against_bank); /* all are there before the scheduler looks */
+  }
+  for (int i = 0; i <= TLY_LEDGER_JOBS_MAX; i++) {
+    json_t *reply = receive_last(clients[i], &progress);
+    refused += strcmp(outcome_of(reply), "53300") == 0;
+    fine += strcmp(outcome_of(reply), "OK") == 0;
+    json_decref(reply);
+    tly_client_close(clients[i]);
+  }
+  assert_int_equal(refused, 1);
+  assert_int_equal(fine, TLY_LEDGER_JOBS_MAX);
+  close_bench();
+}
+
+static void a_stop_ends_reconciliations_and_tells_who_waits(void **state) {
+  (void)state;
+  tly_client *clients[2];
+  json_t *reply;
+  open_ledger_bench("account,total\nb,2\na,1.5\n");
+  for (int i = 0; i < 2; i++) {
+    clients[i] = connect_client();
+    send_line(clients[i], against_bank);
+  }
+  for (int i = 0; i < 3; i++) /* accept, read, start */
+    CHECK_OK(tly_scheduler_turn(bench.scheduler, 0, &test_error));
+  tly_scheduler_close(bench.scheduler);
+  bench.scheduler = NULL;
+  for (int i = 0; i < 2; i++) {
+    CHECK_OK(tly_client_receive(clients[i], 1000, &reply, &test_error));
+    assert_string_equal(outcome_of(reply), "57014");
+    json_decref(reply);
+    tly_client_close(clients[i]);
+  }
   close_bench();
 }
 
@@ -824,18 +966,18 @@ static void a_recompute_is_a_group_of_its_own_with_a_small_share(void **state) {
 
 /* ---- main -------------------------------------------------------------------------------------------------------- */
 
-static int recompute_child(int argc, char **argv) {
+static int be_child(int argc, char **argv) {
   struct tly_settings settings = {.recompute_threads = 2};
   if (argc != 5 || strcmp(argv[2], "--data") != 0)
     return 2;
   settings.directory = argv[3];
   settings.project = argv[4];
-  return tly_recompute_main(&settings);
+  return strcmp(argv[1], "ledger-child") == 0 ? tly_ledger_main(&settings) : tly_recompute_main(&settings);
 }
 
 int main(int argc, char **argv) {
-  if (argc > 1 && strcmp(argv[1], "recompute-child") == 0)
-    return recompute_child(argc, argv);
+  if (argc > 1 && strstr(argv[1], "-child") != NULL)
+    return be_child(argc, argv);
   ssize_t size = readlink("/proc/self/exe", program, sizeof program - 1);
   if (size <= 0)
     return 1;
@@ -848,6 +990,12 @@ int main(int argc, char **argv) {
       cmocka_unit_test(requests_of_one_connection_are_answered_in_order),
       cmocka_unit_test(a_client_that_goes_away_leaves_its_run_going),
       cmocka_unit_test(reconcile_answers_with_the_keys_that_differ),
+      cmocka_unit_test(a_view_is_reconciled_with_a_ledger_in_a_child_of_its_own),
+      cmocka_unit_test(reconciliations_queue_and_a_recompute_goes_on_beside_them),
+      cmocka_unit_test(a_request_for_a_ledger_that_makes_no_sense_is_an_error_reply),
+      cmocka_unit_test(a_ledger_that_cannot_be_read_is_incomplete),
+      cmocka_unit_test(more_reconciliations_than_may_wait_are_refused),
+      cmocka_unit_test(a_stop_ends_reconciliations_and_tells_who_waits),
       cmocka_unit_test(views_that_are_due_at_one_minute_share_a_run),
       cmocka_unit_test(a_missed_run_is_made_up_once),
       cmocka_unit_test(a_schedule_tries_again_when_no_archiver_is_there),
