@@ -14,8 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -23,6 +21,8 @@
 #include <unistd.h>
 
 #include "common/base/assert.h"
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
 
 extern char **environ;
 
@@ -54,30 +54,43 @@ static _Noreturn void become(const char *program, char **arguments, char **envir
   _exit(127);
 }
 
-/* Our environment, with the number of threads that the settings give in place of its own. */
-static char **child_environment(const struct tly_settings *settings, char *threads, size_t threads_size) {
+static bool is_of(const char *variable, const char *const *names) {
+  for (; *names != NULL; names++)
+    if (strncmp(variable, *names, strlen(*names)) == 0)
+      return true;
+  return false;
+}
+
+/* Our environment, with what the settings give in place of its own. `threads` and `folder` are what it points to. */
+static char **child_environment(const struct tly_settings *settings, struct tly_buffer *threads,
+                                struct tly_buffer *folder) {
+  static const char *const ours[] = {"TALLY_RECOMPUTE_THREADS=", "TALLY_LEDGER_FOLDER=", "TALLY_READY_FD=", NULL};
   size_t count = 0, kept = 0;
   while (environ[count] != NULL)
     count++;
-  char **environment = calloc(count + 2, sizeof(char *));
-  TLY_ASSERT(environment != NULL);
+  char **environment = tly_calloc(count + 3, sizeof(char *));
   for (size_t i = 0; i < count; i++)
-    if (strncmp(environ[i], "TALLY_RECOMPUTE_THREADS=", 24) != 0 && strncmp(environ[i], "TALLY_READY_FD=", 15) != 0)
+    if (!is_of(environ[i], ours))
       environment[kept++] = environ[i];
-  snprintf(threads, threads_size, "TALLY_RECOMPUTE_THREADS=%d", settings->recompute_threads);
-  environment[kept] = threads;
+  tly_buffer_print(threads, "%s%d", ours[0], settings->recompute_threads);
+  tly_buffer_print(folder, "%s%s", ours[1],
+                   settings->ledger_folder != NULL ? settings->ledger_folder : settings->project);
+  environment[kept++] = tly_buffer_text(threads);
+  environment[kept] = tly_buffer_text(folder);
   return environment;
 }
 
 static pid_t spawn(const struct tly_settings *settings, const char *command, int in, int out) {
-  char threads[48];
+  struct tly_buffer threads = {0}, folder = {0};
   const char *arguments[ARGUMENT_COUNT] = {settings->program, command, "--data", settings->directory,
                                            settings->project};
-  char **environment = child_environment(settings, threads, sizeof threads);
+  char **environment = child_environment(settings, &threads, &folder);
   pid_t process = fork();
   if (process == 0)
     become(settings->program, (char **)(void *)arguments, environment, in, out);
-  free(environment);
+  tly_free(environment);
+  tly_buffer_free(&threads);
+  tly_buffer_free(&folder);
   return process;
 }
 

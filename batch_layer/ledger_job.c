@@ -110,7 +110,7 @@ static void say_compared(void *context, uint64_t keys) {
 
 static enum tly_status run(struct work *work, struct tly_error *error) {
   const struct tly_ledger_job *job = work->job;
-  TLY_TRY(tly_ledger_reader_open(job->match->ledger, job->project_folder, &work->reader, error));
+  TLY_TRY(tly_ledger_reader_open(job->match->ledger, job->folder, &work->reader, error));
   TLY_TRY(open_view(job, &work->view, error));
   TLY_TRY(read_ledger(work, error));
   struct tly_keyed_source tally = {.next = next_of_view, .context = &work->view};

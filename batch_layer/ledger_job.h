@@ -9,8 +9,8 @@
 #include "common/sql/project.h"
 
 struct tly_ledger_job {
-  const char *directory;      /* data folder; also for what does not fit memory */
-  const char *project_folder; /* that paths of ledgers are relative to */
+  const char *directory; /* data folder; also for what does not fit memory */
+  const char *folder;    /* that paths of ledgers are relative to */
   const struct tly_project *project;
   const struct tly_ledger_match *match;
   struct tly_decimal tolerance; /* absolute, 0 or above */

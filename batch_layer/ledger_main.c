@@ -111,9 +111,10 @@ static enum tly_status read_request(struct child *child, struct tly_error *error
 }
 
 static enum tly_status reconcile(struct child *child, struct tly_error *error) {
+  const struct tly_settings *settings = child->settings;
   struct tly_buffer line = {0};
-  struct tly_ledger_job job = {.directory = child->settings->directory,
-                               .project_folder = child->settings->project,
+  struct tly_ledger_job job = {.directory = settings->directory,
+                               .folder = settings->ledger_folder != NULL ? settings->ledger_folder : settings->project,
                                .project = child->project,
                                .match = &child->wanted.match,
                                .tolerance = child->wanted.tolerance,

@@ -13,7 +13,7 @@
 
 typedef struct tly_ledger_reader tly_ledger_reader;
 
-/* `project` is the folder that files are relative to. */
+/* `project` is the folder that relative paths begin in. */
 TLY_CHECK enum tly_status tly_ledger_reader_open(const struct tly_ledger *ledger, const char *project,
                                                  tly_ledger_reader **out, struct tly_error *error);
 /* NULL is fine. */

@@ -31,7 +31,8 @@
   "  --query-memory-bytes N    memory of a query (268435456)\n"                                                        \
   "  --keep-runs N             published runs kept a view (3)\n"                                                       \
   "  --seal-bytes N            the active archive file is sealed at this size (67108864) ...\n"                        \
-  "  --seal-age-s N            ... or at this age in seconds (3600)\n"
+  "  --seal-age-s N            ... or at this age in seconds (3600)\n"                                                 \
+  "  --ledger-folder DIR       where relative paths of ledgers begin (PROJECT)\n"
 
 static int start_layer(struct tly_options *options, int (*layer)(const struct tly_settings *settings)) {
   struct tly_project *project = tly_command_load_project(options->settings.project);

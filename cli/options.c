@@ -32,6 +32,7 @@ struct setting {
 static const struct setting settings_table[] = {
     TEXT("--data", directory),
     TEXT("--listen", listen),
+    TEXT("--ledger-folder", ledger_folder),
     NUMBER("--recompute-threads", recompute_threads, 0, 256),
     NUMBER("--query-timeout-ms", query_timeout_ms, 1, 3600000),
     NUMBER("--query-memory-bytes", query_memory_bytes, 1 << 20, INT32_MAX),

@@ -156,6 +156,8 @@ static void spawn(struct child *child, uv_process_options_t *options) {
                              numbers[4],
                              "--seal-age-s",
                              numbers[5],
+                             "--ledger-folder",
+                             settings->ledger_folder != NULL ? settings->ledger_folder : settings->project,
                              settings->listen != NULL ? "--listen" : NULL,
                              settings->listen,
                              NULL};

@@ -12,11 +12,12 @@
 
 /* Flag > environment TALLY_* > tally.conf > default; filled by the command line. Strings outlive the process. */
 struct tly_settings {
-  const char *project;   /* folder of *.sql files */
-  const char *directory; /* data folder */
-  const char *program;   /* path of this binary, for child processes */
-  const char *listen;    /* serve: HOST:PORT for TCP, or NULL */
-  int recompute_threads; /* 0: all cores */
+  const char *project;       /* folder of *.sql files */
+  const char *directory;     /* data folder */
+  const char *program;       /* path of this binary, for child processes */
+  const char *listen;        /* serve: HOST:PORT for TCP, or NULL */
+  const char *ledger_folder; /* where relative paths of ledgers begin; NULL: the project's folder */
+  int recompute_threads;     /* 0: all cores */
   int query_timeout_ms;
   int query_memory_bytes; /* bound of one query */
   int keep_runs;          /* published runs kept a view */
