@@ -124,12 +124,22 @@ void tly_batch_store_close(tly_batch_store *store) {
 
 /* ---- begin ------------------------------------------------------------------------------------------------------- */
 
+/* The schedule as a text that changes when it does: '0 2 * * *', '0 2 * * * Europe/Berlin'. */
+static void bind_schedule(sqlite3_stmt *statement, int place, const struct tly_view *view) {
+  struct tly_buffer text = {0};
+  TLY_ASSERT(view->recompute != NULL);
+  tly_buffer_append_text(&text, view->recompute);
+  if (view->time_zone != NULL)
+    tly_buffer_print(&text, " %s", view->time_zone);
+  sqlite3_bind_text(statement, place, tly_buffer_text(&text), (int)text.size, SQLITE_TRANSIENT);
+  tly_buffer_free(&text);
+}
+
 static enum tly_status set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
                                  struct tly_error *error) {
   sqlite3_stmt *statement = store->statements[SET_FIRED];
-  TLY_ASSERT(view->recompute != NULL);
   bind_text(statement, 1, view->name);
-  bind_text(statement, 2, view->recompute);
+  bind_schedule(statement, 2, view);
   sqlite3_bind_int64(statement, 3, fired_at_us);
   return tly_sqlite_run(statement, error);
 }
@@ -269,7 +279,7 @@ enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_v
                                       int64_t *fired_at_us, struct tly_error *error) {
   sqlite3_stmt *statement = store->statements[GET_FIRED];
   bind_text(statement, 1, view->name);
-  bind_text(statement, 2, view->recompute);
+  bind_schedule(statement, 2, view);
   enum tly_status status = tly_sqlite_step(statement, found, error);
   *fired_at_us = status == TLY_OK && *found ? sqlite3_column_int64(statement, 0) : 0;
   sqlite3_reset(statement);

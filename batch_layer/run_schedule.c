@@ -22,7 +22,7 @@ static enum tly_status load(struct entry *entry, const struct tly_view *view, tl
   if (view->recompute == NULL)
     return TLY_OK;
   entry->has_cron = true;
-  TLY_TRY(tly_cron_parse(view->recompute, &entry->cron, error));
+  TLY_TRY(tly_cron_of_view(view, &entry->cron, error));
   TLY_TRY(tly_batch_store_fired(store, view, &found, &entry->fired_at_us, error));
   if (found)
     return TLY_OK;

@@ -16,9 +16,9 @@ CREATE TEMP VIEW f AS
          p.prokind
   FROM pg_proc p JOIN t r ON r.oid = p.prorettype WHERE p.pronamespace = 'pg_catalog'::regnamespace;
 CREATE TEMP TABLE functions AS SELECT * FROM f WHERE prokind = 'f' AND known AND n BETWEEN 1 AND 3
-  AND name IN ('date_trunc', 'date_bin', 'extract', 'lower', 'upper', 'length', 'char_length', 'character_length', 'substring', 'substr',
+  AND name IN ('date_trunc', 'date_bin', 'extract', 'timezone', 'lower', 'upper', 'length', 'char_length', 'character_length', 'substring', 'substr',
                'left', 'right', 'btrim', 'ltrim', 'rtrim', 'abs', 'round', 'floor', 'ceil', 'ceiling', 'mod')
-  AND kernel ~ '^[a-z0-9_]+$' AND kernel NOT IN ('textregexsubstr', 'interval_trunc', 'timestamptz_trunc_zone');
+  AND kernel ~ '^[a-z0-9_]+$' AND kernel NOT IN ('textregexsubstr', 'interval_trunc');
 CREATE TEMP TABLE operators AS SELECT o.oprname AS name, coalesce(l.name, 'UNKNOWN') AS left_type, r.name AS right_type, e.name AS result, p.prosrc AS kernel
   FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode LEFT JOIN t l ON l.oid = o.oprleft JOIN t r ON r.oid = o.oprright JOIN t e ON e.oid = o.oprresult
   WHERE (o.oprleft = 0 OR l.oid IS NOT NULL)

@@ -188,6 +188,7 @@ static json_t *view_json(const struct tly_view *view, const struct tly_published
   json_object_set_new(out, "cut", published->cut > 0 ? json_integer(published->cut) : json_null());
   json_object_set_new(out, "groups", count_json(run->groups));
   json_object_set_new(out, "recompute", text_json(view->recompute));
+  json_object_set_new(out, "time_zone", text_json(view->time_zone));
   json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
   json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
   json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));

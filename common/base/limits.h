@@ -23,6 +23,10 @@ enum {
   TLY_VIEWS_MAX = 256,
   TLY_LEDGERS_MAX = 64,
   TLY_PARTITIONS_MAX = 1024,
+  TLY_ZONE_NAME_BYTES_MAX = 255,      /* of a time zone, as TZ_STRLEN_MAX in PostgreSQL */
+  TLY_ZONE_FILE_BYTES_MAX = 64 << 10, /* its rules; real ones have at most 4 KiB */
+  TLY_ZONE_TRANSITIONS_MAX = 2000,    /* as TZ_MAX_TIMES in PostgreSQL */
+  TLY_ZONE_TYPES_MAX = 256,           /* a byte numbers them */
   TLY_DECIMAL_DIGITS_MAX = 1000,
   TLY_EVENT_DECIMAL_DIGITS_MAX = 400,   /* of an event's unconstrained numeric: any sum of them fits a decimal */
   TLY_KEY_BYTES_MAX = 1 << 20,          /* an encoded group key */

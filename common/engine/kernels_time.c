@@ -1,10 +1,12 @@
-/* date, timestamp, timestamptz and interval; sessions are UTC, so timestamp and timestamptz share everything.
+/* date, timestamp, timestamptz and interval; sessions are UTC, so timestamp and timestamptz share everything but what
+ * names another time zone.
  *
  * date_trunc to a constant unit of fixed length is the usual group key. There the unit is looked at once, and a row
  * costs a division by a constant the compiler knows. */
 #include <string.h>
 
 #include "common/engine/kernel.h"
+#include "common/value/zone_folder.h"
 
 #define DATE_RANGE      "date out of range"
 #define TIMESTAMP_RANGE "date out of range for timestamp"
@@ -175,7 +177,7 @@ void tly_kernel_interval_div(const struct tly_kernel_call *call) {
   }
 }
 
-/* --- date_trunc, date_bin, extract -------------------------------------------------------------------------------- */
+/* --- date_trunc --------------------------------------------------------------------------------------------------- */
 
 /* Events come nearly in order of time, so the rows of a strip are mostly all in the unit of the strip before: a
  * comparison instead of a division, and no branch a row. A strip in which one is not is divided row by row. */
@@ -247,6 +249,111 @@ static void timestamp_trunc(const struct tly_kernel_call *call) {
 
 SAME(timestamp_trunc, timestamp_trunc)
 SAME(timestamptz_trunc, timestamp_trunc)
+
+/* --- time zones --------------------------------------------------------------------------------------------------- */
+
+/* The zone that an argument names, kept from row to row: names mostly stay the same, and a constant does. */
+struct named_zone {
+  struct tly_text name;
+  enum tly_status status; /* of finding it */
+  struct tly_error error;
+  struct tly_zone_clock clock;
+};
+
+static bool find_zone(const struct tly_kernel_call *call, uint32_t argument, uint32_t row, struct named_zone *zone) {
+  struct tly_text name = tly_argument_text(call, argument, row);
+  const tly_time_zone *found;
+  bool is_same = zone->name.data != NULL &&
+                 (zone->name.data == name.data ? zone->name.size == name.size : tly_text_equal(zone->name, name));
+  if (!is_same) {
+    zone->name = name;
+    zone->status = tly_time_zone_find(name, &found, &zone->error);
+    if (zone->status == TLY_OK)
+      zone->clock = tly_zone_clock_of(found);
+  }
+  settle(call, row, zone->status, &zone->error);
+  return zone->status == TLY_OK;
+}
+
+TLY_ALWAYS_INLINE void convert_at_zone(const struct tly_kernel_call *call,
+                                       int64_t (*convert)(struct tly_zone_clock *clock, int64_t time_us)) {
+  struct named_zone zone = {.status = TLY_OK};
+  struct tly_error error = TLY_ERROR_NONE;
+  TLY_EACH_ROW (call->rows, row) {
+    if (!find_zone(call, 0, row, &zone))
+      continue;
+    call->out->i64[row] = convert(&zone.clock, tly_argument_i64(call, 1, row));
+    settle(call, row, tly_timestamp_check(call->out->i64[row], &error), &error);
+  }
+}
+
+void tly_kernel_timestamptz_zone(const struct tly_kernel_call *call) {
+  convert_at_zone(call, tly_zone_clock_wall);
+}
+
+void tly_kernel_timestamp_zone(const struct tly_kernel_call *call) {
+  convert_at_zone(call, tly_zone_clock_instant);
+}
+
+/* An interval as a zone is an offset from UTC in whole seconds, east is positive. */
+static enum tly_status at_offset(struct tly_interval offset, int sign, int64_t time_us, int64_t *out,
+                                 struct tly_error *error) {
+  if (offset.months != 0 || offset.days != 0) {
+    struct tly_buffer text = {0};
+    tly_interval_print(offset, &text);
+    (void)TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "interval time zone \"%s\" must not include months or days",
+                   tly_buffer_text(&text));
+    tly_buffer_free(&text);
+    return TLY_E_INVALID_PARAMETER;
+  }
+  struct tly_interval whole = {.microseconds = offset.microseconds / TLY_US_PER_SECOND * TLY_US_PER_SECOND};
+  return tly_timestamp_add(time_us, whole, sign, out, error);
+}
+
+TLY_ALWAYS_INLINE void convert_at_offset(const struct tly_kernel_call *call, int sign) {
+  struct tly_error error = TLY_ERROR_NONE;
+  TLY_EACH_ROW (call->rows, row) {
+    enum tly_status status = at_offset(tly_argument_interval(call, 0, row), sign, tly_argument_i64(call, 1, row),
+                                       &call->out->i64[row], &error);
+    settle(call, row, status, &error);
+  }
+}
+
+void tly_kernel_timestamptz_izone(const struct tly_kernel_call *call) {
+  convert_at_offset(call, 1);
+}
+
+void tly_kernel_timestamp_izone(const struct tly_kernel_call *call) {
+  convert_at_offset(call, -1);
+}
+
+/* As PostgreSQL, finds the zone before it looks at the unit. */
+static bool prepare_trunc(const struct tly_kernel_call *call, uint32_t row, struct named_zone *zone,
+                          struct tly_zone_trunc *trunc) {
+  struct tly_error error = TLY_ERROR_NONE;
+  if (!find_zone(call, 2, row, zone))
+    return false;
+  struct tly_text unit = tly_argument_text(call, 0, row);
+  enum tly_status status = tly_zone_trunc_prepare(unit.data, unit.size, zone->clock.zone, trunc, &error);
+  settle(call, row, status, &error);
+  return status == TLY_OK;
+}
+
+void tly_kernel_timestamptz_trunc_zone(const struct tly_kernel_call *call) {
+  bool is_one = call->arguments[0].is_constant && call->arguments[2].is_constant, is_prepared = false;
+  struct named_zone zone = {.status = TLY_OK};
+  struct tly_zone_trunc trunc;
+  struct tly_error error = TLY_ERROR_NONE;
+  TLY_EACH_ROW (call->rows, row) {
+    is_prepared = (is_one && is_prepared) || prepare_trunc(call, row, &zone, &trunc);
+    if (!is_prepared)
+      continue;
+    enum tly_status status = tly_zone_trunc_at(&trunc, tly_argument_i64(call, 1, row), &call->out->i64[row], &error);
+    settle(call, row, status, &error);
+  }
+}
+
+/* --- date_bin, extract -------------------------------------------------------------------------------------------- */
 
 static void timestamp_bin(const struct tly_kernel_call *call) {
   struct tly_error error = TLY_ERROR_NONE;

@@ -7,13 +7,15 @@
  *
  * FORMAT. Prefix notation in parentheses: (kind:type detail arguments...), e.g.
  *   (call:boolean numeric_gt (column:numeric(18,2) "amount") (constant:numeric(3,0) "100")).
- * Names and values are in JSON quotes. A change of this format changes every hash: raise nothing else for it. */
+ * A call with a time zone has the hash of the zone's rules behind its kernel: an update of them is a change of the
+ * view. Names and values are in JSON quotes. A change of this format changes every hash: raise nothing else for it. */
 #include <string.h>
 #include <xxhash.h>
 
 #include "common/base/assert.h"
 #include "common/base/buffer.h"
 #include "common/sql/resolve.h"
+#include "common/value/zone_folder.h"
 
 static const char *const kind_names[] = {
     [TLY_EXPR_COLUMN] = "column",
@@ -83,6 +85,32 @@ static void print_constant(const struct tly_value *value, struct tly_buffer *out
   tly_buffer_free(&text);
 }
 
+static struct tly_hash hash_of(const void *bytes, size_t size) {
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, size));
+  struct tly_hash hash;
+  _Static_assert(sizeof canonical.digest == sizeof hash.bytes, "XXH3-128");
+  memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
+  return hash;
+}
+
+/* When a zone's rules change, so do the totals made with them. That the zone exists was checked when it was resolved.
+ */
+static void print_rules(const struct tly_expr *zone, struct tly_buffer *out) {
+  const tly_time_zone *rules;
+  if (zone == NULL || zone->constant.is_null)
+    return;
+  TLY_ASSERT(tly_expr_is_constant(zone));
+  enum tly_status status = tly_time_zone_find(zone->constant.text, &rules, NULL);
+  TLY_ASSERT(status == TLY_OK);
+  size_t size;
+  const void *bytes = tly_time_zone_bytes(rules, &size);
+  struct tly_hash hash = hash_of(bytes, size);
+  tly_buffer_append_text(out, " rules ");
+  for (int i = 0; i < TLY_HASH_BYTES; i++)
+    tly_buffer_print(out, "%02x", hash.bytes[i]);
+}
+
 static void print_expression(const struct tly_expr *expression, const struct tly_stream *stream,
                              struct tly_buffer *out) {
   TLY_ASSERT((size_t)expression->kind < sizeof kind_names / sizeof kind_names[0]);
@@ -97,6 +125,7 @@ static void print_expression(const struct tly_expr *expression, const struct tly
     print_constant(&expression->constant, out);
   } else if (expression->kernel != TLY_KERNEL_NONE) {
     tly_buffer_print(out, " %s", tly_kernel_name(expression->kernel));
+    print_rules(tly_expr_zone(expression), out);
   }
   for (uint32_t i = 0; i < expression->argument_count; i++) {
     tly_buffer_append_byte(out, ' ');
@@ -124,15 +153,6 @@ static void print_aggregate(const struct tly_aggregate *aggregate, const struct 
   print_optional("  filter", aggregate->filter, stream, out);
 }
 
-static struct tly_hash hash_of(const struct tly_buffer *text) {
-  XXH128_canonical_t canonical;
-  XXH128_canonicalFromHash(&canonical, XXH3_128bits(text->data, text->size));
-  struct tly_hash hash;
-  _Static_assert(sizeof canonical.digest == sizeof hash.bytes, "XXH3-128");
-  memcpy(hash.bytes, canonical.digest, sizeof hash.bytes);
-  return hash;
-}
-
 void tly_canonical_stream(struct tly_resolver *resolver, struct tly_stream *stream) {
   static const char *const units[] = {"rfc3339", "s", "ms", "us"};
   struct tly_buffer out = {.data = NULL};
@@ -156,7 +176,7 @@ void tly_canonical_stream(struct tly_resolver *resolver, struct tly_stream *stre
     }
     tly_buffer_append_byte(&out, '\n');
   }
-  stream->hash = hash_of(&out);
+  stream->hash = hash_of(out.data, out.size);
   stream->canonical = tly_arena_copy(resolver->arena, out.data, out.size);
   tly_buffer_free(&out);
 }
@@ -183,6 +203,6 @@ void tly_canonical_view(struct tly_resolver *resolver, struct tly_view *view) {
   view->canonical = tly_arena_copy(resolver->arena, out.data, out.size);
   tly_buffer_append_text(&out, stream->canonical);
   tly_buffer_print(&out, "decoder %d\n", TLY_DECODER_VERSION);
-  view->hash = hash_of(&out);
+  view->hash = hash_of(out.data, out.size);
   tly_buffer_free(&out);
 }

@@ -1,14 +1,23 @@
-/* Vixie cron's five fields as bit sets, and a walk over minutes that skips whole months, days and hours at a time. */
+/* Vixie cron's five fields as bit sets, and a walk over minutes that skips whole months, days and hours at a time.
+ *
+ * TIME ZONES. The walk is over the minutes of a wall clock. Time falls into spans with one offset from UTC, and within
+ * a span an instant is a wall time less the offset. So each span is searched by itself: its minutes on the wall, from
+ * the first one that the span before has not shown already. A span whose clocks were put forward at its start is due
+ * there when any minute that was skipped matches. */
 #include "common/sql/cron.h"
 
 #include <string.h>
 #include <strings.h>
 
 #include "common/base/assert.h"
+#include "common/sql/typed_tree.h"
+#include "common/value/timestamp.h"
+#include "common/value/zone_folder.h"
 
 #define US_PER_MINUTE INT64_C(60000000)
+#define US_SEARCHED   (YEARS_SEARCHED * 366 * TLY_US_PER_DAY)
 
-enum { MINUTES_PER_DAY = 1440, YEARS_SEARCHED = 8 };
+enum { MINUTES_PER_DAY = 1440, HOURS_PER_DAY = 24, YEARS_SEARCHED = 8 };
 
 struct field {
   const char *name;
@@ -140,8 +149,15 @@ enum tly_status tly_cron_parse(const char *text, struct tly_cron *out, struct tl
                            .months = (uint16_t)bits[3],
                            .days_of_week = (uint8_t)((bits[4] & 0x7E) | sunday),
                            .day_of_month_is_star = star[2],
-                           .day_of_week_is_star = star[4]};
+                           .day_of_week_is_star = star[4],
+                           .zone = tly_time_zone_utc()};
   return TLY_OK;
+}
+
+enum tly_status tly_cron_of_view(const struct tly_view *view, struct tly_cron *out, struct tly_error *error) {
+  TLY_ASSERT(view->recompute != NULL);
+  TLY_TRY(tly_cron_parse(view->recompute, out, error));
+  return view->time_zone == NULL ? TLY_OK : tly_time_zone_find(tly_text_of(view->time_zone), &out->zone, error);
 }
 
 /* ---- matching ---------------------------------------------------------------------------------------------------- */
@@ -199,14 +215,79 @@ static int64_t walk(const struct tly_cron *cron, int64_t minute, int direction, 
   return 0;
 }
 
-int64_t tly_cron_next(const struct tly_cron *cron, int64_t after_us) {
+/* ---- by the clocks of a zone ------------------------------------------------------------------------------------- */
+
+static bool is_of_every_hour(const struct tly_cron *cron) {
+  return cron->hours == (UINT32_C(1) << HOURS_PER_DAY) - 1;
+}
+
+static int64_t minute_at(int64_t wall_us) {
+  return floor_divide(wall_us, US_PER_MINUTE);
+}
+
+/* A span by its clocks. */
+struct clock_span {
+  struct tly_zone_span time;
+  int64_t since_wall_us; /* what they show at its start */
+  int64_t shown_wall_us; /* what the span before showed at its end: more when clocks are put back, less when forward */
+};
+
+static struct clock_span span_at(const struct tly_cron *cron, int64_t instant_us) {
+  struct clock_span span = {.time = tly_time_zone_span(cron->zone, instant_us)};
+  if (span.time.since_us == INT64_MIN) {
+    span.since_wall_us = span.shown_wall_us = INT64_MIN;
+    return span;
+  }
+  span.since_wall_us = span.shown_wall_us = span.time.since_us + span.time.offset_us;
+  if (!is_of_every_hour(cron))
+    span.shown_wall_us = span.time.since_us + tly_time_zone_span(cron->zone, span.time.since_us - 1).offset_us;
+  return span;
+}
+
+/* Does a minute match that was skipped at the start of the span? */
+static bool is_due_at_start(const struct tly_cron *cron, const struct clock_span *span) {
   bool found;
-  int64_t minute = walk(cron, floor_divide(after_us, US_PER_MINUTE) + 1, 1, &found);
-  return found ? minute * US_PER_MINUTE : INT64_MAX;
+  if (span->shown_wall_us >= span->since_wall_us)
+    return false;
+  int64_t first = minute_at(span->shown_wall_us + US_PER_MINUTE - 1);
+  int64_t minute = walk(cron, first, 1, &found);
+  return found && minute * US_PER_MINUTE < span->since_wall_us;
+}
+
+int64_t tly_cron_next(const struct tly_cron *cron, int64_t after_us) {
+  int64_t at_us = after_us + 1;
+  while (at_us - after_us < US_SEARCHED) {
+    struct clock_span span = span_at(cron, at_us);
+    if (at_us == span.time.since_us && is_due_at_start(cron, &span))
+      return at_us;
+    bool found;
+    int64_t wall_us = at_us + span.time.offset_us;
+    if (wall_us < span.shown_wall_us)
+      wall_us = span.shown_wall_us;
+    int64_t minute = walk(cron, minute_at(wall_us + US_PER_MINUTE - 1), 1, &found);
+    if (found && minute * US_PER_MINUTE - span.time.offset_us < span.time.until_us)
+      return minute * US_PER_MINUTE - span.time.offset_us;
+    if (span.time.until_us == INT64_MAX)
+      break;
+    at_us = span.time.until_us;
+  }
+  return INT64_MAX;
 }
 
 int64_t tly_cron_previous(const struct tly_cron *cron, int64_t at_us) {
-  bool found;
-  int64_t minute = walk(cron, floor_divide(at_us, US_PER_MINUTE), -1, &found);
-  return found ? minute * US_PER_MINUTE : INT64_MIN;
+  int64_t first_us = at_us - US_SEARCHED;
+  while (at_us > first_us) {
+    struct clock_span span = span_at(cron, at_us);
+    int64_t from_us = span.shown_wall_us > span.since_wall_us ? span.shown_wall_us : span.since_wall_us;
+    bool found;
+    int64_t minute = walk(cron, minute_at(at_us + span.time.offset_us), -1, &found);
+    if (found && minute * US_PER_MINUTE >= from_us)
+      return minute * US_PER_MINUTE - span.time.offset_us;
+    if (is_due_at_start(cron, &span))
+      return span.time.since_us;
+    if (span.time.since_us == INT64_MIN)
+      break;
+    at_us = span.time.since_us - 1;
+  }
+  return INT64_MIN;
 }

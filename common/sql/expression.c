@@ -153,6 +153,15 @@ uint32_t tly_expr_location(const struct tly_expr *expression) {
   return least;
 }
 
+const struct tly_expr *tly_expr_zone(const struct tly_expr *call) {
+  switch (call->kernel) {
+  case TLY_KERNEL_timestamp_zone:
+  case TLY_KERNEL_timestamptz_zone: return call->arguments[0];
+  case TLY_KERNEL_timestamptz_trunc_zone: return call->arguments[2];
+  default: return NULL;
+  }
+}
+
 static void each_of(struct tly_expr **list, uint32_t count, void (*visit)(struct tly_expr **child, void *argument),
                     void *argument) {
   for (uint32_t i = 0; i < count; i++)

@@ -16,7 +16,10 @@ struct grouping {
   enum tly_status status;
 };
 
+/* A constant stays what it is, even beside an equal key: a time zone must. */
 static uint32_t find_key(const struct grouping *grouping, const struct tly_expr *node) {
+  if (tly_expr_is_constant(node))
+    return UINT32_MAX;
   for (uint32_t i = 0; i < grouping->key_count; i++)
     if (tly_expr_equal(grouping->keys[i], node))
       return i;

@@ -6,6 +6,7 @@
  * ceil 0. The scale of a quotient depends on the values, so there is no proof for /. */
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
+#include "common/value/time_zone.h"
 
 enum { PROOF_DIGITS_MAX = 38 };
 
@@ -179,10 +180,13 @@ enum tly_status tly_proof_check_unit(enum tly_kernel kernel, const struct tly_ex
     return TLY_OK;
   struct tly_text text = unit->constant.text;
   struct tly_decimal ignored;
+  struct tly_zone_trunc prepared;
   int64_t truncated;
   switch (kernel) {
   case TLY_KERNEL_timestamp_trunc:
   case TLY_KERNEL_timestamptz_trunc: return tly_timestamp_trunc(text.data, text.size, 0, &truncated, error);
+  case TLY_KERNEL_timestamptz_trunc_zone:
+    return tly_zone_trunc_prepare(text.data, text.size, tly_time_zone_utc(), &prepared, error);
   case TLY_KERNEL_extract_date:
     return tly_timestamp_extract(text.data, text.size, TLY_EXTRACT_DATE, 0, &ignored, error);
   case TLY_KERNEL_extract_timestamp:

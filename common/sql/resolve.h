@@ -122,6 +122,8 @@ static inline bool tly_expr_is_unknown(const struct tly_expr *expression) {
 static inline bool tly_expr_is_constant(const struct tly_expr *expression) {
   return expression->kind == TLY_EXPR_CONSTANT;
 }
+/* The argument of a call that names a time zone, or NULL. */
+const struct tly_expr *tly_expr_zone(const struct tly_expr *call);
 /* Call visit on every direct sub-expression, those of aggregates and windows included (not queries). */
 void tly_expr_each(struct tly_expr *expression, void (*visit)(struct tly_expr **child, void *argument), void *argument);
 /* Nodes of the tree (a shared node counts at each place), at most `limit` + 1. */

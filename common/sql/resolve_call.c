@@ -5,6 +5,7 @@
 
 #include "common/base/assert.h"
 #include "common/sql/resolve.h"
+#include "common/value/zone_folder.h"
 
 static void print_types(char *out, size_t size, struct tly_expr *const *arguments, uint32_t count) {
   size_t used = 0;
@@ -47,13 +48,16 @@ enum tly_status tly_resolve_no_function(struct tly_resolver *resolver, const cha
   return status;
 }
 
-static enum tly_status function_name(struct tly_resolver *resolver, struct tly_node node, const char **name) {
+/* `shown` is how PostgreSQL calls it when it cannot be called so. */
+static enum tly_status function_name(struct tly_resolver *resolver, struct tly_node node, const char **name,
+                                     const char **shown) {
   size_t parts = tly_node_count(node, "funcname");
   *name = tly_node_string(tly_node_item(node, "funcname", parts - 1));
   const char *schema = parts == 2 ? tly_node_string(tly_node_item(node, "funcname", 0)) : "pg_catalog";
   if (parts > 2 || strcmp(schema, "pg_catalog") != 0)
     return TLY_FAIL_AT(resolver, tly_node_location(node), TLY_E_UNDEFINED_FUNCTION, "function %s.%s does not exist",
                        schema, *name);
+  *shown = parts == 2 ? tly_arena_print(resolver->arena, "pg_catalog.%s", *name) : *name;
   return TLY_OK;
 }
 
@@ -83,8 +87,6 @@ static enum tly_status check_unit(struct tly_resolver *resolver, const char *nam
 
 static enum tly_status check_refused_form(struct tly_resolver *resolver, const char *name,
                                           struct tly_expr *const *arguments, uint32_t count, uint32_t location) {
-  if (strcmp(name, "date_trunc") == 0 && count == 3)
-    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc with a time zone is not supported");
   if (strcmp(name, "date_trunc") == 0 && count == 2 && arguments[1]->type.id == TLY_TYPE_INTERVAL)
     return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "date_trunc of an interval is not supported");
   bool takes_pattern = strcmp(name, "substring") == 0 && count >= 2 &&
@@ -94,28 +96,37 @@ static enum tly_status check_refused_form(struct tly_resolver *resolver, const c
   return TLY_OK;
 }
 
-/* timestamptz AT TIME ZONE 'UTC' and back, which in a UTC session keeps the instant; other zones are refused. */
-static enum tly_status resolve_at_time_zone(struct tly_resolver *resolver, struct tly_expr **arguments,
-                                            uint32_t location, struct tly_expr **out) {
-  const struct tly_expr *zone = arguments[0];
-  bool is_utc = tly_expr_is_constant(zone) && tly_expr_is_unknown(zone) && !zone->constant.is_null &&
-                zone->constant.text.size == 3 && strncasecmp(zone->constant.text.data, "UTC", 3) == 0;
-  if (!is_utc)
-    return TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "AT TIME ZONE is supported for 'UTC' only");
-  enum tly_type_id source = arguments[1]->type.id;
-  bool gives_zone = source == TLY_TYPE_TIMESTAMP;
-  if (source != TLY_TYPE_TIMESTAMP && source != TLY_TYPE_TIMESTAMPTZ) {
-    if (!tly_coerce_can(source, TLY_TYPE_TIMESTAMPTZ, TLY_COERCION_IMPLICIT))
-      return tly_resolve_no_function(resolver, "pg_catalog.timezone", arguments, 2, false, location);
-    TLY_TRY(tly_coerce_implicit(resolver, TLY_TYPE_TIMESTAMPTZ, &arguments[1]));
+/* A time zone that does not exist raises on a row, in PostgreSQL and in a query; in a definition it is a problem of the
+ * text. There it must be a constant: the rules of the zone are part of the definition's hash. */
+static enum tly_status check_zone(struct tly_resolver *resolver, const struct tly_expr *call) {
+  const struct tly_expr *zone = tly_expr_zone(call);
+  const tly_time_zone *found;
+  if (!resolver->is_view || zone == NULL)
+    return TLY_OK;
+  uint32_t location = tly_expr_location(zone);
+  if (!tly_expr_is_constant(zone)) {
+    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED,
+                      "a time zone that is not a constant is not supported in a view's definition");
+    tly_error_hint(resolver->error, "convert in the query that reads the view");
+    return TLY_E_NOT_SUPPORTED;
   }
-  *out = arguments[1];
-  return tly_coerce_cast(resolver, TLY_TYPE_OF(gives_zone ? TLY_TYPE_TIMESTAMPTZ : TLY_TYPE_TIMESTAMP), false, location,
-                         out);
+  if (zone->constant.is_null)
+    return TLY_OK;
+  enum tly_status status = tly_time_zone_find(zone->constant.text, &found, resolver->error);
+  return status == TLY_OK ? TLY_OK : tly_resolver_place(resolver, location, status);
 }
 
-static enum tly_status resolve_function(struct tly_resolver *resolver, const char *name, struct tly_expr **arguments,
-                                        uint32_t count, uint32_t location, struct tly_expr **out) {
+/* AT TIME ZONE 'UTC' keeps the instant, as sessions are UTC: a cast, which needs no rules and cannot raise. */
+static bool is_at_utc(const struct tly_expr *call) {
+  const struct tly_expr *zone = tly_expr_zone(call);
+  bool converts = call->kernel == TLY_KERNEL_timestamp_zone || call->kernel == TLY_KERNEL_timestamptz_zone;
+  return converts && tly_expr_is_constant(zone) && !zone->constant.is_null && zone->constant.text.size == 3 &&
+         strncasecmp(zone->constant.text.data, "UTC", 3) == 0;
+}
+
+static enum tly_status resolve_function(struct tly_resolver *resolver, const char *name, const char *shown,
+                                        struct tly_expr **arguments, uint32_t count, uint32_t location,
+                                        struct tly_expr **out) {
   enum tly_type_id types[TLY_CATALOG_ARGUMENTS_MAX] = {TLY_TYPE_UNKNOWN};
   bool is_ambiguous = false;
   size_t row = SIZE_MAX;
@@ -130,13 +141,17 @@ static enum tly_status resolve_function(struct tly_resolver *resolver, const cha
     return tly_coerce_cast(resolver, TLY_TYPE_OF(tly_type_of_function_name(name)), false, location, out);
   }
   if (row == SIZE_MAX)
-    return tly_resolve_no_function(resolver, name, arguments, count, is_ambiguous, location);
+    return tly_resolve_no_function(resolver, shown, arguments, count, is_ambiguous, location);
   const struct tly_catalog_function *function = &tly_catalog_functions[row];
   for (uint32_t i = 0; i < count; i++)
     TLY_TRY(tly_coerce_implicit(resolver, function->arguments[i], &arguments[i]));
   TLY_TRY(check_unit(resolver, name, function->kernel, arguments[0]));
   *out = tly_expr_call(resolver, function->kernel, TLY_TYPE_OF(function->result), location, arguments, count);
-  return TLY_OK;
+  TLY_TRY(check_zone(resolver, *out));
+  if (!is_at_utc(*out))
+    return TLY_OK;
+  *out = arguments[1];
+  return tly_coerce_cast(resolver, TLY_TYPE_OF(function->result), false, location, out);
 }
 
 /* lower(*), lower(DISTINCT x), lower(x) FILTER (...), lower(x) OVER () */
@@ -155,9 +170,9 @@ static enum tly_status refuse_aggregate_syntax(struct tly_resolver *resolver, st
 }
 
 enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node node, struct tly_expr **out) {
-  const char *name;
+  const char *name, *shown;
   uint32_t location = tly_node_location(node);
-  TLY_TRY(function_name(resolver, node, &name));
+  TLY_TRY(function_name(resolver, node, &name, &shown));
   if (tly_resolve_is_window_function(name))
     return tly_resolve_window(resolver, node, name, out);
   if (tly_overload_aggregate_exists(name))
@@ -166,11 +181,9 @@ enum tly_status tly_resolve_call(struct tly_resolver *resolver, struct tly_node 
   struct tly_expr **arguments;
   uint32_t count;
   TLY_TRY(tly_resolve_list(resolver, node, "args", &arguments, &count));
-  if (strcmp(name, "timezone") == 0 && count == 2)
-    return resolve_at_time_zone(resolver, arguments, location, out);
   bool is_known = tly_overload_function_exists(name) || tly_type_of_function_name(name) != TLY_TYPE_UNKNOWN;
   if (!is_known)
     return tly_resolve_no_function(resolver, name, arguments, count, false, location);
-  TLY_TRY(resolve_function(resolver, name, arguments, count, location, out));
+  TLY_TRY(resolve_function(resolver, name, shown, arguments, count, location, out));
   return refuse_aggregate_syntax(resolver, node, name, location);
 }

@@ -206,6 +206,7 @@ struct tly_view {
   const char *name;
   const struct tly_stream *stream;
   const char *recompute;            /* the cron text, or NULL: only by hand */
+  const char *time_zone;            /* by whose clocks, or NULL: UTC */
   struct tly_expr *where;           /* over COLUMN nodes of the stream, or NULL */
   struct tly_expr **keys;           /* GROUP BY, over COLUMN nodes, in the order of GROUP BY */
   uint32_t key_count;               /* 0: one row always */

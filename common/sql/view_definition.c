@@ -7,6 +7,7 @@
 #include "common/base/assert.h"
 #include "common/sql/cron.h"
 #include "common/sql/definitions.h"
+#include "common/value/zone_folder.h"
 
 /* ---- what a definition cannot have ------------------------------------------------------------------------------- */
 
@@ -271,22 +272,39 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
 
 /* ---- the view ---------------------------------------------------------------------------------------------------- */
 
-static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
-                                 struct tly_view *view) {
-  static const char *const known[] = {"recompute", NULL};
-  struct tly_resolver *resolver = &definitions->resolver;
-  struct tly_option *options;
-  uint32_t count;
-  struct tly_cron cron;
-  TLY_TRY(tly_resolver_expect(resolver, node, "query into objtype"));
-  TLY_TRY(tly_resolver_expect(resolver, into, "rel colNames options onCommit"));
-  TLY_TRY(tly_definitions_options(definitions, into, "options", known, &options, &count));
+/* When the view is recomputed, and by whose clocks. */
+static enum tly_status read_schedule(struct tly_resolver *resolver, const struct tly_option *options, uint32_t count,
+                                     struct tly_view *view) {
   const struct tly_option *recompute = tly_option_find(options, count, "recompute");
+  const struct tly_option *time_zone = tly_option_find(options, count, "time_zone");
+  struct tly_cron cron;
+  const tly_time_zone *zone;
+  if (time_zone != NULL && recompute == NULL)
+    return TLY_FAIL_AT(resolver, time_zone->location, TLY_E_INVALID_PARAMETER,
+                       "time_zone without recompute: it is the time zone of the schedule");
   if (recompute == NULL)
     return TLY_OK;
   view->recompute = recompute->value;
   enum tly_status status = tly_cron_parse(recompute->value, &cron, resolver->error);
-  return status == TLY_OK ? TLY_OK : tly_resolver_place(resolver, recompute->location, status);
+  if (status != TLY_OK)
+    return tly_resolver_place(resolver, recompute->location, status);
+  if (time_zone == NULL)
+    return TLY_OK;
+  view->time_zone = time_zone->value;
+  status = tly_time_zone_find(tly_text_of(time_zone->value), &zone, resolver->error);
+  return status == TLY_OK ? TLY_OK : tly_resolver_place(resolver, time_zone->location, status);
+}
+
+static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
+                                 struct tly_view *view) {
+  static const char *const known[] = {"recompute", "time_zone", NULL};
+  struct tly_resolver *resolver = &definitions->resolver;
+  struct tly_option *options;
+  uint32_t count;
+  TLY_TRY(tly_resolver_expect(resolver, node, "query into objtype"));
+  TLY_TRY(tly_resolver_expect(resolver, into, "rel colNames options onCommit"));
+  TLY_TRY(tly_definitions_options(definitions, into, "options", known, &options, &count));
+  return read_schedule(resolver, options, count, view);
 }
 
 static bool read_view(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,

@@ -1,5 +1,5 @@
-/* common/value/datetime_internal.h -- what the date, timestamp and interval files share. Included by those only.
- * Thread: pure. */
+/* common/value/datetime_internal.h -- what the date, timestamp, interval and time zone files share. Included by those
+ * only. Thread: pure. */
 #ifndef TLY_VALUE_DATETIME_INTERNAL_H
 #define TLY_VALUE_DATETIME_INTERNAL_H
 
@@ -48,6 +48,11 @@ enum tly_unit tly_unit_of(const char *word, size_t size);
 /* 22023 for TLY_UNIT_NONE, else 0A000: `word` means nothing for `type_name`. */
 enum tly_status tly_unit_refuse(enum tly_unit unit, const char *word, size_t size, const char *type_name,
                                 struct tly_error *error);
+
+/* How long the units are whose starts are evenly spaced from 1970, microseconds to days; 0 for the others. */
+int64_t tly_unit_step_us(enum tly_unit unit);
+/* The first day of the unit, from days to millennia, that `days` is in. */
+int64_t tly_unit_first_day(enum tly_unit unit, int64_t days);
 
 /* A time of day or an interval's time with its sign in every part. */
 struct tly_clock_time {

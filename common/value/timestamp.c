@@ -82,8 +82,7 @@ struct tly_clock_time tly_clock_time_of(int64_t microseconds) {
 /* --- date_trunc and date_bin ---------------------------------------------------------------------------------------
  */
 
-/* How long the units are whose starts are evenly spaced from 1970; 0 for the others. */
-static int64_t even_unit_us(enum tly_unit unit) {
+int64_t tly_unit_step_us(enum tly_unit unit) {
   switch (unit) {
   case TLY_UNIT_MICROSECOND: return 1;
   case TLY_UNIT_MILLISECOND: return TLY_US_PER_MILLISECOND;
@@ -95,36 +94,35 @@ static int64_t even_unit_us(enum tly_unit unit) {
   }
 }
 
-/* The first day of the unit that `days` is in; false when it has no days. */
-static bool truncate_days(enum tly_unit unit, int64_t days, int64_t *out) {
+int64_t tly_unit_first_day(enum tly_unit unit, int64_t days) {
+  TLY_ASSERT(unit >= TLY_UNIT_DAY && unit <= TLY_UNIT_MILLENNIUM);
   int64_t year;
   int month, day;
   tly_civil_of_days(days, &year, &month, &day);
   switch (unit) {
-  case TLY_UNIT_WEEK: *out = days - weekday_of(days); return true;
-  case TLY_UNIT_MONTH: *out = days - (day - 1); return true;
-  case TLY_UNIT_QUARTER: *out = tly_days_of_civil(year, (month - 1) / 3 * 3 + 1, 1); return true;
-  case TLY_UNIT_YEAR: break;
+  case TLY_UNIT_DAY: return days;
+  case TLY_UNIT_WEEK: return days - weekday_of(days);
+  case TLY_UNIT_MONTH: return days - (day - 1);
+  case TLY_UNIT_QUARTER: return tly_days_of_civil(year, (month - 1) / 3 * 3 + 1, 1);
   case TLY_UNIT_DECADE: year = year / 10 * 10; break;
   case TLY_UNIT_CENTURY: year = (year - 1) / 100 * 100 + 1; break;
   case TLY_UNIT_MILLENNIUM: year = (year - 1) / 1000 * 1000 + 1; break;
-  default: return false;
+  default: break;
   }
-  *out = tly_days_of_civil(year, 1, 1);
-  return true;
+  return tly_days_of_civil(year, 1, 1);
 }
 
 enum tly_status tly_timestamp_trunc(const char *unit, size_t unit_size, int64_t microseconds, int64_t *out,
                                     struct tly_error *error) {
   enum tly_unit known = tly_unit_of(unit, unit_size);
-  int64_t step_us = even_unit_us(known), days;
+  int64_t step_us = tly_unit_step_us(known);
   if (step_us > 0) {
     *out = tly_floor_divide(microseconds, step_us) * step_us;
     return TLY_OK;
   }
-  if (!truncate_days(known, tly_floor_divide(microseconds, TLY_US_PER_DAY), &days))
+  if (known == TLY_UNIT_NONE || known > TLY_UNIT_MILLENNIUM)
     return tly_unit_refuse(known >= TLY_UNIT_DOW ? TLY_UNIT_NONE : known, unit, unit_size, "timestamp", error);
-  *out = days * TLY_US_PER_DAY;
+  *out = tly_unit_first_day(known, tly_floor_divide(microseconds, TLY_US_PER_DAY)) * TLY_US_PER_DAY;
   return tly_timestamp_check(*out, error);
 }
 

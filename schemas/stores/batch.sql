@@ -63,6 +63,6 @@ CREATE TABLE set_aside (             -- events a view's expression raised on, at
 
 CREATE TABLE schedule (              -- when each view's schedule last fired, so that a missed run is made up once
   view     TEXT PRIMARY KEY,
-  cron     TEXT NOT NULL,
+  cron     TEXT NOT NULL,            -- and behind it the time zone, if it names one
   fired_at INTEGER NOT NULL          -- the scheduled minute, microseconds since 1970
 ) STRICT, WITHOUT ROWID;

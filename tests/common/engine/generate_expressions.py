@@ -117,6 +117,18 @@ def text_cases():
     add("'{11111111222233334444555555555555}'::uuid", "'no-uuid'::uuid", ids[0] + "::text")
 
 
+def zone_cases(dates, stamps, zoned):
+    moves = ["'2026-03-29 02:30'::timestamp", "'2026-10-25 02:30'::timestamp", "'2026-10-25 00:30+00'::timestamptz",
+             "'0001-01-01 12:00+00'::timestamptz", "NULL::timestamptz"]
+    for zone in ["Europe/Berlin", "america/NEW_YORK", "Asia/Kathmandu", "UTC", "zulu", "Europe/Nowhere", "", "Europe"]:
+        add(*[f"{a} AT TIME ZONE '{zone}'" for a in dates + stamps + zoned + moves])
+        for unit in ["microseconds", "minute", "hour", "day", "week", "month", "century", "fortnight"]:
+            add(*[f"date_trunc('{unit}', {a}, '{zone}')" for a in zoned + ["'2026-10-25 22:45:07.25+00'::timestamptz"]])
+    for offset in ["2 hours", "-05:45", "1 day", "1 mon", "00:00:59.9", "1000 hours"]:
+        add(f"{stamps[0]} AT TIME ZONE '{offset}'::interval", f"{zoned[0]} AT TIME ZONE '{offset}'::interval")
+    add(f"{zoned[0]} AT TIME ZONE NULL", f"timezone('Europe/Berlin', {stamps[0]})", f"date_trunc('day', {zoned[0]}, NULL)")
+
+
 def time_cases():
     dates = ["'2026-03-02'::date", "'1969-12-31'::date", "'2024-02-29'::date"]
     stamps = ["'2026-03-02 10:11:12.345678'::timestamp", "'1969-12-31 23:59:59.999999'::timestamp", "'2026-03-02'::timestamp"]
@@ -138,6 +150,7 @@ def time_cases():
         add(f"{a}::date", f"{a}::timestamp", f"{a}::timestamptz", f"{a}::text")
         for stride in ["15 minutes", "1 day 2 hours", "1 mon", "0 s", "-1 s"]:
             add(f"date_bin('{stride}', {a}, '2000-01-01')", f"date_bin('{stride}', {a}, '2030-01-01 00:07')")
+    zone_cases(dates, stamps, zoned)
     for a in dates:
         add(f"{a} + 1", f"{a} - 1", f"{a} + 2147483647", f"{a} - 700000", f"{a} - '2000-01-01'::date")
     for a in stamps[:2]:

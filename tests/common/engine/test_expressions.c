@@ -29,6 +29,7 @@ struct fixture {
 
 static int open_fixture(void **state) {
   struct fixture *fixture = calloc(1, sizeof *fixture);
+  assert_int_equal(setenv("TZDIR", "tests/common/value/zoneinfo", 1), 0);
   struct tly_diagnostics diagnostics;
   tly_diagnostics_init(&diagnostics);
   assert_int_equal(tly_project_parse("empty.sql", "", &diagnostics, &fixture->project), TLY_OK);

@@ -28,6 +28,12 @@ INSERT INTO expressions SELECT format('%s(%s, %s)', f, l.o, r.o) FROM operands l
   unnest(ARRAY['round', 'mod', 'coalesce', 'greatest', 'nullif', 'left', 'substr', 'btrim']) f;
 INSERT INTO expressions SELECT format('extract(hour from %s)', o) FROM operands;
 INSERT INTO expressions SELECT format('date_trunc(''day'', %s)', o) FROM operands WHERE o NOT LIKE '''%' AND o <> 'NULL';
+INSERT INTO expressions SELECT format('%s AT TIME ZONE %s', l.o, r.o) FROM operands l, operands r
+  WHERE r.o IN ('t', 'v', 'NULL', 'i4', 'interval ''1 day''');
+INSERT INTO expressions SELECT format('%s AT TIME ZONE ''Europe/Berlin''', o) FROM operands;
+INSERT INTO expressions SELECT format('date_trunc(''day'', %s, ''Europe/Berlin'')', o) FROM operands;
+INSERT INTO expressions SELECT format('date_trunc(''day'', tz, %s)', o) FROM operands;
+INSERT INTO expressions SELECT format('timezone(%s, tz)', o) FROM operands;
 INSERT INTO expressions SELECT format('date_bin(interval ''1 hour'', %s, %s)', l.o, r.o) FROM operands l, operands r
   WHERE r.o IN ('ts', 'tz', 'd', '''2026-03-02''');
 INSERT INTO expressions SELECT format('CASE WHEN b THEN %s ELSE %s END', l.o, r.o) FROM operands l, operands r;

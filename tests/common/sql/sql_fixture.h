@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -51,6 +52,7 @@ static inline void fixture_close(struct fixture *fixture) {
 static inline int fixture_setup(void **state) {
   static struct fixture fixture;
   *state = &fixture;
+  setenv("TZDIR", "tests/common/value/zoneinfo", 1); /* rules that an update of the system does not change */
   return fixture_open(&fixture, fixture_definitions) == TLY_OK ? 0 : -1;
 }
 

@@ -319,6 +319,19 @@ static void views_are_refused_with_all_their_problems(void **state) {
        "1:34 22023 invalid option \"recomput\" (did you mean recompute?)\n"},
       {"CREATE MATERIALIZED VIEW v WITH (recompute = daily) AS SELECT count(*) FROM pay",
        "1:34 22023 option \"recompute\" wants a text in single quotes\n"},
+      {"CREATE MATERIALIZED VIEW v WITH (time_zone = 'Europe/Berlin') AS SELECT count(*) FROM pay",
+       "1:34 22023 time_zone without recompute: it is the time zone of the schedule\n"},
+      {"CREATE MATERIALIZED VIEW v WITH (recompute = '@daily', time_zone = 'Mars/Base') AS SELECT count(*) FROM pay",
+       "1:56 22023 time zone \"Mars/Base\" not recognized (a zone's full name is wanted, like Europe/Berlin)\n"},
+      {"CREATE MATERIALIZED VIEW v AS SELECT date_trunc('day', at, account) AS d, count(*) FROM pay GROUP BY 1",
+       "1:60 0A000 a time zone that is not a constant is not supported in a view's definition (convert in the query "
+       "that"
+       " reads the view)\n"},
+      {"CREATE MATERIALIZED VIEW v AS SELECT at AT TIME ZONE 'CET' AS d, count(*) FROM pay GROUP BY 1",
+       "1:54 0A000 the abbreviation \"CET\" as a time zone is not supported (a zone's full name is wanted, like"
+       " Europe/Berlin)\n"},
+      {"CREATE MATERIALIZED VIEW v AS SELECT date_trunc('dya', at, 'Europe/Berlin') AS d, count(*) FROM pay GROUP BY 1",
+       "1:49 22023 unit \"dya\" not recognized for type timestamp with time zone\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT count(*) FROM pay UNION ALL SELECT 1",
        "1:38 0A000 a set operation (UNION, INTERSECT, EXCEPT) is not supported in a view's definition (make a view for"
        " each stream, and combine them in the query)\n"},
@@ -482,6 +495,26 @@ static void whatever_can_change_a_total_changes_the_hash(void **state) {
   }
 }
 
+static void the_rules_of_a_time_zone_are_part_of_the_hash(void **state) {
+  struct fixture fixture;
+  char text[512];
+  (void)state;
+  snprintf(text, sizeof text,
+           "%s; CREATE MATERIALIZED VIEW v AS SELECT date_trunc('day', at, 'Europe/Berlin') AS day, count(*) FROM t"
+           " GROUP BY day",
+           base_stream);
+  assert_int_equal(fixture_open(&fixture, text), TLY_OK);
+  const char *rules = strstr(tly_project_view(fixture.project, "v")->canonical, "timestamptz_trunc_zone rules ");
+  assert_non_null(rules);
+  assert_int_equal(strspn(rules + strlen("timestamptz_trunc_zone rules "), "0123456789abcdef"), 2 * TLY_HASH_BYTES);
+  fixture_close(&fixture);
+  struct tly_hash at_utc = hash_of(base_stream, "CREATE MATERIALIZED VIEW v AS SELECT at AT TIME ZONE 'UTC' AS wall,"
+                                                " count(*) FROM t GROUP BY 1");
+  struct tly_hash cast = hash_of(base_stream, "CREATE MATERIALIZED VIEW v AS SELECT at::timestamp AS wall, count(*)"
+                                              " FROM t GROUP BY 1");
+  assert_memory_equal(&at_utc, &cast, sizeof cast);
+}
+
 /* Stores on disk are keyed by it: when this changes, every view is computed again at the next start. */
 static void the_hash_of_a_definition_does_not_change_between_releases(void **state) {
   (void)state;
@@ -507,6 +540,7 @@ int main(void) {
       cmocka_unit_test(a_folder_is_read_in_name_order),
       cmocka_unit_test(equal_definitions_have_equal_hashes_whatever_the_spelling),
       cmocka_unit_test(whatever_can_change_a_total_changes_the_hash),
+      cmocka_unit_test(the_rules_of_a_time_zone_are_part_of_the_hash),
       cmocka_unit_test(the_hash_of_a_definition_does_not_change_between_releases),
   };
   return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
