@@ -131,14 +131,36 @@ static const struct tly_command commands[] = {
      "One row a view: stream, state (building or ready), published run and cut, schedule, events set "
      "aside.\n\n" CLIENT_OPTIONS,
      false, 0, 0, tly_command_views},
-    {"archive", "verify or measure the archive",
-     "Usage: tally archive verify|stat [PROJECT] [--data DIR] [--format table|csv|json|ndjson]\n\n"
+    {"archive", "verify, measure or export the archive",
+     "Usage: tally archive verify|stat [PROJECT] [--data DIR] [--format table|csv|json|ndjson]\n"
+     "       tally archive export STREAM [PROJECT] [--data DIR] [--format raw|ndjson|csv] [--output FILE|FOLDER] "
+     "...\n\n"
      "verify re-reads every event and checks every checksum, chain and dictionary; damage is listed by file and "
      "block,\n"
-     "and the exit code is then 1. stat prints sizes, a row a file. Both read the data folder directly, whether a\n"
-     "server runs on it or not, by the definitions it was last started with, or those of PROJECT.\n"
-     "(archive export is not in this version yet.)\n",
-     false, 1, 2, tly_command_archive},
+     "and the exit code is then 1. stat prints sizes, a row a file. export gives the events of a stream back, in "
+     "offset\n"
+     "order by partition. All read the data folder directly, whether a server runs on it or not, by the definitions "
+     "it\n"
+     "was last started with, or those of PROJECT.\n\n"
+     "Options of export:\n"
+     "  --format raw           each event's bytes exactly as received, one a line, CSV under its header (default)\n"
+     "  --format ndjson|csv    the typed columns as tally reads them\n"
+     "  --columns A,B          these columns, in this order (ndjson, csv)\n"
+     "  --positions            _partition and _offset before them (ndjson, csv)\n"
+     "  --partition N          this partition alone\n"
+     "  --from-offset N, --to-offset N    offsets from the first on, below the second, of each partition\n"
+     "  --from TIME, --to TIME            event times from the first on, before the second (UTC unless it has a zone)\n"
+     "  --cut K                exactly the events below cut K, as run reports name it\n"
+     "  --output FILE|FOLDER   a file that appears when it is whole, and FILE.manifest.json beside it: offsets, "
+     "counts,\n"
+     "                         hashes of the file and of the archive at both ends. Without it: stdout\n"
+     "  --compress zstd\n"
+     "A damaged or missing block ends it with exit code 1, named, and FILE stays as it was.\n\n"
+     "Examples:\n"
+     "  tally archive export payments --cut 12 --output payments.ndjson\n"
+     "  tally archive export payments --format csv --from 2026-03-01 --to 2026-04-01 --columns account,amount | head\n"
+     "For Parquet, export csv and let DuckDB copy it: COPY (FROM 'x.csv') TO 'x.parquet' (FORMAT parquet)\n",
+     false, 1, 3, tly_command_archive},
     {"archiver", "run the archiver alone, in the foreground",
      "Usage: tally archiver PROJECT [options]\n\nThe writer of the archive: ingest, cuts, sealing.\n\n" PROCESS_OPTIONS,
      true, 1, 1, run_archiver},
@@ -195,6 +217,8 @@ static int run_command(const struct tly_command *command, int argc, char **argv,
     code = options->help ? (fputs(command->help, stdout), TLY_EXIT_OK) : usage(command, error.message);
   else if (options->help)
     code = (fputs(command->help, stdout), TLY_EXIT_OK);
+  else if (options->is_other_format && command->run != tly_command_archive) /* it has words of its own */
+    code = usage(command, TLY_OUTPUT_WORDS);
   else if (options->argument_count < command->argument_min)
     code = usage(command, "an argument is missing");
   else if (options->argument_count > command->argument_max)

@@ -164,15 +164,15 @@ static const char *value_of(const char *flag, int argc, char **argv, int *index,
   return *missing ? NULL : argv[++*index];
 }
 
-static enum tly_status set_format(const char *text, struct tly_options *out, struct tly_error *error) {
+static void set_format(const char *text, struct tly_options *out) {
   static const char *const names[] = {"table", "csv", "json", "ndjson"};
   out->format_text = text;
+  out->is_other_format = true;
   for (int format = 0; format < 4; format++)
     if (strcmp(text, names[format]) == 0) {
       out->format = (enum tly_output_format)format;
-      return TLY_OK;
+      out->is_other_format = false;
     }
-  return TLY_FAIL(error, TLY_E_CONFIG, "--format is table, csv, json or ndjson, not \"%s\"", text);
 }
 
 /* HTTP and the PostgreSQL protocol are named in the command line's contract; until they are there, only `off` is true.
@@ -197,6 +197,15 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
       {"--host", offsetof(struct tly_options, host)},
       {"--against", offsetof(struct tly_options, against)},
       {"--tolerance", offsetof(struct tly_options, tolerance)},
+      {"--partition", offsetof(struct tly_options, partition)},
+      {"--from-offset", offsetof(struct tly_options, from_offset)},
+      {"--to-offset", offsetof(struct tly_options, to_offset)},
+      {"--from", offsetof(struct tly_options, from)},
+      {"--to", offsetof(struct tly_options, to)},
+      {"--cut", offsetof(struct tly_options, cut)},
+      {"--columns", offsetof(struct tly_options, columns)},
+      {"--output", offsetof(struct tly_options, output)},
+      {"--compress", offsetof(struct tly_options, compress)},
   };
   const char *value, *argument = argv[*index];
   bool missing = false;
@@ -215,8 +224,10 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
     *config = value;
     return TLY_OK;
   }
-  if ((value = value_of("--format", argc, argv, index, &missing)) != NULL)
-    return set_format(value, out, error);
+  if ((value = value_of("--format", argc, argv, index, &missing)) != NULL) {
+    set_format(value, out);
+    return TLY_OK;
+  }
   if ((value = value_of("--http", argc, argv, index, &missing)) != NULL)
     return refuse_listener("--http", value, error);
   if ((value = value_of("--pg", argc, argv, index, &missing)) != NULL)
@@ -227,6 +238,8 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
     out->wait = true;
   else if (strcmp(argument, "--full") == 0)
     out->full = true;
+  else if (strcmp(argument, "--positions") == 0)
+    out->positions = true;
   else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
     out->help = true;
   else

@@ -11,6 +11,8 @@
 
 enum tly_output_format { TLY_OUTPUT_TABLE, TLY_OUTPUT_CSV, TLY_OUTPUT_JSON, TLY_OUTPUT_NDJSON };
 
+#define TLY_OUTPUT_WORDS "--format is table, csv, json or ndjson"
+
 enum { TLY_ARGUMENTS_MAX = 1024 };
 
 struct tly_options {
@@ -18,8 +20,12 @@ struct tly_options {
   const char *socket, *host; /* client commands: --socket PATH, --host HOST:PORT */
   enum tly_output_format format;
   const char *format_text; /* as given, for ingest (json | csv); NULL: not given */
+  bool is_other_format;    /* format_text is none of those: for a command with words of its own */
   bool wait, full, help;
-  const char *against, *tolerance;          /* reconcile */
+  const char *against, *tolerance; /* reconcile */
+  /* archive export, as given; NULL: not given */
+  const char *partition, *from_offset, *to_offset, *from, *to, *cut, *columns, *output, *compress;
+  bool positions;
   const char *arguments[TLY_ARGUMENTS_MAX]; /* what is no option */
   int argument_count;
 };

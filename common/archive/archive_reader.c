@@ -783,14 +783,28 @@ static enum tly_status fill_batch(struct tly_archive_reader *reader, struct tly_
   struct tly_text header;
   struct tly_text *payloads = TLY_ARENA_ARRAY(&batch->arena, struct tly_text, block->event_count);
   TLY_TRY(tly_segment_payloads(segment, block, &batch->arena, payloads, &format, &header, error));
-  if (read->want_raw)
+  if (read->want_raw) {
     batch->raw = payloads + skip;
+    batch->raw_format = format;
+    batch->raw_header = header;
+  }
   return any_missing ? decode_missing(reader, read, missing, payloads + skip, count, format, header, error) : TLY_OK;
+}
+
+/* The time range of a reference comes from a list, which no checksum covers. (A block that others were merged into has
+ * a wider range.) */
+static bool times_agree(const struct tly_block *block, const struct tly_block_ref *ref) {
+  if (block->first_offset == ref->first_offset && block->event_count == ref->event_count)
+    return block->has_time == ref->has_time && block->time_min_us == ref->time_min_us &&
+           block->time_max_us == ref->time_max_us;
+  return !ref->has_time ||
+         (block->has_time && block->time_min_us <= ref->time_min_us && block->time_max_us >= ref->time_max_us);
 }
 
 static bool covers(const struct tly_block *block, const struct tly_block_ref *ref) {
   int64_t block_end = block->first_offset + block->event_count, ref_end = ref->first_offset + ref->event_count;
-  if (block->generation != ref->generation || block->first_offset > ref->first_offset || block_end < ref_end)
+  if (block->generation != ref->generation || block->first_offset > ref->first_offset || block_end < ref_end ||
+      !times_agree(block, ref))
     return false;
   return (block->first_offset < ref->first_offset || tly_hash_equal(block->chain_before, ref->chain_before)) &&
          (block_end > ref_end || tly_hash_equal(block->chain_after, ref->chain_after));

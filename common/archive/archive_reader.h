@@ -43,6 +43,8 @@ struct tly_block_ref {
   int64_t generation, first_offset;
   uint32_t event_count;
   int64_t appended_at_us;
+  bool has_time; /* the stream has an event time, and some event here has one */
+  int64_t time_min_us, time_max_us;
   tly_chain chain_before, chain_after;
 };
 
@@ -75,7 +77,9 @@ TLY_CHECK enum tly_status tly_archive_reader_blocks(tly_archive_reader *reader, 
                                                     uint32_t max, struct tly_arena *arena, struct tly_block_ref **out,
                                                     uint32_t *count, struct tly_error *error);
 /* Read one block: typed columns (those with wanted[c]; NULL: all) and, if asked for, raw bytes. `batch` is reset. A
- * column that the stream got after the block was written is decoded from raw. A block that re-blocking has replaced
+ * column that the stream got after the block was written is decoded from raw. What `ref` says of the block is compared
+ * with the checked row: to trust the time range of a block that is left out, read it with nothing wanted, which decodes
+ * nothing. A block that re-blocking has replaced
  * meanwhile is found again by its position; the batch then holds the events of `ref` alone. */
 TLY_CHECK enum tly_status tly_archive_reader_read(tly_archive_reader *reader, const struct tly_stream *stream,
                                                   const struct tly_block_ref *ref, const bool *wanted, bool want_raw,

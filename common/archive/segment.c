@@ -225,6 +225,9 @@ static struct tly_block_ref ref_of(const struct tly_segment *segment, const stru
                                 .first_offset = block->first_offset,
                                 .event_count = block->event_count,
                                 .appended_at_us = block->appended_at_us,
+                                .has_time = block->has_time,
+                                .time_min_us = block->time_min_us,
+                                .time_max_us = block->time_max_us,
                                 .chain_before = block->chain_before,
                                 .chain_after = block->chain_after};
 }

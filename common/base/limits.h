@@ -67,6 +67,8 @@ enum {
   TLY_DELTA_FAN_IN = 8,                /* live deltas of one size class that are merged into one */
   TLY_DELTA_CACHE_BYTES = 32 << 20,    /* decoded blocks of live deltas a reader holds */
   TLY_QUERY_TIMEOUT_MS = 10000,
+  TLY_EXPORT_CHUNK_BYTES = 256 << 10, /* an export is compressed and written in pieces of exactly this size */
+  TLY_EXPORT_BLOCKS_LISTED = 512,     /* and lists so many blocks of a partition at once */
 };
 
 _Static_assert(TLY_PART_BYTES < TLY_BULK_BYTES_MAX, "a part is smaller than a bulk");

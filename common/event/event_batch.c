@@ -7,6 +7,8 @@
 static void make_empty(struct tly_event_batch *batch) {
   batch->count = 0;
   batch->raw = NULL;
+  batch->raw_format = TLY_FORMAT_JSON;
+  batch->raw_header = (struct tly_text){0};
   batch->shapes = NULL;
   batch->shape_of = NULL;
   batch->shape_count = 0;

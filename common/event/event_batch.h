@@ -22,6 +22,8 @@ struct tly_event_batch {
   uint32_t count;             /* events, at most TLY_BATCH_EVENTS_MAX */
   struct tly_text *raw;       /* each event's payload exactly as it came, without its line end; NULL when the reader did
                                  not ask for raw. Points into the input given to the decoder, or into the arena */
+  enum tly_format raw_format; /* of a batch that was read from the archive with raw: how raw is to be decoded, */
+  struct tly_text raw_header; /* and for CSV under which header line; else size 0 */
   struct tly_vector *columns; /* stream->column_count of them, each `count` long, never constant. A column that the
                                  reader did not ask for has count 0 */
   /* What the decoder knows of the events' spelling, for the archive: shape_of[event] is 1 + an index into `shapes`, or
