@@ -150,7 +150,7 @@ static const struct tly_command commands[] = {
      "  --partition N          this partition alone\n"
      "  --from-offset N, --to-offset N    offsets from the first on, below the second, of each partition\n"
      "  --from TIME, --to TIME            event times from the first on, before the second (UTC unless it has a zone)\n"
-     "  --cut K                exactly the events below cut K, as run reports name it\n"
+     "  --cut K                exactly the events that run K was computed from (those below cut K)\n"
      "  --output FILE|FOLDER   a file that appears when it is whole, and FILE.manifest.json beside it: offsets, "
      "counts,\n"
      "                         hashes of the file and of the archive at both ends. Without it: stdout\n"

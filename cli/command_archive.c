@@ -14,6 +14,7 @@
 #include "common/archive/export.h"
 #include "common/archive/segment.h"
 #include "common/archive/verify.h"
+#include "common/base/assert.h"
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
@@ -136,18 +137,19 @@ static enum tly_status find_column(const struct tly_stream *stream, const char *
   return TLY_FAIL(error, TLY_E_UNDEFINED_COLUMN, "stream \"%s\" has no column \"%.*s\"", stream->name, (int)size, name);
 }
 
-/* --columns a,b: names as the stream has them, each once. `numbers` has room for TLY_COLUMNS_MAX. */
-static enum tly_status read_columns(const char *text, const struct tly_stream *stream, uint32_t *numbers,
-                                    struct tly_export_request *request, struct tly_error *error) {
-  request->columns = numbers;
+/* --columns a,b: names as the stream has them, each once, so that TLY_COLUMNS_MAX places are enough. */
+static enum tly_status read_columns(const char *text, const struct tly_stream *stream, uint32_t *columns,
+                                    uint32_t *count, struct tly_error *error) {
+  *count = 0;
   for (const char *name = text;; name += strcspn(name, ",") + 1) {
     size_t size = strcspn(name, ",");
     uint32_t column = 0;
     TLY_TRY(find_column(stream, name, size, &column, error));
-    for (uint32_t i = 0; i < request->column_count; i++)
-      if (numbers[i] == column)
+    for (uint32_t i = 0; i < *count; i++)
+      if (columns[i] == column)
         return TLY_FAIL(error, TLY_E_DUPLICATE_COLUMN, "--columns names \"%.*s\" twice", (int)size, name);
-    numbers[request->column_count++] = column;
+    TLY_ASSERT(*count < TLY_COLUMNS_MAX);
+    columns[(*count)++] = column;
     if (name[size] == 0)
       return TLY_OK;
   }
@@ -160,7 +162,7 @@ static enum tly_status check_together(const struct tly_options *options, const s
                     options->positions ? "--positions" : "--columns");
   if (options->cut != NULL && options->to_offset != NULL)
     return TLY_FAIL(error, TLY_E_CONFIG, "--cut and --to-offset both say where the export ends; give one");
-  if (request->is_compressed && strcmp(options->compress, "zstd") != 0)
+  if (options->compress != NULL && strcmp(options->compress, "zstd") != 0)
     return TLY_FAIL(error, TLY_E_CONFIG, "--compress is zstd, not \"%s\"", options->compress);
   return TLY_OK;
 }
@@ -230,18 +232,21 @@ static int run_export(struct tly_export_request *request, const char *output) {
 }
 
 static int export(const struct tly_options *options, const struct tly_project *project,
-                  struct tly_export_request *request) {
+                  struct tly_export_request request) {
   struct tly_error error = TLY_ERROR_NONE;
-  uint32_t columns[TLY_COLUMNS_MAX];
-  request->project = project;
-  request->stream = tly_project_stream(project, options->arguments[1]);
-  if (request->stream == NULL) {
+  uint32_t columns[TLY_COLUMNS_MAX] = {0};
+  request.project = project;
+  request.stream = tly_project_stream(project, options->arguments[1]);
+  if (request.stream == NULL) {
     (void)TLY_FAIL(&error, TLY_E_UNDEFINED_TABLE, "there is no stream \"%s\"", options->arguments[1]);
     return tly_command_fail(&error);
   }
-  if (options->columns != NULL && read_columns(options->columns, request->stream, columns, request, &error) != TLY_OK)
-    return tly_command_fail(&error);
-  return run_export(request, options->output);
+  if (options->columns != NULL) {
+    request.columns = columns;
+    if (read_columns(options->columns, request.stream, columns, &request.column_count, &error) != TLY_OK)
+      return tly_command_fail(&error);
+  }
+  return run_export(&request, options->output);
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -272,7 +277,7 @@ static int archive_export(const struct tly_options *options) {
   if (project == NULL)
     return TLY_EXIT_FAILED;
   tly_sqlite_setup();
-  int code = export(options, project, &request);
+  int code = export(options, project, request);
   tly_project_free(project);
   return code;
 }

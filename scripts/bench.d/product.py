@@ -1,5 +1,6 @@
 """The product's side: projects, inputs, data folders in the state that a figure starts from, comparisons of answers."""
 import csv
+import hashlib
 import io
 import json
 import os
@@ -115,6 +116,15 @@ def parquet_of(duckdb, path, columns):
 
 # ---- data folders ----------------------------------------------------------------------------------------------------
 
+def digest(file):
+    """How many bytes it has, and their SHA-256."""
+    size, sha = 0, hashlib.sha256()
+    for chunk in iter(lambda: file.read(1 << 20), b''):
+        size += len(chunk)
+        sha.update(chunk)
+    return size, sha.hexdigest()
+
+
 class Tally(Server):
     """A server whose data folder lies in .cache/bench, and is empty unless `kept`."""
 
@@ -163,6 +173,15 @@ class Tally(Server):
         last = self.run('archive', 'verify').strip().splitlines()[-1]
         if not last.endswith(' 0 damaged'):
             raise Different(last)
+
+    def compare_export(self, stream, path):
+        """`tally archive export` gives the bytes of the file that was ingested."""
+        client = subprocess.Popen([tally.BINARY, 'archive', 'export', stream, '--data', self.data], stdout=subprocess.PIPE)
+        with client, open(path, 'rb') as file:
+            exported, ingested = digest(client.stdout), digest(file)
+        if client.returncode != 0 or exported != ingested:
+            raise Different(f'the export of {stream} (exit code {client.returncode}) is not {path}: '
+                            f'{exported} and {ingested}')
 
     def pids(self):
         return [self.process.pid, *self.children().values()]

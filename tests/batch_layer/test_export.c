@@ -488,6 +488,58 @@ static void more_than_a_chunk_comes_back_whole(void **state) {
   assert_true(tly_hash_equal(hash, rig->summary.file.hash));
 }
 
+/* ---- an archive that changes meanwhile --------------------------------------------------------------------------- */
+
+struct intruder {
+  struct rig *rig;
+  bool came;
+};
+
+/* Seals the file that is being read, and appends to a new one. */
+static void intrude(void *context, uint64_t done, uint64_t all) {
+  struct intruder *intruder = context;
+  if (intruder->came || done < all / 4)
+    return;
+  intruder->came = true;
+  archive_fixture_seal(&intruder->rig->archive, true);
+  append(intruder->rig, 0, all, 5);
+}
+
+enum { SMALL = 3, SMALL_GROUPS = TLY_EXPORT_BLOCKS_LISTED + 50 };
+
+/* The first list names small blocks, the second one begins inside the large one that they have become. */
+static void an_export_goes_on_when_its_file_is_sealed_and_ends_where_it_planned(void **state) {
+  struct rig *rig = *state;
+  struct intruder intruder = {.rig = rig};
+  for (uint64_t i = 0; i < SMALL_GROUPS; i++)
+    append(rig, 0, i * SMALL, SMALL);
+  rig->request.progress = intrude;
+  rig->request.context = &intruder;
+  export_all(rig);
+  assert_true(intruder.came);
+  assert_range(rig, 0, SMALL * SMALL_GROUPS);
+}
+
+static void a_time_range_is_right_when_its_file_is_sealed_meanwhile(void **state) {
+  struct rig *rig = *state;
+  struct intruder intruder = {.rig = rig, .came = true};
+  struct tly_buffer before = {0};
+  for (uint64_t i = 0; i < SMALL_GROUPS; i++)
+    append(rig, 0, i * SMALL, SMALL);
+  rig->request.progress = intrude;
+  rig->request.context = &intruder;
+  rig->request.has_from = true;
+  rig->request.from_us = tly_days_of_civil(2026, 3, 2) * TLY_US_PER_DAY; /* about the last hundred events */
+  export_all(rig);
+  tly_buffer_append(&before, rig->content.data, rig->content.size);
+  assert_true(before.size > 0);
+  intruder.came = false;
+  export_all(rig);
+  assert_true(intruder.came);
+  assert_content(rig, &before);
+  tly_buffer_free(&before);
+}
+
 /* ---- damage and refusals ----------------------------------------------------------------------------------------- */
 
 static void a_damaged_block_is_named_and_the_file_stays_as_it_was(void **state) {
@@ -619,6 +671,8 @@ int main(void) {
       EXPORT_TEST(the_same_export_has_the_same_manifest_from_active_and_sealed_files, set_up),
       EXPORT_TEST(compressed_content_is_that_of_the_plain_export, set_up),
       EXPORT_TEST(more_than_a_chunk_comes_back_whole, set_up),
+      EXPORT_TEST(an_export_goes_on_when_its_file_is_sealed_and_ends_where_it_planned, set_up_empty),
+      EXPORT_TEST(a_time_range_is_right_when_its_file_is_sealed_meanwhile, set_up_empty),
       EXPORT_TEST(a_damaged_block_is_named_and_the_file_stays_as_it_was, set_up),
       EXPORT_TEST(a_block_that_is_gone_is_an_error, set_up),
       EXPORT_TEST(events_missing_below_a_cut_are_an_error, set_up),
