@@ -34,7 +34,7 @@ enum {
   GROUP_JOBS_BUSY = 16,      /* so many requests in one group: more will come within a moment */
   COMMIT_INTERVAL_US = 1000, /* then commits start at least so far apart */
   TICK_MS = 1000,            /* how often an idle thread looks whether a file has come of age */
-  SEAL_NICE = 5, /* less weight, but not so little that it holds up the kernel's threads: child_process.c */
+  SEAL_NICE = 5,             /* less weight, but not so little that it holds up the kernel's threads: child_process.c */
   SEAL_RETRY_US = 60000000
 };
 

@@ -401,8 +401,8 @@ static void reconcile_answers_with_the_keys_that_differ(void **state) {
 
 #define WITH_LEDGER                                                                                                    \
   THREE_VIEWS                                                                                                          \
-      "CREATE SERVER files FOREIGN DATA WRAPPER file;"                                                                 \
-      "CREATE FOREIGN TABLE bank (account text, total numeric(18,2)) SERVER files OPTIONS (filename 'bank.csv');"
+  "CREATE SERVER files FOREIGN DATA WRAPPER file;"                                                                     \
+  "CREATE FOREIGN TABLE bank (account text, total numeric(18,2)) SERVER files OPTIONS (filename 'bank.csv');"
 
 static const char against_bank[] =
     "{\"id\":1,\"method\":\"reconcile\",\"params\":{\"view\":\"totals\",\"against\":\"bank\",\"progress\":true}}\n";
