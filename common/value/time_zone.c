@@ -67,7 +67,8 @@ struct counts {
 };
 
 static enum tly_status damaged(struct tly_error *error, const char *what) {
-  return TLY_FAIL(error, TLY_E_CORRUPT, "damaged rules of a time zone: %s", what);
+  (void)TLY_FAIL(error, TLY_E_CORRUPT, "damaged rules of a time zone: %s", what);
+  return TLY_E_CORRUPT;
 }
 
 static uint32_t read_u32(const uint8_t *bytes) {
@@ -108,7 +109,7 @@ static enum tly_status read_header(struct tly_cursor *cursor, struct counts *out
 
 /* The block of version 1, which says less. */
 static enum tly_status skip_first_block(struct tly_cursor *cursor, struct tly_error *error) {
-  struct counts counts;
+  struct counts counts = {.types = 0};
   TLY_TRY(read_header(cursor, &counts, error));
   uint64_t size = (uint64_t)counts.transitions * (4 + 1) + (uint64_t)counts.types * TYPE_BYTES + counts.letters +
                   (uint64_t)counts.leap_seconds * (4 + 4) + counts.standard_indicators + counts.ut_indicators;
@@ -147,8 +148,8 @@ static enum tly_status read_transitions(const uint8_t *instants, const uint8_t *
 }
 
 static enum tly_status read_block(struct tly_cursor *cursor, tly_time_zone *zone, struct tly_error *error) {
-  struct counts counts;
-  int64_t offsets_us[TLY_ZONE_TYPES_MAX];
+  struct counts counts = {.types = 0};
+  int64_t offsets_us[TLY_ZONE_TYPES_MAX] = {0};
   TLY_TRY(read_header(cursor, &counts, error));
   const uint8_t *instants = tly_cursor_bytes(cursor, (size_t)counts.transitions * 8);
   const uint8_t *type_numbers = tly_cursor_bytes(cursor, counts.transitions);

@@ -1,5 +1,5 @@
 /* common/value/zone_rule.h -- the rule at the end of a TZif file, for the time after its last transition: a POSIX TZ
- * string such as CET-1CEST,M3.5.0,M10.5.0/3. Included by time_zone.c only. Thread: pure. */
+ * string such as CET-1CEST,M3.5.0,M10.5.0/3. Thread: pure. */
 #ifndef TLY_VALUE_ZONE_RULE_H
 #define TLY_VALUE_ZONE_RULE_H
 

@@ -33,6 +33,10 @@
 #define NIGHTLY_VIEW                                                                                                   \
   "CREATE MATERIALIZED VIEW nightly WITH (recompute = '0 2 * * *') AS"                                                 \
   " SELECT account, count(*) AS n FROM payments GROUP BY account;\n"
+/* Two in the morning in Kolkata is 20:30 UTC. */
+#define ZONED_VIEW(zone)                                                                                               \
+  "CREATE MATERIALIZED VIEW zoned WITH (recompute = '0 2 * * *', time_zone = '" zone "') AS"                           \
+  " SELECT account, count(*) AS n FROM payments GROUP BY account;\n"
 #define SCHEDULED PAYMENTS_STREAM HOURLY_VIEW NIGHTLY_VIEW
 
 enum { DEADLINE_S = 20 };
@@ -568,6 +572,33 @@ static void views_that_are_due_at_one_minute_share_a_run(void **state) {
   close_bench();
 }
 
+static void a_schedule_goes_by_the_clocks_of_its_time_zone(void **state) {
+  (void)state;
+  uint32_t one = 1, count;
+  setenv("TZDIR", "tests/common/value/zoneinfo", 1);
+  open_bench(PAYMENTS_STREAM ZONED_VIEW("Asia/Kolkata"));
+  rig_ingest_payments(&bench.rig, 0, 0, 100, 30);
+  rig_settle(&bench.rig);
+  open_scheduler();
+  bench.now_us = start_us + 20 * hour_us; /* 20:10 */
+  turn_in_vain();
+  bench.now_us = start_us + 21 * hour_us; /* 21:10 */
+  pump(run_has_begun, &one);
+  pump(is_idle, NULL);
+  struct tly_run *runs = read_runs(&count);
+  assert_int_equal(count, 1);
+  assert_string_equal(runs[0].reason, "schedule");
+  tly_scheduler_close(bench.scheduler);
+  rig_stop(&bench.rig);
+  rig_change_project(&bench.rig, PAYMENTS_STREAM ZONED_VIEW("Europe/Berlin"));
+  write_project(PAYMENTS_STREAM ZONED_VIEW("Europe/Berlin"));
+  rig_settle(&bench.rig);
+  bench.now_us = start_us + 26 * hour_us; /* 02:10: in Berlin it has been two o'clock an hour ago */
+  open_scheduler();
+  turn_in_vain(); /* a schedule that has changed is first due at its next minute */
+  close_bench();
+}
+
 static void a_missed_run_is_made_up_once(void **state) {
   (void)state;
   uint32_t one = 1, count;
@@ -997,6 +1028,7 @@ int main(int argc, char **argv) {
       cmocka_unit_test(more_reconciliations_than_may_wait_are_refused),
       cmocka_unit_test(a_stop_ends_reconciliations_and_tells_who_waits),
       cmocka_unit_test(views_that_are_due_at_one_minute_share_a_run),
+      cmocka_unit_test(a_schedule_goes_by_the_clocks_of_its_time_zone),
       cmocka_unit_test(a_missed_run_is_made_up_once),
       cmocka_unit_test(a_schedule_tries_again_when_no_archiver_is_there),
       cmocka_unit_test(a_new_view_over_old_events_gets_its_run_by_itself),

@@ -7,18 +7,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/buffer.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
 #include "common/value/timestamp.h"
 #include "common/value/zone_folder.h"
-#include "common/value/zone_rule.h"
 
 #define FOLDER "tests/common/value/zoneinfo"
 
@@ -179,90 +176,6 @@ static void spans_tile_all_of_time(void **state) {
   }
 }
 
-/* --- names -------------------------------------------------------------------------------------------------------- */
-
-static void a_zone_is_found_in_any_case_and_once(void **state) {
-  (void)state;
-  assert_ptr_equal(zone_of("Europe/Berlin"), zone_of("europe/BERLIN"));
-  assert_ptr_equal(zone_of("UTC"), zone_of("zulu"));
-  assert_ptr_not_equal(zone_of("Europe/Berlin"), zone_of("Europe/Dublin"));
-  struct tly_zone_clock clock = tly_zone_clock_of(zone_of("gmt"));
-  assert_int_equal(tly_zone_clock_wall(&clock, at("2026-07-01")), at("2026-07-01"));
-}
-
-static void a_name_that_is_no_zone_is_refused(void **state) {
-  static const struct {
-    const char *name;
-    enum tly_status status;
-  } cases[] = {
-      {"Europe/Nowhere", TLY_E_INVALID_PARAMETER},
-      {"Europe", TLY_E_INVALID_PARAMETER},
-      {"Europe/", TLY_E_INVALID_PARAMETER},
-      {"/Europe/Berlin", TLY_E_INVALID_PARAMETER},
-      {"Europe//Berlin", TLY_E_INVALID_PARAMETER},
-      {"../zoneinfo/Europe/Berlin", TLY_E_INVALID_PARAMETER},
-      {"Europe/../Europe/Berlin", TLY_E_INVALID_PARAMETER},
-      {"./Europe/Berlin", TLY_E_INVALID_PARAMETER},
-      {"/etc/passwd", TLY_E_INVALID_PARAMETER},
-      {"", TLY_E_INVALID_PARAMETER},
-      {" Europe/Berlin", TLY_E_INVALID_PARAMETER},
-      {"Europe/Berlin\n", TLY_E_INVALID_PARAMETER},
-      {"Berlin", TLY_E_INVALID_PARAMETER},
-      {"UTC+3", TLY_E_NOT_SUPPORTED},
-      {"EST5EDT4,M3.2.0,M11.1.0", TLY_E_NOT_SUPPORTED},
-      {"<+03>-3", TLY_E_NOT_SUPPORTED},
-      {"+02:00", TLY_E_NOT_SUPPORTED},
-      {"CET", TLY_E_NOT_SUPPORTED},
-      {"est", TLY_E_NOT_SUPPORTED},
-  };
-  (void)state;
-  for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-    const tly_time_zone *zone;
-    struct tly_error error = TLY_ERROR_NONE;
-    if (tly_time_zone_find(tly_text_of(cases[i].name), &zone, &error) != cases[i].status)
-      fail_msg("\"%s\": %s %s", cases[i].name, tly_status_sqlstate(error.status), error.message);
-    assert_non_null(strstr(error.hint, "full name"));
-  }
-  char *longest = malloc(1 << 16);
-  memset(longest, 'x', 1 << 16);
-  struct tly_error error = TLY_ERROR_NONE;
-  const tly_time_zone *zone;
-  assert_int_equal(tly_time_zone_find((struct tly_text){longest, 1 << 16}, &zone, &error), TLY_E_INVALID_PARAMETER);
-  free(longest);
-}
-
-static void without_a_folder_of_rules_it_says_what_to_install(void **state) {
-  (void)state;
-  const tly_time_zone *zone;
-  struct tly_error error = TLY_ERROR_NONE;
-  setenv("TZDIR", "tests/nowhere", 1);
-  enum tly_status status = tly_time_zone_find(tly_text_of("Asia/Nowhere"), &zone, &error);
-  setenv("TZDIR", FOLDER, 1);
-  assert_int_equal(status, TLY_E_CONFIG);
-  assert_string_equal(error.message, "the rules of time zones are not in tests/nowhere");
-  assert_string_equal(error.hint, "install the package tzdata, or set TZDIR to the folder they are in");
-}
-
-static void *find_all(void *found) {
-  const tly_time_zone **zones = found;
-  for (int z = 0; z < ALL_ZONES; z++)
-    zones[z] = zone_of(all_zones[z]);
-  return NULL;
-}
-
-static void threads_that_ask_at_once_get_the_same_zone(void **state) {
-  (void)state;
-  enum { THREADS = 4 };
-  pthread_t threads[THREADS];
-  const tly_time_zone *found[THREADS][ALL_ZONES];
-  for (int t = 0; t < THREADS; t++)
-    assert_int_equal(pthread_create(&threads[t], NULL, find_all, found[t]), 0);
-  for (int t = 0; t < THREADS; t++)
-    pthread_join(threads[t], NULL);
-  for (int t = 1; t < THREADS; t++)
-    assert_memory_equal(found[0], found[t], sizeof found[0]);
-}
-
 /* --- damage ------------------------------------------------------------------------------------------------------- */
 
 /* A copy of just that size, so that a sanitizer sees any read beyond it; what was read must give some answer. */
@@ -383,77 +296,7 @@ static void what_is_not_understood_is_refused(void **state) {
   assert_int_equal(read_made('2', 0, "\nXXX-1\nrest"), TLY_E_CORRUPT);
 }
 
-/* --- the rule at the end ------------------------------------------------------------------------------------------ */
-
-static void rules_are_read_to_the_last_character_or_refused(void **state) {
-  static const char *const good[] = {"UTC0",
-                                     "<+0545>-5:45",
-                                     "CET-1CEST,M3.5.0,M10.5.0/3",
-                                     "XXX+24:59:59",
-                                     "IST-1GMT0,M10.5.0,M3.5.0/1",
-                                     "<-02>2<-01>,M3.5.0/-1,M10.5.0/0",
-                                     "XXX3YYY,J60/0,J365/23",
-                                     "XXX3YYY2:30,0/-167,365/167",
-                                     "EET-2EEST,M3.4.4/50,M10.4.4/50"};
-  static const char *const bad[] = {"",
-                                    "U",
-                                    "UTC",
-                                    "UT0",
-                                    "UTC0 ",
-                                    "UTC25",
-                                    "UTC1:60",
-                                    "<+05>",
-                                    "<+05-5",
-                                    "CET-1CEST",
-                                    "CET-1CEST,",
-                                    "CET-1CEST,M3.5.0",
-                                    "CET-1CEST,M3.5.0,",
-                                    "CET-1CEST,M13.5.0,M10.5.0",
-                                    "CET-1CEST,M3.6.0,M10.5.0",
-                                    "CET-1CEST,M3.0.0,M10.5.0",
-                                    "CET-1CEST,M3.5.7,M10.5.0",
-                                    "CET-1CEST,J0,J365",
-                                    "CET-1CEST,0,366",
-                                    "CET-1CEST,M3.5.0/168,M10.5.0",
-                                    "CET-1CEST,M3.5.0/,M10.5.0",
-                                    "CET-1CEST,M3.5.0,M10.5.0/3x",
-                                    "CET-1CEST,M3.5.0,M10.5.0,M1.1.1",
-                                    "CET-99999999999999999999"};
-  struct tly_zone_rule rule;
-  (void)state;
-  for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
-    if (!tly_zone_rule_read(good[i], strlen(good[i]), &rule))
-      fail_msg("'%s' was refused", good[i]);
-  for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-    if (tly_zone_rule_read(bad[i], strlen(bad[i]), &rule))
-      fail_msg("'%s' was taken", bad[i]);
-}
-
-static int64_t day_of(const char *date, const char *year_rule) {
-  struct tly_zone_rule rule;
-  assert_true(tly_zone_rule_read(year_rule, strlen(year_rule), &rule));
-  int64_t us = tly_zone_change_at(&rule.to_summer, atoi(date), rule.standard_offset_s) * TLY_US_PER_SECOND;
-  struct tly_buffer text = {0};
-  tly_timestamp_print(us, false, &text);
-  int differs = strcmp(tly_buffer_text(&text), date);
-  if (differs != 0)
-    print_error("%s: %s\n", year_rule, tly_buffer_text(&text));
-  tly_buffer_free(&text);
-  return differs;
-}
-
-static void days_of_a_rule_are_found(void **state) {
-  (void)state;
-  assert_int_equal(day_of("2026-03-29 02:00:00", "AAA0BBB,M3.5.0,M10.5.0"), 0);
-  assert_int_equal(day_of("2026-12-31 02:00:00", "AAA0BBB,M12.5.4,M1.5.0"), 0);
-  assert_int_equal(day_of("2026-02-01 02:00:00", "AAA0BBB,M2.1.0,M10.5.0"), 0);
-  assert_int_equal(day_of("2027-02-22 02:00:00", "AAA0BBB,M2.5.1,M10.5.0"), 0);
-  assert_int_equal(day_of("2024-03-01 02:00:00", "AAA0BBB,J60,M10.5.0"), 0);
-  assert_int_equal(day_of("2026-03-01 02:00:00", "AAA0BBB,J60,M10.5.0"), 0);
-  assert_int_equal(day_of("2024-02-29 02:00:00", "AAA0BBB,59,M10.5.0"), 0);
-  assert_int_equal(day_of("2026-03-01 02:00:00", "AAA0BBB,59,M10.5.0"), 0);
-  assert_int_equal(day_of("2026-01-01 05:00:00", "AAA5BBB,0/0,M10.5.0"), 0);
-}
+/* --- the rule at the end ----------------------------------------------------------------------------------------- */
 
 static int64_t offset_hours(const char *footer, const char *instant) {
   struct tly_buffer file = {0};
@@ -491,16 +334,10 @@ int main(void) {
       cmocka_unit_test(a_time_that_is_shown_twice_is_the_second),
       cmocka_unit_test(the_order_of_questions_makes_no_difference),
       cmocka_unit_test(spans_tile_all_of_time),
-      cmocka_unit_test(a_zone_is_found_in_any_case_and_once),
-      cmocka_unit_test(a_name_that_is_no_zone_is_refused),
-      cmocka_unit_test(without_a_folder_of_rules_it_says_what_to_install),
-      cmocka_unit_test(threads_that_ask_at_once_get_the_same_zone),
       cmocka_unit_test(every_file_that_ends_early_is_refused),
       cmocka_unit_test(a_flipped_bit_gives_other_rules_or_none_and_reads_nothing_else),
       cmocka_unit_test(bytes_at_random_are_refused),
       cmocka_unit_test(what_is_not_understood_is_refused),
-      cmocka_unit_test(rules_are_read_to_the_last_character_or_refused),
-      cmocka_unit_test(days_of_a_rule_are_found),
       cmocka_unit_test(a_file_without_transitions_follows_its_rule_for_ever),
   };
   return cmocka_run_group_tests(tests, use_our_folder, NULL);
