@@ -39,7 +39,7 @@
   " SELECT account, count(*) AS n FROM payments GROUP BY account;\n"
 #define SCHEDULED PAYMENTS_STREAM HOURLY_VIEW NIGHTLY_VIEW
 
-enum { DEADLINE_S = 20 };
+enum { DEADLINE_S = 120 };
 static const int64_t hour_us = INT64_C(3600000000);
 static const int64_t start_us = INT64_C(1704067200000000) + INT64_C(600000000); /* 2024-01-01 00:10 UTC */
 
