@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #include "common/archive/checksum.h"
-#include "common/archive/export_form.h"
 #include "common/archive/export_manifest.h"
 #include "common/archive/export_output.h"
+#include "common/archive/export_spelling.h"
 #include "common/base/assert.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"

@@ -3,7 +3,7 @@
  * is.
  *
  * In the typed forms what stands between two values is the same in each line, so it is spelled once. */
-#include "common/archive/export_form.h"
+#include "common/archive/export_spelling.h"
 
 #include <inttypes.h>
 #include <string.h>

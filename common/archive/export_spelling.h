@@ -1,7 +1,7 @@
-/* common/archive/export_form.h -- how one event is spelled in an export.
+/* common/archive/export_spelling.h -- how one event is spelled in an export.
  * Thread: belongs to one thread. */
-#ifndef TLY_ARCHIVE_EXPORT_FORM_H
-#define TLY_ARCHIVE_EXPORT_FORM_H
+#ifndef TLY_ARCHIVE_EXPORT_SPELLING_H
+#define TLY_ARCHIVE_EXPORT_SPELLING_H
 
 #include "common/archive/export.h"
 
@@ -22,8 +22,8 @@ struct tly_export_spelling {
   struct tly_buffer source_header;
 };
 
-/* TLY_E_UNDEFINED_COLUMN never comes from here: columns are numbers. TLY_E_DUPLICATE_COLUMN: a column of the stream
- * has the name of a position column. */
+/* `request` and `arena` must outlive it. TLY_E_DUPLICATE_COLUMN: a column of the stream has the name of a position
+ * column. The caller frees, also after a failure. */
 TLY_CHECK enum tly_status tly_export_spelling_init(struct tly_export_spelling *spelling,
                                                    const struct tly_export_request *request, struct tly_arena *arena,
                                                    struct tly_error *error);
