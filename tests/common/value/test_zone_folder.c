@@ -9,29 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/value/zone_folder.h"
-
-#define FOLDER "tests/common/value/zoneinfo"
-
-static const char *const all_zones[] = {
-    "Africa/Casablanca", "America/Havana",      "America/New_York", "America/Nuuk",  "America/Sao_Paulo",
-    "America/St_Johns",  "Asia/Gaza",           "Asia/Kathmandu",   "Asia/Kolkata",  "Asia/Tehran",
-    "Etc/GMT+5",         "Australia/Lord_Howe", "Europe/Berlin",    "Europe/Dublin", "Pacific/Apia",
-};
-enum { ALL_ZONES = sizeof all_zones / sizeof all_zones[0] };
-
-static int use_our_folder(void **state) {
-  (void)state;
-  return setenv("TZDIR", FOLDER, 1);
-}
-
-static const tly_time_zone *zone_of(const char *name) {
-  const tly_time_zone *zone;
-  struct tly_error error = TLY_ERROR_NONE;
-  if (tly_time_zone_find(tly_text_of(name), &zone, &error) != TLY_OK)
-    fail_msg("%s: %s", name, error.message);
-  return zone;
-}
+#include "tests/common/value/zone_fixture.h"
 
 static void a_zone_is_found_in_any_case_and_once(void **state) {
   (void)state;
