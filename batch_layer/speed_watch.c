@@ -1,0 +1,42 @@
+#include "batch_layer/speed_watch.h"
+
+#include <string.h>
+
+void tly_speed_watch_init(struct tly_speed_watch *watch, const char *directory, const struct tly_project *project) {
+  *watch = (struct tly_speed_watch){.directory = directory, .project = project};
+}
+
+void tly_speed_watch_free(struct tly_speed_watch *watch) {
+  if (watch->reader != NULL)
+    tly_speed_reader_close(watch->reader);
+  watch->reader = NULL;
+}
+
+bool tly_speed_watch_look(struct tly_speed_watch *watch, struct tly_published *published, bool *known) {
+  const struct tly_project *project = watch->project;
+  if (watch->reader == NULL && tly_speed_reader_open(watch->directory, project, &watch->reader, NULL) != TLY_OK)
+    return false;
+  if (tly_speed_snapshot_begin(watch->reader, NULL) != TLY_OK)
+    return false;
+  for (uint32_t v = 0; v < project->view_count; v++)
+    known[v] = tly_speed_snapshot_view(watch->reader, &project->views[v], &published[v], NULL) == TLY_OK &&
+               memcmp(&published[v].definition_hash, &project->views[v].hash, sizeof published[v].definition_hash) == 0;
+  tly_speed_snapshot_end(watch->reader);
+  return true;
+}
+
+int64_t tly_speed_watch_progress(struct tly_speed_watch *watch) {
+  struct tly_position *positions;
+  struct tly_arena arena;
+  uint32_t count;
+  int64_t sum = 0;
+  tly_arena_init(&arena);
+  if (watch->reader != NULL && tly_speed_snapshot_begin(watch->reader, NULL) == TLY_OK) {
+    if (tly_speed_snapshot_positions(watch->reader, NULL, &arena, &positions, &count, NULL) == TLY_OK)
+      for (uint32_t i = 0; i < count; i++)
+        sum += positions[i].next_offset;
+    tly_speed_snapshot_end(watch->reader);
+  }
+  tly_arena_free(&arena);
+  return sum;
+}

@@ -1,0 +1,24 @@
+/* batch_layer/speed_watch.h -- what the batch layer sees of the speed layer: speed.db, once there is one.
+ *
+ * Path of an event: ... -> run k ready -> published by the speed layer -> [seen here] -> waiters are answered.
+ * Thread: belongs to the scheduler's thread. */
+#ifndef TLY_BATCH_SPEED_WATCH_H
+#define TLY_BATCH_SPEED_WATCH_H
+
+#include "common/store/speed_reader.h"
+
+struct tly_speed_watch {
+  const char *directory;
+  const struct tly_project *project;
+  tly_speed_reader *reader; /* NULL until there is a speed.db */
+};
+
+void tly_speed_watch_init(struct tly_speed_watch *watch, const char *directory, const struct tly_project *project);
+void tly_speed_watch_free(struct tly_speed_watch *watch);
+/* What speed.db says of each view of the project: known[v] is false where it says nothing yet of the view's present
+ * definition. Returns false when there is no speed.db to ask. */
+bool tly_speed_watch_look(struct tly_speed_watch *watch, struct tly_published *published, bool *known);
+/* The sum of the offsets up to which events are folded: it grows while the speed layer moves. */
+int64_t tly_speed_watch_progress(struct tly_speed_watch *watch);
+
+#endif
