@@ -38,9 +38,10 @@ static bool is_known_function(const char *name) {
   return false;
 }
 
-/* v<number>: a merged table. */
-static bool is_merged_table(const char *name) {
-  return name != NULL && name[0] == 'v' && name[1] != 0 && strspn(name + 1, "0123456789") == strlen(name + 1);
+/* v<number>: a merged table; s<number>: a system relation. */
+static bool is_known_table(const char *name) {
+  return name != NULL && (name[0] == 'v' || name[0] == 's') && name[1] != 0 &&
+         strspn(name + 1, "0123456789") == strlen(name + 1);
 }
 
 static int authorize(void *context, int action, const char *first, const char *second, const char *database,
@@ -50,7 +51,7 @@ static int authorize(void *context, int action, const char *first, const char *s
   (void)trigger;
   switch (action) {
   case SQLITE_SELECT: return SQLITE_OK;
-  case SQLITE_READ: return is_merged_table(first) || runtime->is_declaring ? SQLITE_OK : SQLITE_DENY;
+  case SQLITE_READ: return is_known_table(first) || runtime->is_declaring ? SQLITE_OK : SQLITE_DENY;
   case SQLITE_FUNCTION: return is_known_function(second) ? SQLITE_OK : SQLITE_DENY;
   default: return runtime->is_declaring ? SQLITE_OK : SQLITE_DENY;
   }
@@ -102,6 +103,7 @@ static enum tly_status open_database(struct tly_runtime *runtime, struct tly_err
   TLY_TRY(tly_functions_register(runtime, error));
   TLY_TRY(tly_aggregate_register(runtime, error));
   TLY_TRY(tly_merged_table_register(runtime, error));
+  TLY_TRY(tly_system_table_register(runtime, error));
   return harden(runtime, error);
 }
 
@@ -135,22 +137,47 @@ void tly_executor_free(tly_executor *executor) {
 
 /* ---- a statement ------------------------------------------------------------------------------------------------- */
 
+static enum tly_status read_system_rows(struct tly_runtime *runtime, bool is_looking, struct tly_error *error) {
+  const struct tly_source *source = runtime->source;
+  struct tly_plan *plan = runtime->plan;
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++) {
+    if (!plan->uses_system[i])
+      continue;
+    plan->system_rows[i] = TLY_ARENA_NEW(&plan->arena, struct tly_system_rows);
+    tly_system_rows_init(plan->system_rows[i], &tly_system_relations[i], &plan->arena, runtime->control);
+    TLY_TRY(source->system(source->context, is_looking, plan->system_rows[i], error));
+  }
+  return TLY_OK;
+}
+
+/* A statement on system relations alone is answered even when there is no live state to look at. */
 static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_error *error) {
   const struct tly_source *source = runtime->source;
   struct tly_plan *plan = runtime->plan;
-  TLY_TRY(source->begin(source->context, error));
-  enum tly_status status = TLY_OK;
+  enum tly_status status = source->begin(source->context, error);
+  if (status == TLY_E_NOT_READY && plan->use_count == 0)
+    return read_system_rows(runtime, false, error);
+  TLY_TRY(status);
   for (uint32_t i = 0; status == TLY_OK && i < plan->use_count; i++)
     status = tly_view_use_open(&plan->uses[i], source, runtime->control, error);
+  if (status == TLY_OK)
+    status = read_system_rows(runtime, true, error);
   source->end(source->context);
   return status;
+}
+
+static bool uses_stores(const struct tly_plan *plan) {
+  bool found = plan->use_count > 0;
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++)
+    found = found || plan->uses_system[i];
+  return found;
 }
 
 /* All views in one state (invariant 4). Between the look and the opening of a run's files the run may have been
  * deleted: then a new look shows the one that took its place. */
 static enum tly_status open_uses(struct tly_runtime *runtime, struct tly_error *error) {
   enum tly_status status = TLY_OK;
-  if (runtime->plan->use_count == 0)
+  if (!uses_stores(runtime->plan))
     return TLY_OK;
   for (int attempt = 0; attempt < SNAPSHOT_ATTEMPTS; attempt++) {
     status = open_uses_once(runtime, error);

@@ -10,6 +10,8 @@
 #include "serving_layer/control.h"
 #include "serving_layer/view_scan.h"
 
+struct tly_system_rows;
+
 /* A project with the program of each of its views; immutable, shared by all threads. */
 struct tly_programs {
   const struct tly_project *project;
@@ -55,6 +57,8 @@ struct tly_plan {
   uint32_t aggregate_count, aggregate_capacity;
   struct tly_view_use *uses; /* v<view>(<use>) in the SQL */
   uint32_t use_count, use_capacity;
+  bool uses_system[TLY_SYSTEM_RELATION_COUNT];                    /* s<relation> in the SQL */
+  struct tly_system_rows *system_rows[TLY_SYSTEM_RELATION_COUNT]; /* of those, once the statement has begun */
 };
 
 /* On success the caller frees *out. `statement`, `programs` and `arguments` must outlive it. */

@@ -38,6 +38,12 @@ static bool is_column_of(const struct tly_expr *expression, uint32_t item) {
   return expression->kind == TLY_EXPR_COLUMN && expression->levels_up == 0 && expression->relation == item;
 }
 
+/* A system relation has no keys. */
+static bool is_leading_key(const struct tly_from_item *from, uint32_t column) {
+  const struct tly_expr *output = from->kind == TLY_FROM_VIEW ? from->view->outputs[column].expression : NULL;
+  return output != NULL && output->kind == TLY_EXPR_KEY && output->column == 0;
+}
+
 /* Does a term of `condition` join a column of `item` by equality to something of another item? *on_leading_key: is one
  * of those columns the view's first key? Then each lookup is a key range; otherwise SQLite needs an index. */
 static bool has_equality(const struct tly_expr *condition, const struct tly_from_item *from, uint32_t item,
@@ -57,15 +63,14 @@ static bool has_equality(const struct tly_expr *condition, const struct tly_from
     const struct tly_expr *own = condition->arguments[side], *other = condition->arguments[1 - side];
     if (!is_column_of(own, item) || is_column_of(other, item) || tly_plan_is_constant(other))
       continue;
-    const struct tly_expr *output = from->view->outputs[own->column].expression;
-    *on_leading_key |= output->kind == TLY_EXPR_KEY && output->column == 0;
+    *on_leading_key |= is_leading_key(from, own->column);
     return true;
   }
   return false;
 }
 
-/* A virtual table gets no automatic index: a view that is joined by equality on other columns than its leading key is
- * copied into one that does (LIMIT -1 keeps SQLite from flattening it). */
+/* A virtual table gets no automatic index: one that is joined by equality on other columns than a leading key is copied
+ * into one that does (LIMIT -1 keeps SQLite from flattening it). */
 static bool needs_copy(const struct tly_query *query, uint32_t item) {
   const struct tly_from_item *from = &query->from[item];
   bool on_leading_key = false;
@@ -75,6 +80,7 @@ static bool needs_copy(const struct tly_query *query, uint32_t item) {
   return found && !on_leading_key && query->from_count > 1;
 }
 
+/* v<view>(<use>) */
 static void plan_view(struct tly_planner *planner, const struct tly_query *query, uint32_t item,
                       struct tly_buffer *out) {
   const struct tly_from_item *from = &query->from[item];
@@ -82,6 +88,19 @@ static void plan_view(struct tly_planner *planner, const struct tly_query *query
   struct tly_view_use *use = add_use(planner->plan);
   tly_view_use_init(use, planner->programs->programs[view], from->run);
   tly_plan_key_range(planner, query, item, use);
+  tly_buffer_print(out, "v%u(%u)", view, planner->plan->use_count - 1);
+}
+
+/* s<relation> */
+static void plan_system(struct tly_planner *planner, const struct tly_from_item *from, struct tly_buffer *out) {
+  planner->plan->uses_system[from->system->id] = true;
+  tly_buffer_print(out, "s%u", (unsigned)from->system->id);
+}
+
+/* A view or a system relation. */
+static void plan_table(struct tly_planner *planner, const struct tly_query *query, uint32_t item,
+                       struct tly_buffer *out) {
+  const struct tly_from_item *from = &query->from[item];
   bool is_copied = needs_copy(query, item);
   if (is_copied) {
     tly_buffer_append_text(out, "(SELECT ");
@@ -89,7 +108,10 @@ static void plan_view(struct tly_planner *planner, const struct tly_query *query
       tly_buffer_print(out, "%sc%u", column > 0 ? "," : "", column);
     tly_buffer_append_text(out, " FROM ");
   }
-  tly_buffer_print(out, "v%u(%u)", view, planner->plan->use_count - 1);
+  if (from->kind == TLY_FROM_VIEW)
+    plan_view(planner, query, item, out);
+  else
+    plan_system(planner, from, out);
   if (is_copied)
     tly_buffer_append_text(out, " LIMIT -1)");
   tly_buffer_print(out, " AS f%u_%u", planner->scope->number, item);
@@ -116,7 +138,8 @@ static enum tly_status plan_from_item(struct tly_planner *planner, const struct 
       [TLY_JOIN_NONE] = "", [TLY_JOIN_CROSS] = " JOIN ", [TLY_JOIN_INNER] = " JOIN ", [TLY_JOIN_LEFT] = " LEFT JOIN "};
   tly_buffer_append_text(out, joins[from->join]);
   switch (from->kind) {
-  case TLY_FROM_VIEW: plan_view(planner, query, item, out); break;
+  case TLY_FROM_VIEW:
+  case TLY_FROM_SYSTEM: plan_table(planner, query, item, out); break;
   case TLY_FROM_CTE: TLY_TRY(plan_cte(planner, from, item, out)); break;
   case TLY_FROM_QUERY:
     tly_buffer_append_byte(out, '(');

@@ -11,7 +11,7 @@
 #include "common/base/assert.h"
 #include "common/base/buffer.h"
 #include "common/base/limits.h"
-#include "common/base/memory.h"
+#include "serving_layer/store_facts.h"
 
 enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
 
@@ -41,11 +41,6 @@ static json_t *hash_json(const struct tly_hash *hash) {
   for (int i = 0; i < TLY_HASH_BYTES; i++)
     snprintf(text + 2 * i, 3, "%02x", hash->bytes[i]);
   return json_string(text);
-}
-
-/* A store that is not there yet is an empty one. */
-static bool is_absent(enum tly_status status) {
-  return status == TLY_E_NOT_READY;
 }
 
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
@@ -128,19 +123,19 @@ static enum tly_status runs_json(tly_store_source *source, uint32_t max, json_t 
   struct tly_arena arena;
   tly_batch_reader *batch;
   struct tly_run *runs;
-  uint32_t count = 0;
+  uint32_t count;
   *out = json_array();
   tly_arena_init(&arena);
-  enum tly_status status = tly_store_source_batch(source, &batch, error);
+  enum tly_status status = tly_facts_batch(source, &batch, error);
   if (status == TLY_OK)
-    status = tly_batch_reader_runs(batch, max, &arena, &runs, &count, error);
+    status = tly_facts_runs(source, max, &arena, &runs, &count, error);
   for (uint32_t i = 0; status == TLY_OK && i < count; i++) {
     json_t *run = run_json(&runs[i]);
     json_array_append_new(*out, run);
     status = add_drift_rows(batch, &runs[i], &arena, run, error);
   }
   tly_arena_free(&arena);
-  return is_absent(status) ? TLY_OK : status;
+  return status;
 }
 
 static enum tly_status report_runs(tly_store_source *source, const json_t *params, json_t *out,
@@ -157,28 +152,10 @@ static enum tly_status report_runs(tly_store_source *source, const json_t *param
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
 
-/* What batch.db knows of a published run's view. */
-static enum tly_status run_facts(tly_store_source *source, int64_t run, const char *view, struct tly_run_view *out,
-                                 struct tly_error *error) {
-  struct tly_arena arena;
-  tly_batch_reader *batch;
-  struct tly_run facts;
-  *out = (struct tly_run_view){.groups = -1};
-  if (run == 0)
-    return TLY_OK;
-  TLY_TRY(tly_store_source_batch(source, &batch, error));
-  tly_arena_init(&arena);
-  enum tly_status status = tly_batch_reader_run(batch, run, &arena, &facts, error);
-  for (uint32_t i = 0; status == TLY_OK && i < facts.view_count; i++)
-    if (strcmp(facts.views[i].view, view) == 0)
-      *out = facts.views[i];
-  out->view = NULL; /* it ends with the arena */
-  tly_arena_free(&arena);
-  return status;
-}
-
-static json_t *view_json(const struct tly_view *view, const struct tly_published *published,
-                         const struct tly_run_view *run) {
+static json_t *view_json(const struct tly_view_facts *facts) {
+  const struct tly_view *view = facts->view;
+  const struct tly_published *published = &facts->published;
+  const struct tly_run_view *run = &facts->run;
   json_t *out = json_object();
   json_object_set_new(out, "view", json_string(view->name));
   json_object_set_new(out, "stream", json_string(view->stream->name));
@@ -195,102 +172,50 @@ static json_t *view_json(const struct tly_view *view, const struct tly_published
   return out;
 }
 
-static enum tly_status published_of(tly_speed_reader *speed, const struct tly_project *project,
-                                    struct tly_published *published, struct tly_error *error) {
-  TLY_TRY(tly_speed_snapshot_begin(speed, error));
-  enum tly_status status = TLY_OK;
-  for (uint32_t i = 0; status == TLY_OK && i < project->view_count; i++) {
-    status = tly_speed_snapshot_view(speed, &project->views[i], &published[i], error);
-    if (is_absent(status)) /* not there yet, or another definition: being built */
-      status = TLY_OK;
-  }
-  tly_speed_snapshot_end(speed);
-  return status;
-}
-
 static enum tly_status report_views(tly_store_source *source, const struct tly_project *project, json_t *out,
                                     struct tly_error *error) {
-  struct tly_published *published = tly_calloc(project->view_count, sizeof *published);
-  json_t *views = json_array();
+  struct tly_view_facts *facts;
+  struct tly_arena arena;
   tly_speed_reader *speed;
+  json_t *views = json_array();
   json_object_set_new(out, "views", views);
-  enum tly_status status = tly_store_source_speed(source, &speed, error);
-  if (status == TLY_OK)
-    status = published_of(speed, project, published, error);
-  if (is_absent(status))
-    status = TLY_OK;
-  for (uint32_t i = 0; status == TLY_OK && i < project->view_count; i++) {
-    struct tly_run_view run;
-    status = run_facts(source, published[i].run, project->views[i].name, &run, error);
-    if (status == TLY_OK)
-      json_array_append_new(views, view_json(&project->views[i], &published[i], &run));
-  }
-  tly_free(published);
+  TLY_TRY(tly_facts_begin(source, &speed, error));
+  tly_arena_init(&arena);
+  enum tly_status status = tly_facts_views(source, project, speed, &arena, &facts, error);
+  if (speed != NULL)
+    tly_speed_snapshot_end(speed);
+  for (uint32_t i = 0; status == TLY_OK && i < project->view_count; i++)
+    json_array_append_new(views, view_json(&facts[i]));
+  tly_arena_free(&arena);
   return status;
 }
 
 /* ---- status: streams --------------------------------------------------------------------------------------------- */
 
-static int64_t folded_of(const struct tly_position *positions, uint32_t count, const struct tly_position *head) {
-  for (uint32_t i = 0; i < count; i++)
-    if (positions[i].partition == head->partition && strcmp(positions[i].stream, head->stream) == 0)
-      return positions[i].next_offset;
-  return 0;
-}
-
-static enum tly_status speed_positions(tly_store_source *source, struct tly_arena *arena, struct tly_position **out,
-                                       uint32_t *count, struct tly_error *error) {
-  tly_speed_reader *speed;
-  *count = 0;
-  TLY_TRY(tly_store_source_speed(source, &speed, error));
-  TLY_TRY(tly_speed_snapshot_begin(speed, error));
-  enum tly_status status = tly_speed_snapshot_positions(speed, NULL, arena, out, count, error);
-  tly_speed_snapshot_end(speed);
-  return status;
-}
-
-static json_t *stream_json(const struct tly_stream *stream, uint32_t partition, int64_t archived, int64_t folded) {
+static json_t *partition_json(const struct tly_partition_facts *facts) {
   json_t *row = json_object();
-  json_object_set_new(row, "stream", json_string(stream->name));
-  json_object_set_new(row, "format", json_string(stream->format == TLY_FORMAT_CSV ? "csv" : "json"));
-  json_object_set_new(row, "partition", json_integer(partition));
-  json_object_set_new(row, "archived", json_integer(archived));
-  json_object_set_new(row, "folded", json_integer(folded));
-  json_object_set_new(row, "lag", json_integer(archived > folded ? archived - folded : 0));
+  json_object_set_new(row, "stream", json_string(facts->stream->name));
+  json_object_set_new(row, "format", json_string(facts->stream->format == TLY_FORMAT_CSV ? "csv" : "json"));
+  json_object_set_new(row, "partition", json_integer(facts->partition));
+  json_object_set_new(row, "archived", json_integer(facts->archived));
+  json_object_set_new(row, "folded", json_integer(facts->folded));
+  json_object_set_new(row, "lag", json_integer(tly_partition_lag(facts)));
   return row;
-}
-
-/* A row a partition; a stream that had no event yet has one of zeros. */
-static void stream_rows(const struct tly_stream *stream, const struct tly_position *heads, uint32_t head_count,
-                        const struct tly_position *folded, uint32_t folded_count, json_t *out) {
-  bool is_empty = true;
-  for (uint32_t i = 0; i < head_count; i++) {
-    if (strcmp(heads[i].stream, stream->name) != 0)
-      continue;
-    is_empty = false;
-    json_array_append_new(
-        out, stream_json(stream, heads[i].partition, heads[i].next_offset, folded_of(folded, folded_count, &heads[i])));
-  }
-  if (is_empty)
-    json_array_append_new(out, stream_json(stream, 0, 0, 0));
 }
 
 static enum tly_status streams_json(tly_store_source *source, const struct tly_project *project, json_t *out,
                                     struct tly_error *error) {
+  struct tly_partition_facts *partitions;
   struct tly_arena arena;
-  struct tly_position *heads = NULL, *folded = NULL;
-  uint32_t head_count = 0, folded_count = 0;
-  tly_archive_reader *archive;
+  tly_speed_reader *speed;
+  uint32_t count = 0;
+  TLY_TRY(tly_facts_begin(source, &speed, error));
   tly_arena_init(&arena);
-  enum tly_status status = speed_positions(source, &arena, &folded, &folded_count, error);
-  if (status == TLY_OK || is_absent(status))
-    status = tly_store_source_archive(source, &archive, error);
-  if (status == TLY_OK)
-    status = tly_archive_reader_heads(archive, &arena, &heads, &head_count, error);
-  if (is_absent(status))
-    status = TLY_OK;
-  for (uint32_t i = 0; status == TLY_OK && i < project->stream_count; i++)
-    stream_rows(&project->streams[i], heads, head_count, folded, folded_count, out);
+  enum tly_status status = tly_facts_partitions(source, project, speed, &arena, &partitions, &count, error);
+  if (speed != NULL)
+    tly_speed_snapshot_end(speed);
+  for (uint32_t i = 0; status == TLY_OK && i < count; i++)
+    json_array_append_new(out, partition_json(&partitions[i]));
   tly_arena_free(&arena);
   return status;
 }

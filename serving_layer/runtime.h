@@ -9,6 +9,7 @@
 
 #include "common/engine/evaluate.h"
 #include "serving_layer/plan.h"
+#include "serving_layer/system_rows.h"
 
 #define TLY_CALL_POINTER "tly_call"
 
@@ -27,9 +28,10 @@ struct tly_runtime {
 /* Keep the error and make the SQLite function fail. */
 void tly_runtime_fail(struct tly_runtime *runtime, sqlite3_context *context, const struct tly_error *error);
 
-/* functions.c, aggregate.c, merged_table.c: register on runtime->database. */
+/* functions.c, aggregate.c, merged_table.c, system_table.c: register on runtime->database. */
 TLY_CHECK enum tly_status tly_functions_register(struct tly_runtime *runtime, struct tly_error *error);
 TLY_CHECK enum tly_status tly_aggregate_register(struct tly_runtime *runtime, struct tly_error *error);
 TLY_CHECK enum tly_status tly_merged_table_register(struct tly_runtime *runtime, struct tly_error *error);
+TLY_CHECK enum tly_status tly_system_table_register(struct tly_runtime *runtime, struct tly_error *error);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/store/run_reader.h"
+#include "serving_layer/system_rows.h"
 
 /* A run of a view that is open, and what batch.db says of it. */
 struct open_run {
@@ -273,6 +274,12 @@ static void end_scan(void *context, const struct tly_view_program *program, int6
   tly_run_reader_end_scan(found->reader, group_source);
 }
 
+static enum tly_status system_rows(void *context, bool is_looking, struct tly_system_rows *rows,
+                                   struct tly_error *error) {
+  tly_store_source *source = context;
+  return tly_system_rows_read(rows, source, source->programs->project, is_looking ? source->speed : NULL, error);
+}
+
 static void release(void *context) {
   tly_store_source *source = context;
   int64_t now_us = tly_clock_monotonic_us(&tly_clock_real);
@@ -295,5 +302,6 @@ struct tly_source tly_store_source_of(tly_store_source *source) {
                              .live = live,
                              .scan = scan,
                              .end_scan = end_scan,
+                             .system = system_rows,
                              .release = release};
 }

@@ -1,4 +1,5 @@
-/* FROM: views, kept runs, WITH queries and sub-selects, joined left to right (transformFromClause of PostgreSQL).
+/* FROM: views, kept runs, system relations, WITH queries and sub-selects, joined left to right (transformFromClause of
+ * PostgreSQL).
  *
  * The typed tree has FROM items in a row, each joined to all before it. A comma is a cross join; `a, b LEFT JOIN c ON
  * q` means the same in a row, since q may only name b and c. Right, full, natural and nested joins are refused. */
@@ -49,6 +50,17 @@ static void use_view(struct tly_resolver *resolver, const struct tly_view *view,
                                                   view->outputs[i].expression->nullable};
 }
 
+static void use_system(struct tly_resolver *resolver, const struct tly_system_relation *relation,
+                       struct tly_from_item *item) {
+  item->kind = TLY_FROM_SYSTEM;
+  item->system = relation;
+  item->column_count = relation->column_count;
+  item->columns = TLY_ARENA_ARRAY(resolver->arena, struct tly_result_column, relation->column_count);
+  for (uint32_t i = 0; i < relation->column_count; i++)
+    item->columns[i] = (struct tly_result_column){relation->columns[i].name, TLY_TYPE_OF(relation->columns[i].type),
+                                                  relation->columns[i].nullable};
+}
+
 static bool use_cte(struct tly_resolver *resolver, const char *name, struct tly_from_item *item) {
   uint32_t levels_up = 0;
   for (struct tly_scope *scope = resolver->scope; scope != NULL; scope = scope->outer, levels_up++) {
@@ -82,15 +94,20 @@ static enum tly_status no_view(struct tly_resolver *resolver, const char *schema
     return TLY_E_NOT_SUPPORTED;
   }
   struct tly_suggestion suggestion = {.best = NULL};
-  for (uint32_t i = 0; i < project->view_count; i++)
+  bool is_system = schema != NULL && strcmp(schema, TLY_SYSTEM_SCHEMA) == 0;
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT && is_system; i++)
+    tly_suggest(&suggestion, name, tly_system_relations[i].name);
+  for (uint32_t i = 0; i < project->view_count && !is_system; i++)
     tly_suggest(&suggestion, name, project->views[i].name);
   for (const struct tly_scope *scope = resolver->scope; scope != NULL && schema == NULL; scope = scope->outer)
     for (uint32_t i = 0; i < scope->query->cte_count; i++)
       tly_suggest(&suggestion, name, scope->query->ctes[i].name);
   (void)TLY_FAIL_AT(resolver, location, TLY_E_UNDEFINED_TABLE, "relation \"%s%s%s\" does not exist",
                     schema == NULL ? "" : schema, schema == NULL ? "" : ".", name);
-  if (suggestion.best != NULL && suggestion.distance > 0)
-    tly_error_hint(resolver->error, "did you mean %s?", suggestion.best);
+  if (schema == NULL && tly_system_relation(name) != NULL)
+    tly_error_hint(resolver->error, "did you mean %s.%s?", TLY_SYSTEM_SCHEMA, name);
+  else if (suggestion.best != NULL && suggestion.distance > 0)
+    tly_error_hint(resolver->error, "did you mean %s%s?", is_system ? TLY_SYSTEM_SCHEMA "." : "", suggestion.best);
   return TLY_E_UNDEFINED_TABLE;
 }
 
@@ -113,6 +130,12 @@ static enum tly_status resolve_range_var(struct tly_resolver *resolver, struct t
   item->alias = alias_of(resolver, node, name);
   if (schema == NULL && use_cte(resolver, name, item))
     return TLY_OK;
+  const struct tly_system_relation *system =
+      schema != NULL && strcmp(schema, TLY_SYSTEM_SCHEMA) == 0 ? tly_system_relation(name) : NULL;
+  if (system != NULL) {
+    use_system(resolver, system, item);
+    return TLY_OK;
+  }
   bool is_public = schema == NULL || strcmp(schema, "public") == 0;
   item->run = is_public ? 0 : run_of_schema(schema);
   const struct tly_view *view = tly_project_view(resolver->project, name);

@@ -7,6 +7,7 @@
 #define TLY_SQL_TYPED_TREE_H
 
 #include "common/sql/catalog.h"
+#include "common/sql/system_relation.h"
 #include "common/value/value.h"
 
 enum {
@@ -223,7 +224,7 @@ struct tly_view {
 
 /* ---- queries ----------------------------------------------------------------------------------------------------- */
 
-enum tly_from_kind { TLY_FROM_VIEW, TLY_FROM_QUERY, TLY_FROM_CTE };
+enum tly_from_kind { TLY_FROM_VIEW, TLY_FROM_SYSTEM, TLY_FROM_QUERY, TLY_FROM_CTE };
 enum tly_join_kind { TLY_JOIN_NONE, TLY_JOIN_CROSS, TLY_JOIN_INNER, TLY_JOIN_LEFT };
 
 /* FROM items in written order; item 0 has TLY_JOIN_NONE, each later one is joined to all before it. (Right and nested
@@ -233,10 +234,11 @@ struct tly_from_item {
   enum tly_join_kind join;
   struct tly_expr *on; /* INNER and LEFT */
   const char *alias;
-  const struct tly_view *view; /* TLY_FROM_VIEW */
-  int64_t run;                 /* run_<n>.view: that run alone; 0: the merged view; */
-  struct tly_query *query;     /* TLY_FROM_QUERY */
-  uint32_t cte;                /* TLY_FROM_CTE: number in the list of the query `cte_levels_up` levels above */
+  const struct tly_view *view;              /* TLY_FROM_VIEW */
+  int64_t run;                              /* run_<n>.view: that run alone; 0: the merged view; */
+  const struct tly_system_relation *system; /* TLY_FROM_SYSTEM: tally.<name> */
+  struct tly_query *query;                  /* TLY_FROM_QUERY */
+  uint32_t cte; /* TLY_FROM_CTE: number in the list of the query `cte_levels_up` levels above */
   uint32_t cte_levels_up;
   struct tly_result_column *columns;
   uint32_t column_count;

@@ -4,6 +4,7 @@
 #define TLY_STORE_BATCH_READER_H
 
 #include "common/archive/archive_reader.h"
+#include "common/store/set_aside_row.h"
 
 struct tly_run_view {
   const char *view;
@@ -47,12 +48,6 @@ struct tly_drift_row {
 TLY_CHECK enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
                                                  struct tly_drift_row **out, uint32_t *count, struct tly_error *error);
 
-struct tly_set_aside_row {
-  const char *view;
-  uint32_t partition;
-  int64_t offset;
-  const char *sqlstate, *message;
-};
 /* The first TLY_SET_ASIDE_LISTED_MAX events set aside a view, by partition and offset. */
 TLY_CHECK enum tly_status tly_batch_reader_set_aside(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
                                                      struct tly_set_aside_row **out, uint32_t *count,

@@ -30,6 +30,7 @@ enum statement {
   CHECKED,
   VIEWS,
   POSITIONS,
+  SET_ASIDE,
   DELTAS,
   DIRECTORY,
   BLOCK,
@@ -47,6 +48,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
               " coalesce(sum(g.filtered), 0), coalesce(sum(g.set_aside), 0) FROM view AS v LEFT JOIN generation AS g"
               " ON g.view = v.id AND g.number > v.cut GROUP BY v.id",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM position ORDER BY stream, partition",
+    [SET_ASIDE] = "SELECT partition, \"offset\", sqlstate, message FROM set_aside WHERE view = ?1 AND generation > ?2"
+                  " ORDER BY partition, \"offset\" LIMIT ?3",
     [DELTAS] = "SELECT id, generation FROM delta WHERE view = ?1 AND part = ?2 AND level >= 0 ORDER BY id",
     [DIRECTORY] = "SELECT first_key FROM delta_block WHERE delta = ?1 ORDER BY number",
     [BLOCK] = "SELECT " TLY_DELTA_BLOCK_COLUMNS " FROM delta_block WHERE delta = ?1 AND number = ?2",
@@ -346,6 +349,29 @@ enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const str
   if (rows.size > 0)
     memcpy(*out, rows.data, rows.size);
   tly_buffer_free(&rows);
+  return status;
+}
+
+enum tly_status tly_speed_snapshot_set_aside(tly_speed_reader *reader, const struct tly_view *view,
+                                             const struct tly_published *published, struct tly_arena *arena,
+                                             struct tly_set_aside_row **out, uint32_t *count, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[SET_ASIDE];
+  enum tly_status status;
+  bool has_row;
+  TLY_ASSERT(reader->in_snapshot);
+  *out = TLY_ARENA_ARRAY(arena, struct tly_set_aside_row, TLY_SET_ASIDE_LISTED_MAX);
+  *count = 0;
+  sqlite3_bind_int64(statement, 1, published->view_id);
+  sqlite3_bind_int64(statement, 2, published->cut);
+  sqlite3_bind_int64(statement, 3, TLY_SET_ASIDE_LISTED_MAX);
+  while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row) {
+    struct tly_text sqlstate = tly_column_text(statement, 2), message = tly_column_text(statement, 3);
+    (*out)[(*count)++] = (struct tly_set_aside_row){.view = view->name,
+                                                    .partition = (uint32_t)sqlite3_column_int64(statement, 0),
+                                                    .offset = sqlite3_column_int64(statement, 1),
+                                                    .sqlstate = tly_arena_copy(arena, sqlstate.data, sqlstate.size),
+                                                    .message = tly_arena_copy(arena, message.data, message.size)};
+  }
   return status;
 }
 

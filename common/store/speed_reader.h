@@ -11,6 +11,7 @@
 #include "common/archive/archive_reader.h"
 #include "common/engine/merge.h"
 #include "common/store/block_cache.h"
+#include "common/store/set_aside_row.h"
 
 typedef struct tly_speed_reader tly_speed_reader;
 
@@ -42,6 +43,12 @@ TLY_CHECK enum tly_status tly_speed_snapshot_view(tly_speed_reader *reader, cons
 TLY_CHECK enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const struct tly_stream *stream,
                                                        struct tly_arena *arena, struct tly_position **out,
                                                        uint32_t *count, struct tly_error *error);
+/* The first TLY_SET_ASIDE_LISTED_MAX events that were set aside above the published cut, by partition and offset; in
+ * `arena`. */
+TLY_CHECK enum tly_status tly_speed_snapshot_set_aside(tly_speed_reader *reader, const struct tly_view *view,
+                                                       const struct tly_published *published, struct tly_arena *arena,
+                                                       struct tly_set_aside_row **out, uint32_t *count,
+                                                       struct tly_error *error);
 /* Look a group of part 0 up: of each delta of generations above `above` the block where the key would stand is added
  * to `lookup` (block_cache.h). Some may be looked into at once; the look-up is finished before the reader is used
  * again. Blocks are held decoded between calls: `program` must outlive the reader. */

@@ -207,11 +207,11 @@ static inline void fixture_answer_free(struct fixture_answer *answer) {
   tly_buffer_free(&answer->sql);
 }
 
-/* Execute `sql` with parameters given as texts (NULL: a NULL). *answer is to be freed in every case. */
-static inline enum tly_status fixture_query_within(struct fixture_store *store, const char *sql,
-                                                   const char *const *parameters, struct tly_control *control,
-                                                   struct fixture_answer *answer) {
-  struct tly_source source = fixture_source(store);
+/* Execute `sql` over any source, with parameters given as texts (NULL: a NULL). *answer is to be freed in every case.
+ */
+static inline enum tly_status fixture_query_source(const struct tly_source *source, const struct tly_programs *programs,
+                                                   const char *sql, const char *const *parameters,
+                                                   struct tly_control *control, struct fixture_answer *answer) {
   struct tly_row_sink sink = {.row = fixture_row, .context = answer};
   struct tly_arguments arguments = {.now_us = INT64_C(1772445600000000)};
   struct tly_statement *statement;
@@ -221,8 +221,8 @@ static inline enum tly_status fixture_query_within(struct fixture_store *store, 
   struct tly_plan *plan = NULL;
   memset(answer, 0, sizeof *answer);
   tly_arena_init(&arena);
-  assert_int_equal(tly_executor_new(store->programs, &source, &executor, &answer->error), TLY_OK);
-  enum tly_status status = tly_query_parse(store->project, sql, strlen(sql), &arena, &statement, &answer->error);
+  assert_int_equal(tly_executor_new(programs, source, &executor, &answer->error), TLY_OK);
+  enum tly_status status = tly_query_parse(programs->project, sql, strlen(sql), &arena, &statement, &answer->error);
   for (uint32_t i = 0; status == TLY_OK && i < statement->parameter_count; i++) {
     if (parameters[i] == NULL)
       values[i] = tly_value_null(statement->parameters[i]);
@@ -232,7 +232,7 @@ static inline enum tly_status fixture_query_within(struct fixture_store *store, 
   }
   arguments.parameters = values;
   if (status == TLY_OK)
-    status = tly_plan_new(statement, store->programs, &arguments, &plan, &answer->error);
+    status = tly_plan_new(statement, programs, &arguments, &plan, &answer->error);
   if (status == TLY_OK) {
     tly_buffer_append_text(&answer->sql, tly_buffer_text(&plan->sql));
     status = tly_executor_run(executor, plan, control, &sink, &answer->error);
@@ -243,6 +243,13 @@ static inline enum tly_status fixture_query_within(struct fixture_store *store, 
   tly_executor_free(executor);
   tly_arena_free(&arena);
   return status;
+}
+
+static inline enum tly_status fixture_query_within(struct fixture_store *store, const char *sql,
+                                                   const char *const *parameters, struct tly_control *control,
+                                                   struct fixture_answer *answer) {
+  struct tly_source source = fixture_source(store);
+  return fixture_query_source(&source, store->programs, sql, parameters, control, answer);
 }
 
 static inline enum tly_status fixture_query(struct fixture_store *store, const char *sql, const char *const *parameters,

@@ -30,6 +30,17 @@ static void from_items_stand_in_a_row(void **state) {
   assert_int_equal(query->from[2].on->arguments[1]->relation, 1);
 }
 
+static void a_system_relation_is_a_from_item_of_its_columns(void **state) {
+  const struct tly_query *query =
+      query_of(*state, "SELECT r.started_at, v.groups FROM tally.runs r LEFT JOIN tally.run_views v USING (run)");
+  assert_int_equal(query->from[0].kind, TLY_FROM_SYSTEM);
+  assert_ptr_equal(query->from[0].system, &tly_system_relations[TLY_SYSTEM_RUNS]);
+  assert_int_equal(query->from[1].system->id, TLY_SYSTEM_RUN_VIEWS);
+  assert_int_equal(query->columns[0].type.id, TLY_TYPE_TIMESTAMPTZ);
+  assert_false(query->columns[0].nullable);
+  assert_true(query->columns[1].nullable);
+}
+
 static void the_right_side_of_a_left_join_may_be_null(void **state) {
   const struct tly_query *query =
       query_of(*state, "SELECT a.n, b.n, b.n IS NULL FROM x a LEFT JOIN x b ON a.n = b.n WHERE b.n > 1");
@@ -357,6 +368,9 @@ static void a_likely_slip_gets_a_hint(void **state) {
       {"SELECT summ(n) FROM x", "did you mean sum?"},
       {"SELECT n::numberic FROM x", "did you mean numeric?"},
       {"SELECT account_daily.total FROM account_daily d", "here it is called \"d\""},
+      {"SELECT 1 FROM tally.rums", "did you mean tally.runs?"},
+      {"SELECT 1 FROM runs", "did you mean tally.runs?"},
+      {"SELECT 1 FROM tally.account_daily", ""},
       {"SELECT something_else FROM x", ""},
   };
   struct fixture *fixture = *state;
@@ -369,6 +383,7 @@ static void a_likely_slip_gets_a_hint(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(from_items_stand_in_a_row),
+      cmocka_unit_test(a_system_relation_is_a_from_item_of_its_columns),
       cmocka_unit_test(the_right_side_of_a_left_join_may_be_null),
       cmocka_unit_test(names_of_outer_queries_count_levels),
       cmocka_unit_test(with_queries_know_their_level_and_their_uses),

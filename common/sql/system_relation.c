@@ -1,0 +1,106 @@
+#include "common/sql/system_relation.h"
+
+#include <string.h>
+
+/* Names avoid words that SQL reserves: a position's offset is event_offset. */
+
+static const struct tly_system_column runs[] = {
+    {"run", TLY_TYPE_BIGINT, false, "its number, and that of its cut"},
+    {"state", TLY_TYPE_TEXT, false, "running, ready, failed, withdrawn (its files are deleted) or rejected"},
+    {"reason", TLY_TYPE_TEXT, false, "schedule, manual, or definition (new or changed)"},
+    {"started_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
+    {"finished_at", TLY_TYPE_TIMESTAMPTZ, true, ""},
+    {"events", TLY_TYPE_BIGINT, true, "events below its cut"},
+    {"drift", TLY_TYPE_BIGINT, true, "groups in which live and recomputed differ; NULL: not compared"},
+    {"error", TLY_TYPE_TEXT, true, "why it failed"},
+    {"sqlstate", TLY_TYPE_TEXT, true, ""},
+    {"note", TLY_TYPE_TEXT, true, "what else to know of it"},
+};
+
+static const struct tly_system_column run_views[] = {
+    {"run", TLY_TYPE_BIGINT, false, ""},
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"definition", TLY_TYPE_TEXT, false, "hash of the definition it was computed by"},
+    {"groups", TLY_TYPE_BIGINT, true, "NULL while it runs"},
+    {"folded", TLY_TYPE_BIGINT, true, "events in the totals"},
+    {"filtered", TLY_TYPE_BIGINT, true, "events that WHERE left out"},
+    {"set_aside", TLY_TYPE_BIGINT, true, "events on which an expression raised"},
+    {"drift", TLY_TYPE_BIGINT, true, "groups that differ; NULL: not compared"},
+};
+
+static const struct tly_system_column run_positions[] = {
+    {"run", TLY_TYPE_BIGINT, false, ""},
+    {"stream", TLY_TYPE_TEXT, false, ""},
+    {"partition", TLY_TYPE_INTEGER, false, ""},
+    {"next_offset", TLY_TYPE_BIGINT, false, "events with lower offsets are in the run"},
+    {"chain", TLY_TYPE_TEXT, false, "running hash over those events"},
+};
+
+static const struct tly_system_column drift[] = {
+    {"run", TLY_TYPE_BIGINT, false, ""},
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"key", TLY_TYPE_TEXT, false, "the group's key columns, a JSON array"},
+    {"live", TLY_TYPE_TEXT, true, "the columns that differ, a JSON object; NULL: no such group"},
+    {"recomputed", TLY_TYPE_TEXT, true, "the same of the run"},
+};
+
+static const struct tly_system_column set_aside[] = {
+    {"run", TLY_TYPE_BIGINT, true, "NULL: live, above the published run's cut"},
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"partition", TLY_TYPE_INTEGER, false, ""},
+    {"event_offset", TLY_TYPE_BIGINT, false, ""},
+    {"sqlstate", TLY_TYPE_TEXT, false, "what the expression raised"},
+    {"message", TLY_TYPE_TEXT, false, ""},
+};
+
+static const struct tly_system_column views[] = {
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"stream", TLY_TYPE_TEXT, false, ""},
+    {"state", TLY_TYPE_TEXT, false, "ready, or building: it does not answer yet"},
+    {"definition", TLY_TYPE_TEXT, false, "hash of its definition"},
+    {"run", TLY_TYPE_BIGINT, true, "the published run"},
+    {"cut", TLY_TYPE_BIGINT, true, "its cut"},
+    {"groups", TLY_TYPE_BIGINT, true, "in that run"},
+    {"folded", TLY_TYPE_BIGINT, false, "events in the totals, run and live together"},
+    {"filtered", TLY_TYPE_BIGINT, false, "events that WHERE left out"},
+    {"set_aside", TLY_TYPE_BIGINT, false, "events on which an expression raised"},
+    {"recompute", TLY_TYPE_TEXT, true, "when it is recomputed, a cron text"},
+    {"time_zone", TLY_TYPE_TEXT, true, "by whose clocks; NULL: UTC"},
+};
+
+static const struct tly_system_column streams[] = {
+    {"stream", TLY_TYPE_TEXT, false, ""},
+    {"format", TLY_TYPE_TEXT, false, "json or csv"},
+    {"event_time", TLY_TYPE_TEXT, true, "the column that has it"},
+    {"definition", TLY_TYPE_TEXT, false, "hash of its definition"},
+};
+
+static const struct tly_system_column partitions[] = {
+    {"stream", TLY_TYPE_TEXT, false, ""},
+    {"partition", TLY_TYPE_INTEGER, false, ""},
+    {"archived", TLY_TYPE_BIGINT, false, "the offset the next event gets"},
+    {"folded", TLY_TYPE_BIGINT, false, "events below it are in the live views"},
+    {"lag", TLY_TYPE_BIGINT, false, "events between the two"},
+};
+
+#define RELATION(number, text_name, array, words)                                                                      \
+  [number] = {                                                                                                         \
+      .id = number, .name = text_name, .about = words, .columns = array, .column_count = sizeof array / sizeof *array}
+
+const struct tly_system_relation tly_system_relations[TLY_SYSTEM_RELATION_COUNT] = {
+    RELATION(TLY_SYSTEM_RUNS, "runs", runs, "what the batch layer has computed, or tried to"),
+    RELATION(TLY_SYSTEM_RUN_VIEWS, "run_views", run_views, "the views of each run"),
+    RELATION(TLY_SYSTEM_RUN_POSITIONS, "run_positions", run_positions, "the cut of each run"),
+    RELATION(TLY_SYSTEM_DRIFT, "drift", drift, "groups that differed at a run, the first 1,000 of each"),
+    RELATION(TLY_SYSTEM_SET_ASIDE, "set_aside", set_aside, "events in no total, the first 1,000 of a view and run"),
+    RELATION(TLY_SYSTEM_VIEWS, "views", views, "the project's views"),
+    RELATION(TLY_SYSTEM_STREAMS, "streams", streams, "the project's streams"),
+    RELATION(TLY_SYSTEM_PARTITIONS, "partitions", partitions, "how far each partition is archived and folded"),
+};
+
+const struct tly_system_relation *tly_system_relation(const char *name) {
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++)
+    if (strcmp(tly_system_relations[i].name, name) == 0)
+      return &tly_system_relations[i];
+  return NULL;
+}

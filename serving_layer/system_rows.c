@@ -1,0 +1,315 @@
+/* One function a relation. Each gives a value for every column, in the order of system_relation.c: a wrong type or a
+ * NULL where none may be is a mistake of this file, and asserted. */
+#include "serving_layer/system_rows.h"
+
+#include <string.h>
+
+#include "common/base/assert.h"
+#include "common/store/run_reader.h"
+#include "serving_layer/store_facts.h"
+
+enum { FIRST_ROWS = 64 };
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+void tly_system_rows_init(struct tly_system_rows *rows, const struct tly_system_relation *relation,
+                          struct tly_arena *arena, struct tly_control *control) {
+  *rows = (struct tly_system_rows){
+      .relation = relation, .arena = arena, .control = control, .filled = relation->column_count};
+}
+
+enum tly_status tly_system_rows_add(struct tly_system_rows *rows, struct tly_error *error) {
+  uint32_t columns = rows->relation->column_count;
+  TLY_ASSERT(rows->filled == columns); /* the row before is whole */
+  if (rows->count == rows->capacity) {
+    uint32_t capacity = rows->capacity == 0 ? FIRST_ROWS : 2 * rows->capacity;
+    TLY_TRY(tly_control_check(rows->control, error));
+    TLY_TRY(tly_control_charge(rows->control, (int64_t)((size_t)capacity * columns * sizeof *rows->values), error));
+    struct tly_value *values = TLY_ARENA_ARRAY(rows->arena, struct tly_value, (size_t)capacity * columns);
+    if (rows->count > 0)
+      memcpy(values, rows->values, (size_t)rows->count * columns * sizeof *values);
+    rows->values = values;
+    rows->capacity = capacity;
+  }
+  rows->count++;
+  rows->filled = 0;
+  return TLY_OK;
+}
+
+static struct tly_value *next_value(struct tly_system_rows *rows, enum tly_type_id type) {
+  const struct tly_system_relation *relation = rows->relation;
+  TLY_ASSERT(rows->filled < relation->column_count && relation->columns[rows->filled].type == type);
+  struct tly_value *value = &rows->values[(size_t)(rows->count - 1) * relation->column_count + rows->filled++];
+  *value = (struct tly_value){.type = TLY_TYPE_OF(type)};
+  return value;
+}
+
+void tly_system_rows_integer(struct tly_system_rows *rows, int64_t value) {
+  enum tly_type_id type = rows->relation->columns[rows->filled].type;
+  TLY_ASSERT(tly_type_is_integer(type));
+  next_value(rows, type)->i64 = value;
+}
+
+void tly_system_rows_text(struct tly_system_rows *rows, const char *text) {
+  if (text == NULL) {
+    tly_system_rows_null(rows);
+    return;
+  }
+  size_t size = strlen(text);
+  next_value(rows, TLY_TYPE_TEXT)->text = (struct tly_text){tly_arena_copy(rows->arena, text, size), (uint32_t)size};
+}
+
+void tly_system_rows_time(struct tly_system_rows *rows, int64_t us) {
+  next_value(rows, TLY_TYPE_TIMESTAMPTZ)->i64 = us;
+}
+
+void tly_system_rows_hash(struct tly_system_rows *rows, const struct tly_hash *hash) {
+  char text[2 * TLY_HASH_BYTES + 1];
+  tly_run_hash_print(hash, text);
+  tly_system_rows_text(rows, text);
+}
+
+void tly_system_rows_null(struct tly_system_rows *rows) {
+  TLY_ASSERT(rows->filled < rows->relation->column_count && rows->relation->columns[rows->filled].nullable);
+  next_value(rows, rows->relation->columns[rows->filled].type)->is_null = true;
+}
+
+const struct tly_value *tly_system_rows_value(const struct tly_system_rows *rows, uint32_t row, uint32_t column) {
+  TLY_ASSERT(row < rows->count && column < rows->relation->column_count);
+  return &rows->values[(size_t)row * rows->relation->column_count + column];
+}
+
+/* What the readers tell as a count: -1 is "not known". */
+static void add_count(struct tly_system_rows *rows, int64_t count) {
+  if (count < 0)
+    tly_system_rows_null(rows);
+  else
+    tly_system_rows_integer(rows, count);
+}
+
+/* What they tell as a number or a time: 0 is "none". */
+static void add_number(struct tly_system_rows *rows, int64_t number) {
+  add_count(rows, number > 0 ? number : -1);
+}
+
+/* ---- relations --------------------------------------------------------------------------------------------------- */
+
+/* Where the rows come from, and a place for what they are made of. */
+struct look {
+  tly_store_source *source;
+  const struct tly_project *project;
+  tly_speed_reader *speed; /* in a snapshot, or NULL */
+  struct tly_arena arena;
+  struct tly_error *error;
+};
+
+static enum tly_status all_runs(struct look *look, struct tly_run **runs, uint32_t *count) {
+  return tly_facts_runs(look->source, UINT32_MAX, &look->arena, runs, count, look->error);
+}
+
+static enum tly_status read_runs(struct look *look, struct tly_system_rows *rows) {
+  struct tly_run *runs;
+  uint32_t count;
+  TLY_TRY(all_runs(look, &runs, &count));
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_integer(rows, runs[i].id);
+    tly_system_rows_text(rows, runs[i].state);
+    tly_system_rows_text(rows, runs[i].reason);
+    tly_system_rows_time(rows, runs[i].started_at_us);
+    if (runs[i].finished_at_us == 0)
+      tly_system_rows_null(rows);
+    else
+      tly_system_rows_time(rows, runs[i].finished_at_us);
+    add_count(rows, runs[i].events);
+    add_count(rows, runs[i].drift);
+    tly_system_rows_text(rows, runs[i].error);
+    tly_system_rows_text(rows, runs[i].sqlstate);
+    tly_system_rows_text(rows, runs[i].note);
+  }
+  return TLY_OK;
+}
+
+static enum tly_status read_run_views(struct look *look, struct tly_system_rows *rows) {
+  struct tly_run *runs;
+  uint32_t count;
+  TLY_TRY(all_runs(look, &runs, &count));
+  for (uint32_t i = 0; i < count; i++)
+    for (uint32_t v = 0; v < runs[i].view_count; v++) {
+      const struct tly_run_view *view = &runs[i].views[v];
+      TLY_TRY(tly_system_rows_add(rows, look->error));
+      tly_system_rows_integer(rows, runs[i].id);
+      tly_system_rows_text(rows, view->view);
+      tly_system_rows_hash(rows, &view->definition_hash);
+      add_count(rows, view->groups);
+      add_count(rows, view->folded);
+      add_count(rows, view->filtered);
+      add_count(rows, view->set_aside);
+      add_count(rows, view->drift);
+    }
+  return TLY_OK;
+}
+
+static enum tly_status read_run_positions(struct look *look, struct tly_system_rows *rows) {
+  struct tly_run *runs;
+  uint32_t count;
+  TLY_TRY(all_runs(look, &runs, &count));
+  for (uint32_t i = 0; i < count; i++)
+    for (uint32_t p = 0; p < runs[i].position_count; p++) {
+      const struct tly_position *position = &runs[i].positions[p];
+      TLY_TRY(tly_system_rows_add(rows, look->error));
+      tly_system_rows_integer(rows, runs[i].id);
+      tly_system_rows_text(rows, position->stream);
+      tly_system_rows_integer(rows, position->partition);
+      tly_system_rows_integer(rows, position->next_offset);
+      tly_system_rows_hash(rows, &position->chain);
+    }
+  return TLY_OK;
+}
+
+static enum tly_status read_drift(struct look *look, struct tly_system_rows *rows) {
+  tly_batch_reader *batch;
+  struct tly_run *runs;
+  uint32_t count, drift_count;
+  struct tly_drift_row *drift;
+  TLY_TRY(tly_facts_batch(look->source, &batch, look->error));
+  TLY_TRY(all_runs(look, &runs, &count));
+  for (uint32_t i = 0; i < count; i++) {
+    if (runs[i].drift <= 0)
+      continue;
+    TLY_TRY(tly_batch_reader_drift(batch, runs[i].id, &look->arena, &drift, &drift_count, look->error));
+    for (uint32_t d = 0; d < drift_count; d++) {
+      TLY_TRY(tly_system_rows_add(rows, look->error));
+      tly_system_rows_integer(rows, runs[i].id);
+      tly_system_rows_text(rows, drift[d].view);
+      tly_system_rows_text(rows, drift[d].key);
+      tly_system_rows_text(rows, drift[d].live);
+      tly_system_rows_text(rows, drift[d].recomputed);
+    }
+  }
+  return TLY_OK;
+}
+
+/* `run` 0: live. */
+static enum tly_status add_set_aside(struct look *look, struct tly_system_rows *rows, int64_t run,
+                                     const struct tly_set_aside_row *events, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    add_number(rows, run);
+    tly_system_rows_text(rows, events[i].view);
+    tly_system_rows_integer(rows, events[i].partition);
+    tly_system_rows_integer(rows, events[i].offset);
+    tly_system_rows_text(rows, events[i].sqlstate);
+    tly_system_rows_text(rows, events[i].message);
+  }
+  return TLY_OK;
+}
+
+static bool has_set_aside(const struct tly_run *run) {
+  for (uint32_t v = 0; v < run->view_count; v++)
+    if (run->views[v].set_aside > 0)
+      return true;
+  return false;
+}
+
+static enum tly_status read_set_aside(struct look *look, struct tly_system_rows *rows) {
+  tly_batch_reader *batch;
+  struct tly_run *runs;
+  struct tly_view_facts *views;
+  struct tly_set_aside_row *events;
+  uint32_t count, event_count;
+  TLY_TRY(tly_facts_views(look->source, look->project, look->speed, &look->arena, &views, look->error));
+  for (uint32_t v = 0; v < look->project->view_count; v++) {
+    const struct tly_published *published = &views[v].published;
+    if (published->live_set_aside == 0)
+      continue;
+    TLY_TRY(tly_speed_snapshot_set_aside(look->speed, views[v].view, published, &look->arena, &events, &event_count,
+                                         look->error));
+    TLY_TRY(add_set_aside(look, rows, 0, events, event_count));
+  }
+  TLY_TRY(tly_facts_batch(look->source, &batch, look->error));
+  TLY_TRY(all_runs(look, &runs, &count));
+  for (uint32_t i = 0; i < count; i++) {
+    if (!has_set_aside(&runs[i]))
+      continue;
+    TLY_TRY(tly_batch_reader_set_aside(batch, runs[i].id, &look->arena, &events, &event_count, look->error));
+    TLY_TRY(add_set_aside(look, rows, runs[i].id, events, event_count));
+  }
+  return TLY_OK;
+}
+
+static enum tly_status read_views(struct look *look, struct tly_system_rows *rows) {
+  struct tly_view_facts *views;
+  TLY_TRY(tly_facts_views(look->source, look->project, look->speed, &look->arena, &views, look->error));
+  for (uint32_t v = 0; v < look->project->view_count; v++) {
+    const struct tly_view *view = views[v].view;
+    const struct tly_published *published = &views[v].published;
+    const struct tly_run_view *run = &views[v].run;
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_text(rows, view->name);
+    tly_system_rows_text(rows, view->stream->name);
+    tly_system_rows_text(rows, published->is_ready ? "ready" : "building");
+    tly_system_rows_hash(rows, &view->hash);
+    add_number(rows, published->run);
+    add_number(rows, published->cut);
+    add_count(rows, run->groups);
+    tly_system_rows_integer(rows, run->folded + (int64_t)published->live_folded);
+    tly_system_rows_integer(rows, run->filtered + (int64_t)published->live_filtered);
+    tly_system_rows_integer(rows, run->set_aside + (int64_t)published->live_set_aside);
+    tly_system_rows_text(rows, view->recompute);
+    tly_system_rows_text(rows, view->time_zone);
+  }
+  return TLY_OK;
+}
+
+static enum tly_status read_streams(struct look *look, struct tly_system_rows *rows) {
+  for (uint32_t s = 0; s < look->project->stream_count; s++) {
+    const struct tly_stream *stream = &look->project->streams[s];
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_text(rows, stream->name);
+    tly_system_rows_text(rows, stream->format == TLY_FORMAT_CSV ? "csv" : "json");
+    tly_system_rows_text(rows, stream->event_time >= 0 ? stream->columns[stream->event_time].name : NULL);
+    tly_system_rows_hash(rows, &stream->hash);
+  }
+  return TLY_OK;
+}
+
+static enum tly_status read_partitions(struct look *look, struct tly_system_rows *rows) {
+  struct tly_partition_facts *partitions;
+  uint32_t count;
+  TLY_TRY(
+      tly_facts_partitions(look->source, look->project, look->speed, &look->arena, &partitions, &count, look->error));
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_text(rows, partitions[i].stream->name);
+    tly_system_rows_integer(rows, partitions[i].partition);
+    tly_system_rows_integer(rows, partitions[i].archived);
+    tly_system_rows_integer(rows, partitions[i].folded);
+    tly_system_rows_integer(rows, tly_partition_lag(&partitions[i]));
+  }
+  return TLY_OK;
+}
+
+typedef enum tly_status (*row_reader)(struct look *look, struct tly_system_rows *rows);
+
+static const row_reader readers[TLY_SYSTEM_RELATION_COUNT] = {
+    [TLY_SYSTEM_RUNS] = read_runs,
+    [TLY_SYSTEM_RUN_VIEWS] = read_run_views,
+    [TLY_SYSTEM_RUN_POSITIONS] = read_run_positions,
+    [TLY_SYSTEM_DRIFT] = read_drift,
+    [TLY_SYSTEM_SET_ASIDE] = read_set_aside,
+    [TLY_SYSTEM_VIEWS] = read_views,
+    [TLY_SYSTEM_STREAMS] = read_streams,
+    [TLY_SYSTEM_PARTITIONS] = read_partitions,
+};
+
+enum tly_status tly_system_rows_read(struct tly_system_rows *rows, tly_store_source *source,
+                                     const struct tly_project *project, tly_speed_reader *speed,
+                                     struct tly_error *error) {
+  struct look look = {.source = source, .project = project, .speed = speed, .error = error};
+  tly_arena_init(&look.arena);
+  enum tly_status status = readers[rows->relation->id](&look, rows);
+  TLY_ASSERT(status != TLY_OK || rows->filled == rows->relation->column_count);
+  tly_arena_free(&look.arena);
+  return status;
+}
