@@ -30,9 +30,10 @@ def cells_equal(ours, theirs, column_type, by_value):
 
 
 def sort_key(row, types):
+    """Equal numerics of other scales have their order too: else rows that are all there would be compared crosswise."""
     return [('~',) if cell is None else
             ('', float(cell)) if kind == 'double precision' else
-            ('', Decimal(cell)) if kind == 'numeric' else ('', cell)
+            ('', Decimal(cell), cell) if kind == 'numeric' else ('', cell)
             for cell, kind in zip(row, types)]
 
 
