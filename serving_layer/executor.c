@@ -137,17 +137,25 @@ void tly_executor_free(tly_executor *executor) {
 
 /* ---- a statement ------------------------------------------------------------------------------------------------- */
 
+static bool uses_system(const struct tly_plan *plan) {
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++)
+    if (plan->uses_system[i])
+      return true;
+  return false;
+}
+
 static enum tly_status read_system_rows(struct tly_runtime *runtime, bool is_looking, struct tly_error *error) {
   const struct tly_source *source = runtime->source;
   struct tly_plan *plan = runtime->plan;
+  if (!uses_system(plan))
+    return TLY_OK;
   for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++) {
     if (!plan->uses_system[i])
       continue;
     plan->system_rows[i] = TLY_ARENA_NEW(&plan->arena, struct tly_system_rows);
     tly_system_rows_init(plan->system_rows[i], &tly_system_relations[i], &plan->arena, runtime->control);
-    TLY_TRY(source->system(source->context, is_looking, plan->system_rows[i], error));
   }
-  return TLY_OK;
+  return source->system(source->context, is_looking, plan->system_rows, error);
 }
 
 /* A statement on system relations alone is answered even when there is no live state to look at. */
@@ -166,18 +174,11 @@ static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_er
   return status;
 }
 
-static bool uses_stores(const struct tly_plan *plan) {
-  bool found = plan->use_count > 0;
-  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++)
-    found = found || plan->uses_system[i];
-  return found;
-}
-
 /* All views in one state (invariant 4). Between the look and the opening of a run's files the run may have been
  * deleted: then a new look shows the one that took its place. */
 static enum tly_status open_uses(struct tly_runtime *runtime, struct tly_error *error) {
   enum tly_status status = TLY_OK;
-  if (!uses_stores(runtime->plan))
+  if (runtime->plan->use_count == 0 && !uses_system(runtime->plan))
     return TLY_OK;
   for (int attempt = 0; attempt < SNAPSHOT_ATTEMPTS; attempt++) {
     status = open_uses_once(runtime, error);

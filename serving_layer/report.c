@@ -128,7 +128,7 @@ static enum tly_status runs_json(tly_store_source *source, uint32_t max, json_t 
   tly_arena_init(&arena);
   enum tly_status status = tly_facts_batch(source, &batch, error);
   if (status == TLY_OK)
-    status = tly_facts_runs(source, max, &arena, &runs, &count, error);
+    status = tly_facts_runs(source, INT64_MAX, max, &arena, &runs, &count, error);
   for (uint32_t i = 0; status == TLY_OK && i < count; i++) {
     json_t *run = run_json(&runs[i]);
     json_array_append_new(*out, run);

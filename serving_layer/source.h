@@ -40,8 +40,10 @@ struct tly_source {
                           struct tly_text low, struct tly_text high, struct tly_group_source *out,
                           struct tly_error *error);
   void (*end_scan)(void *context, const struct tly_view_program *program, int64_t run, struct tly_group_source *source);
-  /* The rows of a system relation. With `is_looking` it stands between begin and end, and sees the same state. */
-  enum tly_status (*system)(void *context, bool is_looking, struct tly_system_rows *rows, struct tly_error *error);
+  /* The rows of all system relations of the statement, in one state of each store: `rows` by number of the relation,
+   * NULL where it is not asked for. With `is_looking` it stands between begin and end, and sees the same live state. */
+  enum tly_status (*system)(void *context, bool is_looking, struct tly_system_rows *const *rows,
+                            struct tly_error *error);
   /* The statement is over: runs asked for by number are let go. */
   void (*release)(void *context);
 };

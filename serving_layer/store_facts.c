@@ -22,13 +22,13 @@ enum tly_status tly_facts_batch(tly_store_source *source, tly_batch_reader **bat
   return is_absent(status) ? TLY_OK : status;
 }
 
-enum tly_status tly_facts_runs(tly_store_source *source, uint32_t max, struct tly_arena *arena, struct tly_run **out,
-                               uint32_t *count, struct tly_error *error) {
+enum tly_status tly_facts_runs(tly_store_source *source, int64_t below, uint32_t max, struct tly_arena *arena,
+                               struct tly_run **out, uint32_t *count, struct tly_error *error) {
   tly_batch_reader *batch;
   *out = NULL;
   *count = 0;
   TLY_TRY(tly_facts_batch(source, &batch, error));
-  return batch == NULL ? TLY_OK : tly_batch_reader_runs(batch, max, arena, out, count, error);
+  return batch == NULL ? TLY_OK : tly_batch_reader_runs(batch, below, max, arena, out, count, error);
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */

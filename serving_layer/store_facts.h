@@ -13,8 +13,8 @@
 TLY_CHECK enum tly_status tly_facts_begin(tly_store_source *source, tly_speed_reader **speed, struct tly_error *error);
 /* batch.db's reader; *batch is NULL when there is no such store yet. */
 TLY_CHECK enum tly_status tly_facts_batch(tly_store_source *source, tly_batch_reader **batch, struct tly_error *error);
-/* Newest first, at most `max`. */
-TLY_CHECK enum tly_status tly_facts_runs(tly_store_source *source, uint32_t max, struct tly_arena *arena,
+/* Newest first, of those with id < `below` (INT64_MAX: of all) at most `max`. */
+TLY_CHECK enum tly_status tly_facts_runs(tly_store_source *source, int64_t below, uint32_t max, struct tly_arena *arena,
                                          struct tly_run **out, uint32_t *count, struct tly_error *error);
 
 struct tly_view_facts {

@@ -274,7 +274,7 @@ static void end_scan(void *context, const struct tly_view_program *program, int6
   tly_run_reader_end_scan(found->reader, group_source);
 }
 
-static enum tly_status system_rows(void *context, bool is_looking, struct tly_system_rows *rows,
+static enum tly_status system_rows(void *context, bool is_looking, struct tly_system_rows *const *rows,
                                    struct tly_error *error) {
   tly_store_source *source = context;
   return tly_system_rows_read(rows, source, source->programs->project, is_looking ? source->speed : NULL, error);

@@ -8,7 +8,7 @@
 #include "common/store/run_reader.h"
 #include "serving_layer/store_facts.h"
 
-enum { FIRST_ROWS = 64 };
+enum { FIRST_ROWS = 64, RUNS_AT_ONCE = 64 };
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
@@ -21,6 +21,8 @@ void tly_system_rows_init(struct tly_system_rows *rows, const struct tly_system_
 enum tly_status tly_system_rows_add(struct tly_system_rows *rows, struct tly_error *error) {
   uint32_t columns = rows->relation->column_count;
   TLY_ASSERT(rows->filled == columns); /* the row before is whole */
+  TLY_TRY(tly_control_charge(rows->control, (int64_t)rows->uncharged, error));
+  rows->uncharged = 0;
   if (rows->count == rows->capacity) {
     uint32_t capacity = rows->capacity == 0 ? FIRST_ROWS : 2 * rows->capacity;
     TLY_TRY(tly_control_check(rows->control, error));
@@ -56,6 +58,7 @@ void tly_system_rows_text(struct tly_system_rows *rows, const char *text) {
     return;
   }
   size_t size = strlen(text);
+  rows->uncharged += size;
   next_value(rows, TLY_TYPE_TEXT)->text = (struct tly_text){tly_arena_copy(rows->arena, text, size), (uint32_t)size};
 }
 
@@ -94,100 +97,115 @@ static void add_number(struct tly_system_rows *rows, int64_t number) {
 
 /* ---- relations --------------------------------------------------------------------------------------------------- */
 
-/* Where the rows come from, and a place for what they are made of. */
+/* Where the rows come from, and places for what they are made of. */
 struct look {
   tly_store_source *source;
   const struct tly_project *project;
-  tly_speed_reader *speed; /* in a snapshot, or NULL */
-  struct tly_arena arena;
+  tly_speed_reader *speed;  /* in a snapshot, or NULL */
+  tly_batch_reader *batch;  /* the same */
+  struct tly_arena arena;   /* of a relation, or of some runs */
+  struct tly_arena details; /* of one run: drift, events set aside */
   struct tly_error *error;
 };
 
-static enum tly_status all_runs(struct look *look, struct tly_run **runs, uint32_t *count) {
-  return tly_facts_runs(look->source, UINT32_MAX, &look->arena, runs, count, look->error);
+typedef enum tly_status (*run_rows)(struct look *look, struct tly_system_rows *rows, const struct tly_run *run);
+
+/* The rows of each run, newest first. There may be many runs: some are read at once. */
+static enum tly_status each_run(struct look *look, struct tly_system_rows *rows, run_rows give) {
+  int64_t below = INT64_MAX;
+  uint32_t count;
+  do {
+    struct tly_run *runs;
+    tly_arena_reset(&look->arena);
+    TLY_TRY(tly_control_check(rows->control, look->error));
+    TLY_TRY(tly_facts_runs(look->source, below, RUNS_AT_ONCE, &look->arena, &runs, &count, look->error));
+    for (uint32_t i = 0; i < count; i++) {
+      TLY_TRY(give(look, rows, &runs[i]));
+      below = runs[i].id;
+    }
+  } while (count == RUNS_AT_ONCE);
+  return TLY_OK;
+}
+
+static enum tly_status give_run(struct look *look, struct tly_system_rows *rows, const struct tly_run *run) {
+  TLY_TRY(tly_system_rows_add(rows, look->error));
+  tly_system_rows_integer(rows, run->id);
+  tly_system_rows_text(rows, run->state);
+  tly_system_rows_text(rows, run->reason);
+  tly_system_rows_time(rows, run->started_at_us);
+  if (run->finished_at_us == 0)
+    tly_system_rows_null(rows);
+  else
+    tly_system_rows_time(rows, run->finished_at_us);
+  add_count(rows, run->events);
+  add_count(rows, run->drift);
+  tly_system_rows_text(rows, run->error);
+  tly_system_rows_text(rows, run->sqlstate);
+  tly_system_rows_text(rows, run->note);
+  return TLY_OK;
 }
 
 static enum tly_status read_runs(struct look *look, struct tly_system_rows *rows) {
-  struct tly_run *runs;
-  uint32_t count;
-  TLY_TRY(all_runs(look, &runs, &count));
-  for (uint32_t i = 0; i < count; i++) {
+  return each_run(look, rows, give_run);
+}
+
+static enum tly_status give_run_views(struct look *look, struct tly_system_rows *rows, const struct tly_run *run) {
+  for (uint32_t v = 0; v < run->view_count; v++) {
+    const struct tly_run_view *view = &run->views[v];
     TLY_TRY(tly_system_rows_add(rows, look->error));
-    tly_system_rows_integer(rows, runs[i].id);
-    tly_system_rows_text(rows, runs[i].state);
-    tly_system_rows_text(rows, runs[i].reason);
-    tly_system_rows_time(rows, runs[i].started_at_us);
-    if (runs[i].finished_at_us == 0)
-      tly_system_rows_null(rows);
-    else
-      tly_system_rows_time(rows, runs[i].finished_at_us);
-    add_count(rows, runs[i].events);
-    add_count(rows, runs[i].drift);
-    tly_system_rows_text(rows, runs[i].error);
-    tly_system_rows_text(rows, runs[i].sqlstate);
-    tly_system_rows_text(rows, runs[i].note);
+    tly_system_rows_integer(rows, run->id);
+    tly_system_rows_text(rows, view->view);
+    tly_system_rows_hash(rows, &view->definition_hash);
+    add_count(rows, view->groups);
+    add_count(rows, view->folded);
+    add_count(rows, view->filtered);
+    add_count(rows, view->set_aside);
+    add_count(rows, view->drift);
   }
   return TLY_OK;
 }
 
 static enum tly_status read_run_views(struct look *look, struct tly_system_rows *rows) {
-  struct tly_run *runs;
-  uint32_t count;
-  TLY_TRY(all_runs(look, &runs, &count));
-  for (uint32_t i = 0; i < count; i++)
-    for (uint32_t v = 0; v < runs[i].view_count; v++) {
-      const struct tly_run_view *view = &runs[i].views[v];
-      TLY_TRY(tly_system_rows_add(rows, look->error));
-      tly_system_rows_integer(rows, runs[i].id);
-      tly_system_rows_text(rows, view->view);
-      tly_system_rows_hash(rows, &view->definition_hash);
-      add_count(rows, view->groups);
-      add_count(rows, view->folded);
-      add_count(rows, view->filtered);
-      add_count(rows, view->set_aside);
-      add_count(rows, view->drift);
-    }
+  return each_run(look, rows, give_run_views);
+}
+
+static enum tly_status give_run_positions(struct look *look, struct tly_system_rows *rows, const struct tly_run *run) {
+  for (uint32_t p = 0; p < run->position_count; p++) {
+    const struct tly_position *position = &run->positions[p];
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_integer(rows, run->id);
+    tly_system_rows_text(rows, position->stream);
+    tly_system_rows_integer(rows, position->partition);
+    tly_system_rows_integer(rows, position->next_offset);
+    tly_system_rows_hash(rows, &position->chain);
+  }
   return TLY_OK;
 }
 
 static enum tly_status read_run_positions(struct look *look, struct tly_system_rows *rows) {
-  struct tly_run *runs;
+  return each_run(look, rows, give_run_positions);
+}
+
+static enum tly_status give_run_drift(struct look *look, struct tly_system_rows *rows, const struct tly_run *run) {
+  struct tly_drift_row *drift;
   uint32_t count;
-  TLY_TRY(all_runs(look, &runs, &count));
-  for (uint32_t i = 0; i < count; i++)
-    for (uint32_t p = 0; p < runs[i].position_count; p++) {
-      const struct tly_position *position = &runs[i].positions[p];
-      TLY_TRY(tly_system_rows_add(rows, look->error));
-      tly_system_rows_integer(rows, runs[i].id);
-      tly_system_rows_text(rows, position->stream);
-      tly_system_rows_integer(rows, position->partition);
-      tly_system_rows_integer(rows, position->next_offset);
-      tly_system_rows_hash(rows, &position->chain);
-    }
+  if (run->drift <= 0)
+    return TLY_OK;
+  tly_arena_reset(&look->details);
+  TLY_TRY(tly_batch_reader_drift(look->batch, run->id, &look->details, &drift, &count, look->error));
+  for (uint32_t i = 0; i < count; i++) {
+    TLY_TRY(tly_system_rows_add(rows, look->error));
+    tly_system_rows_integer(rows, run->id);
+    tly_system_rows_text(rows, drift[i].view);
+    tly_system_rows_text(rows, drift[i].key);
+    tly_system_rows_text(rows, drift[i].live);
+    tly_system_rows_text(rows, drift[i].recomputed);
+  }
   return TLY_OK;
 }
 
 static enum tly_status read_drift(struct look *look, struct tly_system_rows *rows) {
-  tly_batch_reader *batch;
-  struct tly_run *runs;
-  uint32_t count, drift_count;
-  struct tly_drift_row *drift;
-  TLY_TRY(tly_facts_batch(look->source, &batch, look->error));
-  TLY_TRY(all_runs(look, &runs, &count));
-  for (uint32_t i = 0; i < count; i++) {
-    if (runs[i].drift <= 0)
-      continue;
-    TLY_TRY(tly_batch_reader_drift(batch, runs[i].id, &look->arena, &drift, &drift_count, look->error));
-    for (uint32_t d = 0; d < drift_count; d++) {
-      TLY_TRY(tly_system_rows_add(rows, look->error));
-      tly_system_rows_integer(rows, runs[i].id);
-      tly_system_rows_text(rows, drift[d].view);
-      tly_system_rows_text(rows, drift[d].key);
-      tly_system_rows_text(rows, drift[d].live);
-      tly_system_rows_text(rows, drift[d].recomputed);
-    }
-  }
-  return TLY_OK;
+  return each_run(look, rows, give_run_drift);
 }
 
 /* `run` 0: live. */
@@ -205,37 +223,34 @@ static enum tly_status add_set_aside(struct look *look, struct tly_system_rows *
   return TLY_OK;
 }
 
-static bool has_set_aside(const struct tly_run *run) {
+static enum tly_status give_run_set_aside(struct look *look, struct tly_system_rows *rows, const struct tly_run *run) {
+  struct tly_set_aside_row *events;
+  uint32_t count;
+  bool has_events = false;
   for (uint32_t v = 0; v < run->view_count; v++)
-    if (run->views[v].set_aside > 0)
-      return true;
-  return false;
+    has_events |= run->views[v].set_aside > 0;
+  if (!has_events)
+    return TLY_OK;
+  tly_arena_reset(&look->details);
+  TLY_TRY(tly_batch_reader_set_aside(look->batch, run->id, &look->details, &events, &count, look->error));
+  return add_set_aside(look, rows, run->id, events, count);
 }
 
 static enum tly_status read_set_aside(struct look *look, struct tly_system_rows *rows) {
-  tly_batch_reader *batch;
-  struct tly_run *runs;
   struct tly_view_facts *views;
   struct tly_set_aside_row *events;
-  uint32_t count, event_count;
+  uint32_t count;
   TLY_TRY(tly_facts_views(look->source, look->project, look->speed, &look->arena, &views, look->error));
   for (uint32_t v = 0; v < look->project->view_count; v++) {
     const struct tly_published *published = &views[v].published;
     if (published->live_set_aside == 0)
       continue;
-    TLY_TRY(tly_speed_snapshot_set_aside(look->speed, views[v].view, published, &look->arena, &events, &event_count,
+    tly_arena_reset(&look->details);
+    TLY_TRY(tly_speed_snapshot_set_aside(look->speed, views[v].view, published, &look->details, &events, &count,
                                          look->error));
-    TLY_TRY(add_set_aside(look, rows, 0, events, event_count));
+    TLY_TRY(add_set_aside(look, rows, 0, events, count));
   }
-  TLY_TRY(tly_facts_batch(look->source, &batch, look->error));
-  TLY_TRY(all_runs(look, &runs, &count));
-  for (uint32_t i = 0; i < count; i++) {
-    if (!has_set_aside(&runs[i]))
-      continue;
-    TLY_TRY(tly_batch_reader_set_aside(batch, runs[i].id, &look->arena, &events, &event_count, look->error));
-    TLY_TRY(add_set_aside(look, rows, runs[i].id, events, event_count));
-  }
-  return TLY_OK;
+  return each_run(look, rows, give_run_set_aside);
 }
 
 static enum tly_status read_views(struct look *look, struct tly_system_rows *rows) {
@@ -303,13 +318,31 @@ static const row_reader readers[TLY_SYSTEM_RELATION_COUNT] = {
     [TLY_SYSTEM_PARTITIONS] = read_partitions,
 };
 
-enum tly_status tly_system_rows_read(struct tly_system_rows *rows, tly_store_source *source,
-                                     const struct tly_project *project, tly_speed_reader *speed,
-                                     struct tly_error *error) {
+static enum tly_status read_all(struct look *look, struct tly_system_rows *const *rows) {
+  for (uint32_t i = 0; i < TLY_SYSTEM_RELATION_COUNT; i++) {
+    if (rows[i] == NULL)
+      continue;
+    TLY_ASSERT(rows[i]->relation->id == i);
+    tly_arena_reset(&look->arena);
+    TLY_TRY(readers[i](look, rows[i]));
+    TLY_ASSERT(rows[i]->filled == rows[i]->relation->column_count);
+  }
+  return TLY_OK;
+}
+
+enum tly_status tly_system_rows_read(struct tly_system_rows *const rows[TLY_SYSTEM_RELATION_COUNT],
+                                     tly_store_source *source, const struct tly_project *project,
+                                     tly_speed_reader *speed, struct tly_error *error) {
   struct look look = {.source = source, .project = project, .speed = speed, .error = error};
+  TLY_TRY(tly_facts_batch(source, &look.batch, error));
+  if (look.batch != NULL)
+    TLY_TRY(tly_batch_snapshot_begin(look.batch, error));
   tly_arena_init(&look.arena);
-  enum tly_status status = readers[rows->relation->id](&look, rows);
-  TLY_ASSERT(status != TLY_OK || rows->filled == rows->relation->column_count);
+  tly_arena_init(&look.details);
+  enum tly_status status = read_all(&look, rows);
   tly_arena_free(&look.arena);
+  tly_arena_free(&look.details);
+  if (look.batch != NULL)
+    tly_batch_snapshot_end(look.batch);
   return status;
 }

@@ -20,16 +20,17 @@ struct tly_system_rows {
   struct tly_value *values; /* row by row */
   uint32_t count, capacity; /* rows */
   uint32_t filled;          /* columns of the newest row, while it is made */
+  size_t uncharged;         /* bytes of the newest row's texts: they count with the next row */
 };
 
 /* No rows yet; `arena` and `control` are borrowed. */
 void tly_system_rows_init(struct tly_system_rows *rows, const struct tly_system_relation *relation,
                           struct tly_arena *arena, struct tly_control *control);
-/* Read all rows. `speed` is in a snapshot, or NULL when the speed layer has nothing to say. A store that is not there
- * yet is an empty one. */
-TLY_CHECK enum tly_status tly_system_rows_read(struct tly_system_rows *rows, tly_store_source *source,
-                                               const struct tly_project *project, tly_speed_reader *speed,
-                                               struct tly_error *error);
+/* Read all rows of the relations in `rows` (by number; NULL: not this one), in one state of each store. `speed` is in a
+ * snapshot, or NULL when the speed layer has nothing to say. A store that is not there yet is an empty one. */
+TLY_CHECK enum tly_status tly_system_rows_read(struct tly_system_rows *const rows[TLY_SYSTEM_RELATION_COUNT],
+                                               tly_store_source *source, const struct tly_project *project,
+                                               tly_speed_reader *speed, struct tly_error *error);
 const struct tly_value *tly_system_rows_value(const struct tly_system_rows *rows, uint32_t row, uint32_t column);
 
 /* A row as it is made: add it, then give each column's value in order. A text is copied; NULL, where the column may be,

@@ -1,4 +1,5 @@
-/* Each call is one short read transaction, so that the rows of a run, its views and its positions belong together. */
+/* Each call is one short read transaction, so that the rows of a run, its views and its positions belong together;
+ * between snapshot_begin and snapshot_end all calls share one. */
 #include "common/store/batch_reader.h"
 
 #include <inttypes.h>
@@ -13,7 +14,7 @@ enum statement { RUNS, READY, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, STATEMENT
 #define RUN_COLUMNS "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note FROM run "
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
-    [RUNS] = RUN_COLUMNS "ORDER BY id DESC LIMIT ?1",
+    [RUNS] = RUN_COLUMNS "WHERE id < ?2 ORDER BY id DESC LIMIT ?1",
     [READY] = RUN_COLUMNS "WHERE state = 'ready' AND id > ?1 ORDER BY id",
     [RUN] = RUN_COLUMNS "WHERE id = ?1",
     [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift FROM run_view WHERE run = ?1"
@@ -29,6 +30,7 @@ struct tly_batch_reader {
   const struct tly_project *project;
   sqlite3 *database;
   sqlite3_stmt *statements[STATEMENT_COUNT];
+  bool in_snapshot;
 };
 
 enum tly_status tly_batch_reader_open(const char *directory, const struct tly_project *project, tly_batch_reader **out,
@@ -56,6 +58,22 @@ void tly_batch_reader_close(tly_batch_reader *reader) {
     sqlite3_finalize(reader->statements[i]);
   tly_sqlite_close(reader->database);
   tly_free(reader);
+}
+
+/* ---- one state --------------------------------------------------------------------------------------------------- */
+
+enum tly_status tly_batch_snapshot_begin(tly_batch_reader *reader, struct tly_error *error) {
+  TLY_ASSERT(!reader->in_snapshot);
+  TLY_TRY(tly_sqlite_execute(reader->database, "BEGIN", error));
+  reader->in_snapshot = true;
+  return TLY_OK;
+}
+
+void tly_batch_snapshot_end(tly_batch_reader *reader) {
+  TLY_ASSERT(reader->in_snapshot);
+  reader->in_snapshot = false;
+  enum tly_status ignored = tly_sqlite_execute(reader->database, "COMMIT", NULL); /* it has nothing to lose */
+  (void)ignored;
 }
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
@@ -171,11 +189,12 @@ static enum tly_status read_runs(tly_batch_reader *reader, enum statement which,
   struct rows runs = {.arena = arena, .item_size = sizeof(struct tly_run)};
   *out = NULL;
   *count = 0;
-  TLY_TRY(tly_sqlite_execute(reader->database, "BEGIN", error));
+  bool is_alone = !reader->in_snapshot;
+  if (is_alone)
+    TLY_TRY(tly_batch_snapshot_begin(reader, error));
   enum tly_status status = read_complete_runs(reader, which, parameter, &runs, error);
-  enum tly_status ended = tly_sqlite_execute(reader->database, "COMMIT", status == TLY_OK ? error : NULL);
-  if (status == TLY_OK)
-    status = ended;
+  if (is_alone)
+    tly_batch_snapshot_end(reader);
   if (status != TLY_OK)
     return status;
   *out = (struct tly_run *)(void *)runs.items;
@@ -183,8 +202,9 @@ static enum tly_status read_runs(tly_batch_reader *reader, enum statement which,
   return TLY_OK;
 }
 
-enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, uint32_t max, struct tly_arena *arena,
+enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_t below, uint32_t max, struct tly_arena *arena,
                                       struct tly_run **out, uint32_t *count, struct tly_error *error) {
+  sqlite3_bind_int64(reader->statements[RUNS], 2, below);
   return read_runs(reader, RUNS, max, arena, out, count, error);
 }
 

@@ -32,9 +32,14 @@ typedef struct tly_batch_reader tly_batch_reader;
 TLY_CHECK enum tly_status tly_batch_reader_open(const char *directory, const struct tly_project *project,
                                                 tly_batch_reader **out, struct tly_error *error);
 void tly_batch_reader_close(tly_batch_reader *reader);
-/* Newest first, at most `max`. */
-TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, uint32_t max, struct tly_arena *arena,
-                                                struct tly_run **out, uint32_t *count, struct tly_error *error);
+/* All calls between begin and end see one state of the store: the one at the first of them. Every begin needs an end,
+ * soon. Without them each call looks anew. */
+TLY_CHECK enum tly_status tly_batch_snapshot_begin(tly_batch_reader *reader, struct tly_error *error);
+void tly_batch_snapshot_end(tly_batch_reader *reader);
+/* Newest first, of those with id < `below` (INT64_MAX: of all) at most `max`. */
+TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_t below, uint32_t max,
+                                                struct tly_arena *arena, struct tly_run **out, uint32_t *count,
+                                                struct tly_error *error);
 /* Runs in state 'ready' with id > `after`, ascending: what the speed layer publishes. */
 TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                                  struct tly_run **out, uint32_t *count, struct tly_error *error);

@@ -35,20 +35,24 @@ static struct tly_project *project;
 static struct tly_programs *programs;
 static tly_store_source *source;
 
-static int set_up(void **state) {
-  (void)state;
+static void write_rows(const char *sql) {
   char path[256];
   sqlite3 *database;
+  snprintf(path, sizeof path, "%s/batch.db", directory);
+  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, tly_schema_batch, &database, NULL), TLY_OK);
+  assert_int_equal(tly_sqlite_execute(database, sql, NULL), TLY_OK);
+  tly_sqlite_close(database);
+}
+
+static int set_up(void **state) {
+  (void)state;
   if (mkdtemp(directory) == NULL)
     return 1;
   tly_memory_setup();
   tly_sqlite_setup();
   project = fixture_project(definitions);
   programs = tly_programs_new(project);
-  snprintf(path, sizeof path, "%s/batch.db", directory);
-  assert_int_equal(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, tly_schema_batch, &database, NULL), TLY_OK);
-  assert_int_equal(tly_sqlite_execute(database, rows, NULL), TLY_OK);
-  tly_sqlite_close(database);
+  write_rows(rows);
   source = tly_store_source_new(directory, programs);
   return 0;
 }
@@ -137,16 +141,80 @@ static void no_relation_is_left_without_rows_or_types(void **state) {
   }
 }
 
-static void rows_count_against_the_memory_of_a_query(void **state) {
-  (void)state;
+static void check_exceeds(const char *sql, int64_t memory_max) {
   struct tly_source seam = tly_store_source_of(source);
   struct fixture_answer answer;
   struct tly_control control;
-  check_within("SELECT count(*) FROM tally.runs", 1 << 20, "3|/");
-  tly_control_init(&control, 10000, 4096);
-  assert_int_equal(fixture_query_source(&seam, programs, "SELECT 1 FROM tally.runs", NULL, &control, &answer),
-                   TLY_E_NO_MEMORY);
+  tly_control_init(&control, 10000, memory_max);
+  assert_int_equal(fixture_query_source(&seam, programs, sql, NULL, &control, &answer), TLY_E_NO_MEMORY);
   fixture_answer_free(&answer);
+}
+
+static void rows_count_against_the_memory_of_a_query(void **state) {
+  (void)state;
+  check_within("SELECT count(*) FROM tally.runs", 1 << 20, "3|/");
+  check_exceeds("SELECT 1 FROM tally.runs", 4096);
+}
+
+/* More than the pages that SQLite holds of batch.db, which count as well. */
+static void texts_count_too(void **state) {
+  (void)state;
+  write_rows("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 80) INSERT INTO run"
+             " (id, state, reason, started_at, note) SELECT 100 + i, 'failed', 'manual', 1, printf('%.*c', 200000, 'x')"
+             " FROM n");
+  check_exceeds("SELECT count(*) FROM tally.runs", 8 << 20);
+  check_within("SELECT sum(length(note)) FROM tally.runs", 64 << 20, "16000000|/");
+  write_rows("DELETE FROM run WHERE id >= 100");
+}
+
+static void many_runs_are_all_given_once(void **state) {
+  (void)state;
+  static const int64_t counts[] = {61, 62, 125, 200}; /* beside the three: whole pages and broken ones */
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    char sql[256], wanted[64];
+    snprintf(sql, sizeof sql,
+             "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %lld) INSERT INTO run"
+             " (id, state, reason, started_at) SELECT 100 + 3 * i, 'failed', 'manual', 1 FROM n",
+             (long long)counts[i]);
+    write_rows(sql);
+    snprintf(wanted, sizeof wanted, "%lld|%lld|/", (long long)counts[i] + 3, (long long)counts[i] + 3);
+    check("SELECT count(*), count(DISTINCT run) FROM tally.runs", wanted);
+    write_rows("DELETE FROM run WHERE id >= 100");
+  }
+}
+
+/* Writes a run as soon as a reader asks for the views of one: the runs themselves have been read then. */
+static int write_between(unsigned kind, void *context, void *statement, void *text) {
+  (void)kind;
+  (void)context;
+  (void)statement;
+  static bool is_written;
+  if (is_written || strstr(text, "FROM run_view") == NULL)
+    return 0;
+  is_written = true;
+  write_rows("INSERT INTO run (id, state, reason, started_at) VALUES (11, 'running', 'manual', 7000000);"
+             "INSERT INTO run_view (run, view, definition_hash) VALUES (11, 'totals', zeroblob(16))");
+  return 0;
+}
+
+static int watch_readers(sqlite3 *database, char **message, const void *routines) {
+  (void)message;
+  (void)routines;
+  return sqlite3_trace_v2(database, SQLITE_TRACE_STMT, write_between, NULL);
+}
+
+static void a_run_that_begins_meanwhile_is_in_all_relations_or_in_none(void **state) {
+  (void)state;
+  const char *sql = "SELECT (SELECT max(run) FROM tally.runs), (SELECT max(run) FROM tally.run_views)";
+  tly_store_source *quiet = source;
+  sqlite3_auto_extension((void (*)(void))watch_readers);
+  source = tly_store_source_new(directory, programs);
+  check(sql, "9|9|/");
+  check(sql, "11|11|/");
+  sqlite3_cancel_auto_extension((void (*)(void))watch_readers);
+  tly_store_source_free(source);
+  source = quiet;
+  write_rows("DELETE FROM run_view WHERE run = 11; DELETE FROM run WHERE id = 11");
 }
 
 /* docs/SQL.md has every relation and column, with its type and its words. */
@@ -180,6 +248,9 @@ int main(void) {
       cmocka_unit_test(the_project_is_known_before_there_are_stores),
       cmocka_unit_test(no_relation_is_left_without_rows_or_types),
       cmocka_unit_test(rows_count_against_the_memory_of_a_query),
+      cmocka_unit_test(texts_count_too),
+      cmocka_unit_test(many_runs_are_all_given_once),
+      cmocka_unit_test(a_run_that_begins_meanwhile_is_in_all_relations_or_in_none),
       cmocka_unit_test(the_manual_has_every_column),
   };
   return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -179,7 +179,7 @@ struct tly_run *bench_runs(uint32_t *count) {
   tly_batch_reader *reader;
   struct tly_run *runs;
   CHECK_OK(tly_batch_reader_open(bench.rig.directory, bench.rig.project, &reader, &test_error));
-  CHECK_OK(tly_batch_reader_runs(reader, 1000, &bench.arena, &runs, count, &test_error));
+  CHECK_OK(tly_batch_reader_runs(reader, INT64_MAX, 1000, &bench.arena, &runs, count, &test_error));
   tly_batch_reader_close(reader);
   return runs;
 }

@@ -69,7 +69,7 @@ static void runs_come_newest_first_up_to_a_number(void **state) {
   tly_batch_reader *reader = open_reader();
   struct tly_run *runs;
   uint32_t count;
-  CHECK_OK(tly_batch_reader_runs(reader, 3, &arena, &runs, &count, &test_error));
+  CHECK_OK(tly_batch_reader_runs(reader, INT64_MAX, 3, &arena, &runs, &count, &test_error));
   assert_int_equal(count, 3);
   assert_int_equal(runs[0].id, 9);
   assert_string_equal(runs[0].state, "running");
@@ -81,6 +81,42 @@ static void runs_come_newest_first_up_to_a_number(void **state) {
   assert_string_equal(runs[2].error, "the disk is full");
   assert_string_equal(runs[2].sqlstate, "53100");
   assert_null(runs[2].note);
+  CHECK_OK(tly_batch_reader_runs(reader, 7, 3, &arena, &runs, &count, &test_error));
+  assert_int_equal(count, 2);
+  assert_int_equal(runs[0].id, 4);
+  assert_int_equal(runs[1].id, 3);
+  tly_batch_reader_close(reader);
+}
+
+static void write_rows(const char *sql) {
+  char path[256];
+  sqlite3 *database;
+  snprintf(path, sizeof path, "%s/batch.db", directory);
+  CHECK_OK(tly_sqlite_open(path, TLY_SQLITE_WRITER_FULL, tly_schema_batch, &database, &test_error));
+  CHECK_OK(tly_sqlite_execute(database, sql, &test_error));
+  tly_sqlite_close(database);
+}
+
+static void a_snapshot_does_not_see_what_is_written_meanwhile(void **state) {
+  (void)state;
+  tly_batch_reader *reader = open_reader();
+  struct tly_run *runs, run;
+  struct tly_drift_row *drift;
+  uint32_t count;
+  CHECK_OK(tly_batch_snapshot_begin(reader, &test_error));
+  CHECK_OK(tly_batch_reader_run(reader, 9, &arena, &run, &test_error));
+  write_rows("INSERT INTO run (id, state, reason, started_at) VALUES (11, 'running', 'manual', 7000);"
+             "INSERT INTO drift VALUES (9, 'totals', 0, '[\"c\"]', NULL, '{}')");
+  CHECK_OK(tly_batch_reader_runs(reader, INT64_MAX, 1, &arena, &runs, &count, &test_error));
+  assert_int_equal(runs[0].id, 9);
+  CHECK_OK(tly_batch_reader_drift(reader, 9, &arena, &drift, &count, &test_error));
+  assert_int_equal(count, 0);
+  tly_batch_snapshot_end(reader);
+  CHECK_OK(tly_batch_reader_runs(reader, INT64_MAX, 1, &arena, &runs, &count, &test_error));
+  assert_int_equal(runs[0].id, 11);
+  CHECK_OK(tly_batch_reader_drift(reader, 9, &arena, &drift, &count, &test_error));
+  assert_int_equal(count, 1);
+  write_rows("DELETE FROM drift WHERE run = 9; DELETE FROM run WHERE id = 11");
   tly_batch_reader_close(reader);
 }
 
@@ -145,6 +181,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_store_that_is_not_there_is_not_ready),
       cmocka_unit_test(runs_come_newest_first_up_to_a_number),
+      cmocka_unit_test(a_snapshot_does_not_see_what_is_written_meanwhile),
       cmocka_unit_test(ready_runs_come_in_order_after_a_number),
       cmocka_unit_test(a_run_has_its_views_and_its_cut),
       cmocka_unit_test(drift_and_events_set_aside_are_listed_in_order),
