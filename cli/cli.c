@@ -91,10 +91,12 @@ static const struct tly_command commands[] = {
      false, 1, TLY_ARGUMENTS_MAX, tly_command_ingest},
     {"query", "ask the merged views in SQL",
      "Usage: tally query [--format table|csv|json|ndjson] [--wait] SQL\n\n"
-     "Runs one SELECT of PostgreSQL's dialect over the views (docs/SQL.md). Every answer is exact and says what it\n"
+     "Runs one SELECT of PostgreSQL's dialect over the views, and over what tally knows of itself: tally.runs,\n"
+     "tally.views and others (docs/SQL.md, \"System relations\"). Every answer from a view is exact and says what it\n"
      "rests on: the published run, its cut, and the live offsets on top (on stderr with --format table; in the answer\n"
      "with json). --wait first waits until everything acknowledged so far is in the live views.\n\n" CLIENT_OPTIONS
-     "\nExample:\n  tally query --wait \"SELECT account, total FROM account_daily ORDER BY total DESC LIMIT 5\"\n",
+     "\nExamples:\n  tally query --wait \"SELECT account, total FROM account_daily ORDER BY total DESC LIMIT 5\"\n"
+     "  tally query \"SELECT run, state, events FROM tally.runs ORDER BY run DESC\"\n",
      false, 1, 1, tly_command_query},
     {"recompute", "recompute views from the archive now, and publish them",
      "Usage: tally recompute [VIEW...] [--full]\n\n"
