@@ -32,20 +32,25 @@ void tly_encode_row(const struct tly_value *values, uint32_t count, struct tly_b
   tly_buffer_append_byte(out, ']');
 }
 
+static void append_offsets(const int64_t *values, uint32_t count, struct tly_buffer *out) {
+  tly_buffer_append_byte(out, '[');
+  for (uint32_t i = 0; i < count; i++)
+    tly_buffer_print(out, i > 0 ? ",%" PRId64 : "%" PRId64, values[i]);
+  tly_buffer_append_byte(out, ']');
+}
+
 static void offsets(const char *name, const char *stream, const int64_t *values, uint32_t count,
                     struct tly_buffer *out) {
   tly_buffer_append_byte(out, ',');
   member(out, name);
   tly_buffer_append_byte(out, '{');
   member(out, stream);
-  tly_buffer_append_byte(out, '[');
-  for (uint32_t i = 0; i < count; i++)
-    tly_buffer_print(out, i > 0 ? ",%" PRId64 : "%" PRId64, values[i]);
-  tly_buffer_append_text(out, "]}");
+  append_offsets(values, count, out);
+  tly_buffer_append_byte(out, '}');
 }
 
-void tly_encode_view_state(const struct tly_view *view, const struct tly_view_state *state, struct tly_buffer *out) {
-  tly_buffer_print(out, "{\"run\":%" PRId64, state->run);
+static void state_members(const struct tly_view *view, const struct tly_view_state *state, struct tly_buffer *out) {
+  tly_buffer_print(out, "\"run\":%" PRId64, state->run);
   offsets("cut", view->stream->name, state->cut_offsets, state->cut_partitions, out);
   if (state->has_live)
     offsets("live", view->stream->name, state->live_offsets, state->live_partitions, out);
@@ -55,6 +60,11 @@ void tly_encode_view_state(const struct tly_view *view, const struct tly_view_st
   tly_buffer_append_byte(out, '"');
   if (state->set_aside > 0)
     tly_buffer_print(out, ",\"set_aside\":%" PRIu64, state->set_aside);
+}
+
+void tly_encode_view_state(const struct tly_view *view, const struct tly_view_state *state, struct tly_buffer *out) {
+  tly_buffer_append_byte(out, '{');
+  state_members(view, state, out);
   tly_buffer_append_byte(out, '}');
 }
 
@@ -66,15 +76,28 @@ static bool is_first_use(const struct tly_plan *plan, uint32_t index) {
   return true;
 }
 
-void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out) {
-  uint32_t different = 0;
-  for (uint32_t i = 0; i < plan->use_count; i++)
-    different += is_first_use(plan, i);
-  if (different == 0) {
-    tly_buffer_append_text(out, "{}");
-    return;
+/* "archive":{"payments":[1200,...]}: where the streams ended, by partition. */
+static void archive_ends(const struct tly_plan *plan, struct tly_buffer *out) {
+  member(out, "archive");
+  tly_buffer_append_byte(out, '{');
+  for (uint32_t s = 0; s < plan->stream_count; s++) {
+    const struct tly_stream_use *use = &plan->streams[s];
+    int64_t ends[TLY_PARTITIONS_MAX] = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < use->head_count; i++) {
+      ends[use->heads[i].partition] = use->heads[i].next_offset;
+      count = use->heads[i].partition >= count ? use->heads[i].partition + 1 : count;
+    }
+    tly_buffer_append_text(out, s > 0 ? "," : "");
+    member(out, use->stream->name);
+    append_offsets(ends, count, out);
   }
-  tly_buffer_append_text(out, different > 1 ? "{\"views\":{" : "");
+  tly_buffer_append_byte(out, '}');
+}
+
+/* The members of one view's state, or of all under "views". */
+static void view_states(const struct tly_plan *plan, uint32_t different, struct tly_buffer *out) {
+  tly_buffer_append_text(out, different > 1 ? "\"views\":{" : "");
   for (uint32_t i = 0; i < plan->use_count; i++) {
     const struct tly_view_use *use = &plan->uses[i];
     if (!is_first_use(plan, i))
@@ -88,9 +111,26 @@ void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out) {
       member(out, tly_buffer_text(&name));
       tly_buffer_free(&name);
     }
-    tly_encode_view_state(use->program->view, &use->state, out);
+    if (different > 1)
+      tly_encode_view_state(use->program->view, &use->state, out);
+    else
+      state_members(use->program->view, &use->state, out);
   }
-  tly_buffer_append_text(out, different > 1 ? "}}" : "");
+  tly_buffer_append_text(out, different > 1 ? "}" : "");
+}
+
+void tly_encode_as_of(const struct tly_plan *plan, struct tly_buffer *out) {
+  uint32_t different = 0;
+  for (uint32_t i = 0; i < plan->use_count; i++)
+    different += is_first_use(plan, i);
+  tly_buffer_append_byte(out, '{');
+  if (different > 0)
+    view_states(plan, different, out);
+  if (plan->stream_count > 0) {
+    tly_buffer_append_text(out, different > 0 ? "," : "");
+    archive_ends(plan, out);
+  }
+  tly_buffer_append_byte(out, '}');
 }
 
 /* ---- answers in parts -------------------------------------------------------------------------------------------- */

@@ -38,9 +38,9 @@ static bool is_known_function(const char *name) {
   return false;
 }
 
-/* v<number>: a merged table; s<number>: a system relation. */
+/* v<number>: a merged table; s<number>: a system relation; e<number>: a stream. */
 static bool is_known_table(const char *name) {
-  return name != NULL && (name[0] == 'v' || name[0] == 's') && name[1] != 0 &&
+  return name != NULL && (name[0] == 'v' || name[0] == 's' || name[0] == 'e') && name[1] != 0 &&
          strspn(name + 1, "0123456789") == strlen(name + 1);
 }
 
@@ -104,6 +104,7 @@ static enum tly_status open_database(struct tly_runtime *runtime, struct tly_err
   TLY_TRY(tly_aggregate_register(runtime, error));
   TLY_TRY(tly_merged_table_register(runtime, error));
   TLY_TRY(tly_system_table_register(runtime, error));
+  TLY_TRY(tly_stream_table_register(runtime, error));
   return harden(runtime, error);
 }
 
@@ -158,6 +159,25 @@ static enum tly_status read_system_rows(struct tly_runtime *runtime, bool is_loo
   return source->system(source->context, is_looking, plan->system_rows, error);
 }
 
+/* Each stream's events up to now. What was folded by the time of the look is among them. */
+static enum tly_status look_at_streams(struct tly_runtime *runtime, struct tly_error *error) {
+  struct tly_plan *plan = runtime->plan;
+  struct tly_position *heads;
+  uint32_t count;
+  if (plan->stream_count == 0)
+    return TLY_OK;
+  TLY_TRY(runtime->source->heads(runtime->source->context, &plan->arena, &heads, &count, error));
+  for (uint32_t s = 0; s < plan->stream_count; s++) {
+    struct tly_stream_use *use = &plan->streams[s];
+    use->heads = TLY_ARENA_ARRAY(&plan->arena, struct tly_position, count);
+    use->head_count = 0;
+    for (uint32_t i = 0; i < count; i++)
+      if (strcmp(heads[i].stream, use->stream->name) == 0)
+        use->heads[use->head_count++] = heads[i];
+  }
+  return TLY_OK;
+}
+
 /* A statement on system relations alone is answered even when there is no live state to look at. */
 static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_error *error) {
   const struct tly_source *source = runtime->source;
@@ -179,13 +199,14 @@ static enum tly_status open_uses_once(struct tly_runtime *runtime, struct tly_er
 static enum tly_status open_uses(struct tly_runtime *runtime, struct tly_error *error) {
   enum tly_status status = TLY_OK;
   if (runtime->plan->use_count == 0 && !uses_system(runtime->plan))
-    return TLY_OK;
+    return look_at_streams(runtime, error);
   for (int attempt = 0; attempt < SNAPSHOT_ATTEMPTS; attempt++) {
     status = open_uses_once(runtime, error);
     if (status != TLY_E_NOT_READY)
       break;
   }
-  return status;
+  TLY_TRY(status);
+  return look_at_streams(runtime, error);
 }
 
 /* SQLite's failure as ours: what a callback kept, or what its code means. */

@@ -6,8 +6,10 @@
 #ifndef TLY_SERVING_PLAN_H
 #define TLY_SERVING_PLAN_H
 
+#include "common/base/limits.h"
 #include "common/sql/project.h"
 #include "serving_layer/control.h"
+#include "serving_layer/stream_scan.h"
 #include "serving_layer/view_scan.h"
 
 struct tly_system_rows;
@@ -57,6 +59,8 @@ struct tly_plan {
   uint32_t aggregate_count, aggregate_capacity;
   struct tly_view_use *uses; /* v<view>(<use>) in the SQL */
   uint32_t use_count, use_capacity;
+  struct tly_stream_use streams[TLY_SQL_FROM_ITEMS_MAX]; /* e<stream> in the SQL, each once */
+  uint32_t stream_count;
   bool uses_system[TLY_SYSTEM_RELATION_COUNT];                    /* s<relation> in the SQL */
   struct tly_system_rows *system_rows[TLY_SYSTEM_RELATION_COUNT]; /* of those, once the statement has begun */
 };

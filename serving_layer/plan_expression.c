@@ -120,7 +120,7 @@ static enum tly_status plan_column(struct tly_planner *planner, const struct tly
   TLY_ASSERT(expression->relation < scope->query->from_count);
   tly_buffer_print(out, "f%u_%u.", scope->number, expression->relation);
   enum tly_from_kind kind = scope->query->from[expression->relation].kind;
-  if (kind == TLY_FROM_VIEW || kind == TLY_FROM_SYSTEM)
+  if (kind == TLY_FROM_VIEW || kind == TLY_FROM_SYSTEM || kind == TLY_FROM_STREAM)
     tly_buffer_print(out, "c%u", expression->column);
   else
     tly_buffer_print(out, "r%u_%u", scope->item_numbers[expression->relation], expression->column);

@@ -38,7 +38,7 @@ static bool is_column_of(const struct tly_expr *expression, uint32_t item) {
   return expression->kind == TLY_EXPR_COLUMN && expression->levels_up == 0 && expression->relation == item;
 }
 
-/* A system relation has no keys. */
+/* Neither a system relation nor a stream has keys. */
 static bool is_leading_key(const struct tly_from_item *from, uint32_t column) {
   const struct tly_expr *output = from->kind == TLY_FROM_VIEW ? from->view->outputs[column].expression : NULL;
   return output != NULL && output->kind == TLY_EXPR_KEY && output->column == 0;
@@ -97,7 +97,20 @@ static void plan_system(struct tly_planner *planner, const struct tly_from_item 
   tly_buffer_print(out, "s%u", (unsigned)from->system->id);
 }
 
-/* A view or a system relation. */
+/* e<stream> */
+static void plan_stream(struct tly_planner *planner, const struct tly_stream *stream, struct tly_buffer *out) {
+  struct tly_plan *plan = planner->plan;
+  bool is_known = false;
+  for (uint32_t i = 0; i < plan->stream_count; i++)
+    is_known |= plan->streams[i].stream == stream;
+  if (!is_known) {
+    TLY_ASSERT(plan->stream_count < TLY_SQL_FROM_ITEMS_MAX);
+    plan->streams[plan->stream_count++] = (struct tly_stream_use){.stream = stream};
+  }
+  tly_buffer_print(out, "e%u", (uint32_t)(stream - planner->programs->project->streams));
+}
+
+/* A view, a system relation or a stream. */
 static void plan_table(struct tly_planner *planner, const struct tly_query *query, uint32_t item,
                        struct tly_buffer *out) {
   const struct tly_from_item *from = &query->from[item];
@@ -110,8 +123,10 @@ static void plan_table(struct tly_planner *planner, const struct tly_query *quer
   }
   if (from->kind == TLY_FROM_VIEW)
     plan_view(planner, query, item, out);
-  else
+  else if (from->kind == TLY_FROM_SYSTEM)
     plan_system(planner, from, out);
+  else
+    plan_stream(planner, from->stream, out);
   if (is_copied)
     tly_buffer_append_text(out, " LIMIT -1)");
   tly_buffer_print(out, " AS f%u_%u", planner->scope->number, item);
@@ -139,7 +154,8 @@ static enum tly_status plan_from_item(struct tly_planner *planner, const struct 
   tly_buffer_append_text(out, joins[from->join]);
   switch (from->kind) {
   case TLY_FROM_VIEW:
-  case TLY_FROM_SYSTEM: plan_table(planner, query, item, out); break;
+  case TLY_FROM_SYSTEM:
+  case TLY_FROM_STREAM: plan_table(planner, query, item, out); break;
   case TLY_FROM_CTE: TLY_TRY(plan_cte(planner, from, item, out)); break;
   case TLY_FROM_QUERY:
     tly_buffer_append_byte(out, '(');

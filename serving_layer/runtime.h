@@ -28,10 +28,11 @@ struct tly_runtime {
 /* Keep the error and make the SQLite function fail. */
 void tly_runtime_fail(struct tly_runtime *runtime, sqlite3_context *context, const struct tly_error *error);
 
-/* functions.c, aggregate.c, merged_table.c, system_table.c: register on runtime->database. */
+/* functions.c, aggregate.c, merged_table.c, system_table.c, stream_table.c: register on runtime->database. */
 TLY_CHECK enum tly_status tly_functions_register(struct tly_runtime *runtime, struct tly_error *error);
 TLY_CHECK enum tly_status tly_aggregate_register(struct tly_runtime *runtime, struct tly_error *error);
 TLY_CHECK enum tly_status tly_merged_table_register(struct tly_runtime *runtime, struct tly_error *error);
 TLY_CHECK enum tly_status tly_system_table_register(struct tly_runtime *runtime, struct tly_error *error);
+TLY_CHECK enum tly_status tly_stream_table_register(struct tly_runtime *runtime, struct tly_error *error);
 
 #endif

@@ -6,6 +6,7 @@
 #ifndef TLY_SERVING_SOURCE_H
 #define TLY_SERVING_SOURCE_H
 
+#include "common/archive/archive_reader.h"
 #include "common/engine/merge.h"
 
 struct tly_system_rows;
@@ -44,6 +45,11 @@ struct tly_source {
    * NULL where it is not asked for. With `is_looking` it stands between begin and end, and sees the same live state. */
   enum tly_status (*system)(void *context, bool is_looking, struct tly_system_rows *const *rows,
                             struct tly_error *error);
+  /* Where the archive ends now: all partitions of all streams, in `arena`; none when there is no archive yet. */
+  enum tly_status (*heads)(void *context, struct tly_arena *arena, struct tly_position **out, uint32_t *count,
+                           struct tly_error *error);
+  /* A reader of the archive for one scan, which closes it. */
+  enum tly_status (*archive)(void *context, tly_archive_reader **out, struct tly_error *error);
   /* The statement is over: runs asked for by number are let go. */
   void (*release)(void *context);
 };

@@ -78,8 +78,8 @@ static int64_t folded_of(const struct tly_position *positions, uint32_t count, c
   return 0;
 }
 
-static enum tly_status read_heads(tly_store_source *source, struct tly_arena *arena, struct tly_position **out,
-                                  uint32_t *count, struct tly_error *error) {
+enum tly_status tly_facts_heads(tly_store_source *source, struct tly_arena *arena, struct tly_position **out,
+                                uint32_t *count, struct tly_error *error) {
   tly_archive_reader *archive;
   *out = NULL;
   *count = 0;
@@ -97,7 +97,7 @@ enum tly_status tly_facts_partitions(tly_store_source *source, const struct tly_
   *count = 0;
   if (speed != NULL)
     TLY_TRY(tly_speed_snapshot_positions(speed, NULL, arena, &folded, &folded_count, error));
-  TLY_TRY(read_heads(source, arena, &heads, &head_count, error));
+  TLY_TRY(tly_facts_heads(source, arena, &heads, &head_count, error));
   *out = TLY_ARENA_ARRAY(arena, struct tly_partition_facts, head_count + project->stream_count);
   for (uint32_t s = 0; s < project->stream_count; s++) {
     const struct tly_stream *stream = &project->streams[s];

@@ -27,6 +27,10 @@ TLY_CHECK enum tly_status tly_facts_views(tly_store_source *source, const struct
                                           tly_speed_reader *speed, struct tly_arena *arena, struct tly_view_facts **out,
                                           struct tly_error *error);
 
+/* The ends of all partitions that have events. */
+TLY_CHECK enum tly_status tly_facts_heads(tly_store_source *source, struct tly_arena *arena, struct tly_position **out,
+                                          uint32_t *count, struct tly_error *error);
+
 struct tly_partition_facts {
   const struct tly_stream *stream;
   uint32_t partition;

@@ -7,6 +7,7 @@
 #include "common/base/limits.h"
 #include "common/base/memory.h"
 #include "common/store/run_reader.h"
+#include "serving_layer/store_facts.h"
 #include "serving_layer/system_rows.h"
 
 /* A run of a view that is open, and what batch.db says of it. */
@@ -280,6 +281,16 @@ static enum tly_status system_rows(void *context, bool is_looking, struct tly_sy
   return tly_system_rows_read(rows, source, source->programs->project, is_looking ? source->speed : NULL, error);
 }
 
+static enum tly_status heads(void *context, struct tly_arena *arena, struct tly_position **out, uint32_t *count,
+                             struct tly_error *error) {
+  return tly_facts_heads(context, arena, out, count, error);
+}
+
+static enum tly_status archive(void *context, tly_archive_reader **out, struct tly_error *error) {
+  const tly_store_source *source = context;
+  return tly_archive_reader_open(source->directory, source->programs->project, out, error);
+}
+
 static void release(void *context) {
   tly_store_source *source = context;
   int64_t now_us = tly_clock_monotonic_us(&tly_clock_real);
@@ -303,5 +314,7 @@ struct tly_source tly_store_source_of(tly_store_source *source) {
                              .scan = scan,
                              .end_scan = end_scan,
                              .system = system_rows,
+                             .heads = heads,
+                             .archive = archive,
                              .release = release};
 }

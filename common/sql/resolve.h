@@ -38,7 +38,8 @@ struct tly_relation {
   const char *name; /* of the view or stream, when the alias hides it; else NULL */
   struct tly_result_column *columns;
   uint32_t column_count;
-  bool *merged; /* columns that a USING to the left of it stands for: found by alias only */
+  uint32_t starred_count; /* those that * stands for: the first ones */
+  bool *merged;           /* columns that a USING to the left of it stands for: found by alias only */
 };
 
 /* What a WITH query costs at each use of it (the limits are on the expanded statement). */

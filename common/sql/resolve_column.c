@@ -20,6 +20,7 @@ void tly_scope_add_relation(struct tly_resolver *resolver, const char *alias, co
                             .name = name != NULL && strcmp(name, alias) != 0 ? name : NULL,
                             .columns = columns,
                             .column_count = column_count,
+                            .starred_count = column_count,
                             .merged = TLY_ARENA_ARRAY(resolver->arena, bool, column_count)};
 }
 

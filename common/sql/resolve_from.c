@@ -1,5 +1,5 @@
-/* FROM: views, kept runs, system relations, WITH queries and sub-selects, joined left to right (transformFromClause of
- * PostgreSQL).
+/* FROM: views, kept runs, streams, system relations, WITH queries and sub-selects, joined left to right
+ * (transformFromClause of PostgreSQL).
  *
  * The typed tree has FROM items in a row, each joined to all before it. A comma is a cross join; `a, b LEFT JOIN c ON
  * q` means the same in a row, since q may only name b and c. Right, full, natural and nested joins are refused. */
@@ -61,6 +61,29 @@ static void use_system(struct tly_resolver *resolver, const struct tly_system_re
                                                   relation->columns[i].nullable};
 }
 
+/* A column of the stream hides a position of its name: that one then has a name which no query can write. */
+static struct tly_result_column position_column(const struct tly_stream *stream, const char *name,
+                                                enum tly_type_id type) {
+  struct tly_result_column column = {name, TLY_TYPE_OF(type), false};
+  for (uint32_t i = 0; i < stream->column_count; i++)
+    if (strcmp(stream->columns[i].name, name) == 0)
+      column.name = "";
+  return column;
+}
+
+static void use_stream(struct tly_resolver *resolver, const struct tly_stream *stream, struct tly_from_item *item) {
+  uint32_t count = stream->column_count;
+  item->kind = TLY_FROM_STREAM;
+  item->stream = stream;
+  item->column_count = count + TLY_STREAM_POSITIONS;
+  item->columns = TLY_ARENA_ARRAY(resolver->arena, struct tly_result_column, item->column_count);
+  for (uint32_t i = 0; i < count; i++)
+    item->columns[i] =
+        (struct tly_result_column){stream->columns[i].name, stream->columns[i].type, !stream->columns[i].not_null};
+  item->columns[count + TLY_STREAM_PARTITION] = position_column(stream, "_partition", TLY_TYPE_INTEGER);
+  item->columns[count + TLY_STREAM_OFFSET] = position_column(stream, "_offset", TLY_TYPE_BIGINT);
+}
+
 static bool use_cte(struct tly_resolver *resolver, const char *name, struct tly_from_item *item) {
   uint32_t levels_up = 0;
   for (struct tly_scope *scope = resolver->scope; scope != NULL; scope = scope->outer, levels_up++) {
@@ -83,13 +106,9 @@ static bool use_cte(struct tly_resolver *resolver, const char *name, struct tly_
 
 static enum tly_status no_view(struct tly_resolver *resolver, const char *schema, const char *name, uint32_t location) {
   const struct tly_project *project = resolver->project;
-  if (schema == NULL && tly_project_stream(project, name) != NULL) {
-    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a stream: a query reads views", name);
-    tly_error_hint(resolver->error, "define a materialized view over it");
-    return TLY_E_NOT_SUPPORTED;
-  }
   if (schema == NULL && tly_project_ledger(project, name) != NULL) {
-    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a ledger: a query reads views", name);
+    (void)TLY_FAIL_AT(resolver, location, TLY_E_NOT_SUPPORTED, "\"%s\" is a ledger: a query reads views and streams",
+                      name);
     tly_error_hint(resolver->error, "tally reconcile VIEW --against %s compares a view with it", name);
     return TLY_E_NOT_SUPPORTED;
   }
@@ -99,6 +118,8 @@ static enum tly_status no_view(struct tly_resolver *resolver, const char *schema
     tly_suggest(&suggestion, name, tly_system_relations[i].name);
   for (uint32_t i = 0; i < project->view_count && !is_system; i++)
     tly_suggest(&suggestion, name, project->views[i].name);
+  for (uint32_t i = 0; i < project->stream_count && !is_system; i++)
+    tly_suggest(&suggestion, name, project->streams[i].name);
   for (const struct tly_scope *scope = resolver->scope; scope != NULL && schema == NULL; scope = scope->outer)
     for (uint32_t i = 0; i < scope->query->cte_count; i++)
       tly_suggest(&suggestion, name, scope->query->ctes[i].name);
@@ -138,6 +159,11 @@ static enum tly_status resolve_range_var(struct tly_resolver *resolver, struct t
   }
   bool is_public = schema == NULL || strcmp(schema, "public") == 0;
   item->run = is_public ? 0 : run_of_schema(schema);
+  const struct tly_stream *stream = is_public ? tly_project_stream(resolver->project, name) : NULL;
+  if (stream != NULL) {
+    use_stream(resolver, stream, item);
+    return TLY_OK;
+  }
   const struct tly_view *view = tly_project_view(resolver->project, name);
   if (view == NULL || (!is_public && item->run == 0))
     return no_view(resolver, schema, name, location);
@@ -203,6 +229,8 @@ static enum tly_status add_item(struct tly_resolver *resolver, struct tly_node n
                          item.columns, item.column_count));
   tly_scope_add_relation(resolver, item.alias, item.view == NULL || item.run != 0 ? NULL : item.view->name,
                          item.columns, item.column_count);
+  if (item.kind == TLY_FROM_STREAM) /* positions are there to be named */
+    scope->relations[scope->relation_count - 1].starred_count = item.stream->column_count;
   tly_cost_add(&scope->cost, (struct tly_cost){0, 1});
   scope->query->from[scope->query->from_count++] = item;
   return TLY_OK;

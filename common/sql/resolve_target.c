@@ -136,7 +136,7 @@ static bool is_joined_on(const struct tly_scope *scope, uint32_t relation, uint3
 static void add_columns(struct tly_resolver *resolver, struct tly_target_list *list, uint32_t relation, bool joined_on,
                         uint32_t location) {
   const struct tly_scope *scope = resolver->scope;
-  for (uint32_t c = 0; c < scope->relations[relation].column_count; c++)
+  for (uint32_t c = 0; c < scope->relations[relation].starred_count; c++)
     if (!scope->relations[relation].merged[c] && is_joined_on(scope, relation, c) == joined_on)
       add_column(resolver, list, relation, c, location);
 }
@@ -161,7 +161,7 @@ static enum tly_status expand_star(struct tly_resolver *resolver, struct tly_nod
   for (uint32_t r = 0; r < scope->relation_count; r++) {
     if (strcmp(scope->relations[r].alias, alias) != 0)
       continue;
-    for (uint32_t c = 0; c < scope->relations[r].column_count; c++)
+    for (uint32_t c = 0; c < scope->relations[r].starred_count; c++)
       add_column(resolver, list, r, c, location);
     return TLY_OK;
   }

@@ -224,8 +224,11 @@ struct tly_view {
 
 /* ---- queries ----------------------------------------------------------------------------------------------------- */
 
-enum tly_from_kind { TLY_FROM_VIEW, TLY_FROM_SYSTEM, TLY_FROM_QUERY, TLY_FROM_CTE };
+enum tly_from_kind { TLY_FROM_VIEW, TLY_FROM_SYSTEM, TLY_FROM_STREAM, TLY_FROM_QUERY, TLY_FROM_CTE };
 enum tly_join_kind { TLY_JOIN_NONE, TLY_JOIN_CROSS, TLY_JOIN_INNER, TLY_JOIN_LEFT };
+
+/* Where an event stands, as columns behind those of its stream: _partition (integer) and _offset (bigint). */
+enum { TLY_STREAM_PARTITION, TLY_STREAM_OFFSET, TLY_STREAM_POSITIONS };
 
 /* FROM items in written order; item 0 has TLY_JOIN_NONE, each later one is joined to all before it. (Right and nested
  * joins are refused; a comma is TLY_JOIN_CROSS; USING is resolved to ON.) */
@@ -237,8 +240,10 @@ struct tly_from_item {
   const struct tly_view *view;              /* TLY_FROM_VIEW */
   int64_t run;                              /* run_<n>.view: that run alone; 0: the merged view; */
   const struct tly_system_relation *system; /* TLY_FROM_SYSTEM: tally.<name> */
-  struct tly_query *query;                  /* TLY_FROM_QUERY */
-  uint32_t cte; /* TLY_FROM_CTE: number in the list of the query `cte_levels_up` levels above */
+  const struct tly_stream
+      *stream;             /* TLY_FROM_STREAM: the archive; behind its columns stand TLY_STREAM_POSITIONS more */
+  struct tly_query *query; /* TLY_FROM_QUERY */
+  uint32_t cte;            /* TLY_FROM_CTE: number in the list of the query `cte_levels_up` levels above */
   uint32_t cte_levels_up;
   struct tly_result_column *columns;
   uint32_t column_count;

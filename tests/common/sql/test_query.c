@@ -41,6 +41,16 @@ static void a_system_relation_is_a_from_item_of_its_columns(void **state) {
   assert_true(query->columns[1].nullable);
 }
 
+static void a_stream_is_a_from_item_with_positions_behind_its_columns(void **state) {
+  const struct tly_query *query = query_of(*state, "SELECT *, _offset FROM s AS e WHERE e._partition = 0");
+  uint32_t count = query->from[0].stream->column_count;
+  assert_int_equal(query->from[0].kind, TLY_FROM_STREAM);
+  assert_int_equal(query->from[0].column_count, count + TLY_STREAM_POSITIONS);
+  assert_int_equal(query->column_count, count + 1); /* * does not stand for positions */
+  assert_int_equal(query->targets[count]->column, count + TLY_STREAM_OFFSET);
+  assert_int_equal(query->columns[count].type.id, TLY_TYPE_BIGINT);
+}
+
 static void the_right_side_of_a_left_join_may_be_null(void **state) {
   const struct tly_query *query =
       query_of(*state, "SELECT a.n, b.n, b.n IS NULL FROM x a LEFT JOIN x b ON a.n = b.n WHERE b.n > 1");
@@ -338,7 +348,6 @@ static void what_is_outside_the_subset_is_refused_by_name_with_its_place(void **
       {"SELECT current_user", 8, "current_user is not supported"},
       {"SELECT current_time(3)", 8, "current_time() is not supported"},
       {"SELECT t FROM x LIMIT (SELECT 1)", 23, "a sub-select in LIMIT is not supported"},
-      {"SELECT * FROM s", 15, "\"s\" is a stream: a query reads views"},
       {"SELECT x.s.t FROM x", 8, "a column named with its schema is not supported: use the relation's alias"},
       {"SELECT (SELECT max(a.n) FROM x b) FROM x a", 16,
        "an aggregate over columns of an outer query alone is not supported"},
@@ -384,6 +393,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(from_items_stand_in_a_row),
       cmocka_unit_test(a_system_relation_is_a_from_item_of_its_columns),
+      cmocka_unit_test(a_stream_is_a_from_item_with_positions_behind_its_columns),
       cmocka_unit_test(the_right_side_of_a_left_join_may_be_null),
       cmocka_unit_test(names_of_outer_queries_count_levels),
       cmocka_unit_test(with_queries_know_their_level_and_their_uses),
