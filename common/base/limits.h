@@ -60,7 +60,15 @@ enum {
   TLY_DRIFT_LISTED_MAX = 1000,         /* keys listed a run; all are counted */
   TLY_LEDGER_JOBS_MAX = 16,            /* reconciliations with ledgers: the one under way, and those that wait */
   TLY_BREAKS_LISTED_MAX = 1000,        /* breaks listed a reconciliation with a ledger; all are counted ... */
-  TLY_BREAKS_LISTED_BYTES = 512 << 10, /* ... and no more than so much of JSON */
+  TLY_BREAKS_LISTED_BYTES = 384 << 10, /* ... and no more than so much of JSON */
+  TLY_BREAK_MARKS_BYTES = 256,         /* what is said of a listed break besides: number, status, age */
+  TLY_LEDGER_REPORT_BYTES = 192 << 10, /* everything else of a reconciliation; totals are most of it */
+  TLY_BREAKS_KEPT_MAX = 100000,        /* breaks kept a reconciliation ... */
+  TLY_BREAKS_KEPT_BYTES = 64 << 20,    /* ... and no more than so much of JSON; all are counted */
+  TLY_BREAKS_PAGE_MAX = 1000,          /* breaks of one answer; the next one goes on behind them */
+  TLY_BREAK_WORDS_BYTES_MAX = 4096,    /* why the status of a break was changed */
+  TLY_RECONCILE_LEDGERS_MAX = 16,      /* ledgers that a view is reconciled with by itself */
+  TLY_RECONCILE_TRIES_MAX = 5,         /* of a scheduled reconciliation that stays incomplete */
   TLY_CURRENCIES_MAX = 256,            /* currencies with totals of their own; the others share theirs */
   TLY_DOORBELL_POLL_MS = 100,
   TLY_KEY_CODER_KEPT_BYTES = 16 << 20, /* interned values of a key column that stay known between commits */
@@ -75,7 +83,12 @@ _Static_assert(TLY_PART_BYTES < TLY_BULK_BYTES_MAX, "a part is smaller than a bu
 _Static_assert(TLY_KEY_BYTES_MAX >= TLY_LINE_BYTES_MAX, "any text of one event can be a key");
 _Static_assert(2 * TLY_SUMMAND_DIGITS_MAX + 20 <= TLY_DECIMAL_DIGITS_MAX, "2^63 summands at any two scales fit");
 _Static_assert(2 * TLY_SUMMAND_SQUARED_DIGITS_MAX <= TLY_SUMMAND_DIGITS_MAX, "a square is a summand");
-_Static_assert(TLY_BREAKS_LISTED_BYTES <= TLY_LINE_BYTES_MAX / 2, "breaks and totals fit a reply line");
+_Static_assert(TLY_BREAKS_LISTED_BYTES + TLY_BREAKS_LISTED_MAX * TLY_BREAK_MARKS_BYTES + 2 * TLY_LEDGER_REPORT_BYTES <=
+                   TLY_LINE_BYTES_MAX,
+               "breaks, and totals of what is accepted beside the others, fit a reply line");
+_Static_assert(TLY_BREAKS_KEPT_MAX >= TLY_BREAKS_LISTED_MAX && TLY_BREAKS_KEPT_BYTES >= TLY_BREAKS_LISTED_BYTES,
+               "every break that is listed is kept, and so has a number");
+_Static_assert(TLY_BREAKS_PAGE_MAX <= TLY_BREAKS_LISTED_MAX, "a page fits a reply line as a list does");
 _Static_assert(TLY_BATCH_OUTPUT_BYTES >= TLY_LINE_BYTES_MAX, "a reply is never lost for its size");
 _Static_assert(TLY_BATCH_EVENTS_MAX % TLY_EVALUATE_ROWS == 0, "a batch is whole evaluations");
 _Static_assert(TLY_GROUPS_PER_BLOCK < 65536, "what a group block can hold");

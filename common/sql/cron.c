@@ -154,10 +154,15 @@ enum tly_status tly_cron_parse(const char *text, struct tly_cron *out, struct tl
   return TLY_OK;
 }
 
+enum tly_status tly_cron_in_zone(const char *text, const char *time_zone, struct tly_cron *out,
+                                 struct tly_error *error) {
+  TLY_TRY(tly_cron_parse(text, out, error));
+  return time_zone == NULL ? TLY_OK : tly_time_zone_find(tly_text_of(time_zone), &out->zone, error);
+}
+
 enum tly_status tly_cron_of_view(const struct tly_view *view, struct tly_cron *out, struct tly_error *error) {
   TLY_ASSERT(view->recompute != NULL);
-  TLY_TRY(tly_cron_parse(view->recompute, out, error));
-  return view->time_zone == NULL ? TLY_OK : tly_time_zone_find(tly_text_of(view->time_zone), &out->zone, error);
+  return tly_cron_in_zone(view->recompute, view->time_zone, out, error);
 }
 
 /* ---- matching ---------------------------------------------------------------------------------------------------- */

@@ -5,7 +5,8 @@
  *
  * When clocks are put forward, what they skip is due in the first minute after it; when they are put back, what they
  * show twice is due the first time. Schedules of every hour (hour *) just follow the clocks: nothing is skipped for
- * them and each hour comes, as by cron. Thread: any; pure but for tly_cron_of_view, which may read the zone's file. */
+ * them and each hour comes, as by cron. Thread: any; pure but for tly_cron_in_zone and tly_cron_of_view, which may read
+ * the zone's file. */
 #ifndef TLY_SQL_CRON_H
 #define TLY_SQL_CRON_H
 
@@ -23,6 +24,9 @@ struct tly_cron {
   const tly_time_zone *zone; /* borrowed; UTC after tly_cron_parse */
 };
 
+/* A cron text by the clocks of a time zone; NULL: UTC. */
+TLY_CHECK enum tly_status tly_cron_in_zone(const char *text, const char *time_zone, struct tly_cron *out,
+                                           struct tly_error *error);
 /* A view's schedule: its cron text by the clocks of its time zone. The view has one (view->recompute is not NULL). */
 struct tly_view;
 TLY_CHECK enum tly_status tly_cron_of_view(const struct tly_view *view, struct tly_cron *out, struct tly_error *error);

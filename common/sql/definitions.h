@@ -18,6 +18,10 @@ struct tly_definitions {
   const char *broken[TLY_STREAMS_MAX + TLY_VIEWS_MAX +
                      TLY_LEDGERS_MAX]; /* names whose definition failed: no second error for their use */
   uint32_t broken_count;
+  struct tly_place {
+    const char *file, *text;
+    uint32_t location;
+  } reconcile_places[TLY_VIEWS_MAX]; /* where each view names its ledgers, which may be defined behind it */
 };
 
 /* One CREATE statement. Problems go to the diagnostics. */
@@ -26,6 +30,12 @@ void tly_define_server(struct tly_definitions *definitions, struct tly_node node
 void tly_define_stream(struct tly_definitions *definitions, struct tly_node node);
 void tly_define_ledger(struct tly_definitions *definitions, struct tly_node node, const struct tly_server *server);
 void tly_define_view(struct tly_definitions *definitions, struct tly_node node);
+
+/* reconcile_with, reconcile, tolerance of the view that is being defined; time_zone is the caller's. */
+TLY_CHECK enum tly_status tly_define_reconcile(struct tly_definitions *definitions, const struct tly_option *options,
+                                               uint32_t count, struct tly_view *view);
+/* When everything is defined: find the ledgers that views name. */
+void tly_define_reconcile_ledgers(struct tly_definitions *definitions);
 
 /* Hand the resolver's error to the diagnostics when `status` is one; false then. */
 bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status);

@@ -145,6 +145,7 @@ static void load_main(void *argument) {
     define_text(load->definitions, load->file, load->text, strlen(load->text));
   else
     report_too_large(load->definitions, load->file);
+  tly_define_reconcile_ledgers(load->definitions);
 }
 
 static enum tly_status read_project(struct load *load, struct tly_diagnostics *diagnostics, struct tly_project **out) {

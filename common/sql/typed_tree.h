@@ -206,8 +206,13 @@ struct tly_view_output {
 struct tly_view {
   const char *name;
   const struct tly_stream *stream;
-  const char *recompute;            /* the cron text, or NULL: only by hand */
-  const char *time_zone;            /* by whose clocks, or NULL: UTC */
+  const char *recompute;      /* the cron text, or NULL: only by hand */
+  const char *time_zone;      /* by whose clocks, or NULL: UTC */
+  const char *reconcile;      /* when it is reconciled with `ledgers`: a cron text, or NULL: only by hand */
+  const char *reconcile_with; /* their names, as written, or NULL */
+  const struct tly_ledger **ledgers;
+  uint32_t ledger_count;
+  const char *tolerance;            /* of reconciliations that name none, an amount of 0 or more; NULL: 0 */
   struct tly_expr *where;           /* over COLUMN nodes of the stream, or NULL */
   struct tly_expr **keys;           /* GROUP BY, over COLUMN nodes, in the order of GROUP BY */
   uint32_t key_count;               /* 0: one row always */

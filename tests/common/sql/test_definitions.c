@@ -320,7 +320,7 @@ static void views_are_refused_with_all_their_problems(void **state) {
       {"CREATE MATERIALIZED VIEW v WITH (recompute = daily) AS SELECT count(*) FROM pay",
        "1:34 22023 option \"recompute\" wants a text in single quotes\n"},
       {"CREATE MATERIALIZED VIEW v WITH (time_zone = 'Europe/Berlin') AS SELECT count(*) FROM pay",
-       "1:34 22023 time_zone without recompute: it is the time zone of the schedule\n"},
+       "1:34 22023 time_zone without recompute or reconcile: it is the time zone of the schedules\n"},
       {"CREATE MATERIALIZED VIEW v WITH (recompute = '@daily', time_zone = 'Mars/Base') AS SELECT count(*) FROM pay",
        "1:56 22023 time zone \"Mars/Base\" not recognized (a zone's full name is wanted, like Europe/Berlin)\n"},
       {"CREATE MATERIALIZED VIEW v AS SELECT date_trunc('day', at, account) AS d, count(*) FROM pay GROUP BY 1",
