@@ -66,3 +66,87 @@ CREATE TABLE schedule (              -- when each view's schedule last fired, so
   cron     TEXT NOT NULL,            -- and behind it the time zone, if it names one
   fired_at INTEGER NOT NULL          -- the scheduled minute, microseconds since 1970
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE reconciliation (        -- each comparison of a view with a ledger that has ended, however it did
+  id              INTEGER PRIMARY KEY, -- 1, 2, 3, ...
+  view            TEXT NOT NULL,
+  ledger          TEXT NOT NULL,
+  reason          TEXT NOT NULL CHECK (reason IN ('manual', 'schedule')),
+  scheduled_for   INTEGER,           -- the minute it served, microseconds since 1970; NULL: manual
+  started_at      INTEGER NOT NULL,
+  finished_at     INTEGER NOT NULL,
+  result          TEXT NOT NULL CHECK (result IN ('OK', 'BREAKS', 'INCOMPLETE')),
+  error           TEXT,              -- why it is INCOMPLETE; only then, and then counts and totals are NULL
+  sqlstate        TEXT,
+  tolerance       TEXT NOT NULL,     -- the rule set: an amount, and
+  columns         TEXT NOT NULL,     -- JSON {"key":[..],"compared":[..],"only_in_view":[..],"only_in_ledger":[..]}
+  definition_hash BLOB NOT NULL,     -- of the view
+  ledger_hash     BLOB,              -- XXH3-128 of what was read of the ledger: canonical rows in key order
+  as_of           TEXT NOT NULL,     -- JSON {"tally":..,"ledger":..}: both instants; null for a side that was not opened
+  keys            INTEGER,           -- of both sides = matched + within_tolerance + broken
+  matched         INTEGER,
+  within_tolerance INTEGER,
+  broken          INTEGER,
+  tally_keys      INTEGER,
+  ledger_rows     INTEGER,
+  breaks          INTEGER,           -- all; those that are rows of `break` are kept
+  kept            INTEGER,
+  kinds           TEXT,              -- JSON {"over":..,...}
+  totals          TEXT,              -- JSON, by column and currency
+  previous        INTEGER,           -- the complete one of this pair before it, that the following are against
+  new             INTEGER,
+  carried         INTEGER,
+  reopened        INTEGER,
+  cleared         INTEGER,
+  accepted        INTEGER            -- of those kept
+) STRICT;
+CREATE INDEX reconciliation_of_pair ON reconciliation (view, ledger, id);
+
+CREATE TABLE break (                 -- a difference between a view and a ledger, from when it was first seen, for good
+  id          INTEGER PRIMARY KEY,   -- 1, 2, 3, ...: rows are never deleted
+  view        TEXT NOT NULL,
+  ledger      TEXT NOT NULL,
+  key         TEXT NOT NULL,         -- JSON object of the key columns
+  column_name TEXT NOT NULL,         -- '': the key as a whole
+  kind        TEXT NOT NULL,
+  status      TEXT NOT NULL CHECK (status IN ('open', 'investigating', 'resolved', 'accepted')),
+  is_present  INTEGER NOT NULL,      -- whether the last complete reconciliation saw it
+  first_seen  INTEGER NOT NULL,      -- reconciliation
+  first_seen_at INTEGER NOT NULL,
+  last_seen   INTEGER NOT NULL,      -- reconciliation
+  last_seen_at INTEGER NOT NULL,
+  times_seen  INTEGER NOT NULL,
+  since       INTEGER NOT NULL,      -- when it came, the last time it did: its age counts from here ...
+  gone_at     INTEGER,               -- ... to here, or on
+  tally       TEXT NOT NULL,         -- JSON object of the values when last seen; null: the side does not have the key
+  ledger_side TEXT NOT NULL,
+  difference  TEXT NOT NULL,         -- JSON object: tally - ledger of the amounts
+  ledger_rows INTEGER NOT NULL,      -- under the key
+  fingerprint BLOB NOT NULL,         -- equal for equal differences, by value
+  UNIQUE (view, ledger, key, column_name, kind)
+) STRICT;
+CREATE INDEX break_that_is_present ON break (view, ledger, last_seen) WHERE is_present = 1;
+
+CREATE TABLE break_history (         -- every change of a break's status; never edited
+  break          INTEGER NOT NULL,
+  number         INTEGER NOT NULL,   -- 1, 2, 3, ... of the break
+  at             INTEGER NOT NULL,
+  change         TEXT NOT NULL CHECK (change IN ('found', 'reopened', 'cleared', 'set')),
+  status         TEXT NOT NULL,      -- from now on
+  who            TEXT NOT NULL,      -- 'reconciliation', or a name
+  why            TEXT NOT NULL,
+  reconciliation INTEGER,            -- that made the change; NULL: somebody did
+  PRIMARY KEY (break, number)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER break_history_is_not_updated BEFORE UPDATE ON break_history
+BEGIN SELECT RAISE(ABORT, 'the history of a break is never edited'); END;
+CREATE TRIGGER break_history_is_not_deleted BEFORE DELETE ON break_history
+BEGIN SELECT RAISE(ABORT, 'the history of a break is never edited'); END;
+
+CREATE TABLE reconciliation_schedule ( -- as `schedule`, for views that are reconciled by themselves
+  view     TEXT NOT NULL,
+  ledger   TEXT NOT NULL,
+  cron     TEXT NOT NULL,            -- and behind it the time zone, if it names one
+  fired_at INTEGER NOT NULL,         -- the last minute that is done with
+  PRIMARY KEY (view, ledger)
+) STRICT, WITHOUT ROWID;
