@@ -70,8 +70,16 @@ static enum tly_status change_one(tly_batch_store *store, enum statement which, 
   return TLY_OK;
 }
 
-/* End the transaction: commit after success, else roll back. */
-static enum tly_status end_transaction(tly_batch_store *store, enum tly_status status, struct tly_error *error) {
+struct sqlite3 *tly_batch_store_database(tly_batch_store *store) {
+  return store->database;
+}
+
+enum tly_status tly_batch_store_transaction_begin(tly_batch_store *store, struct tly_error *error) {
+  return tly_sqlite_execute(store->database, "BEGIN IMMEDIATE", error);
+}
+
+enum tly_status tly_batch_store_transaction_end(tly_batch_store *store, enum tly_status status,
+                                                struct tly_error *error) {
   if (status == TLY_OK)
     status = tly_sqlite_execute(store->database, "COMMIT", error);
   if (status == TLY_OK)
@@ -179,8 +187,8 @@ static enum tly_status begin_rows(tly_batch_store *store, const struct tly_run_s
 enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_run_start *start,
                                       struct tly_error *error) {
   TLY_ASSERT(start->cut->number > 0);
-  TLY_TRY(tly_sqlite_execute(store->database, "BEGIN IMMEDIATE", error));
-  return end_transaction(store, begin_rows(store, start, error), error);
+  TLY_TRY(tly_batch_store_transaction_begin(store, error));
+  return tly_batch_store_transaction_end(store, begin_rows(store, start, error), error);
 }
 
 /* ---- end --------------------------------------------------------------------------------------------------------- */
@@ -250,10 +258,10 @@ static enum tly_status ready_rows(tly_batch_store *store, const struct tly_run_r
 
 enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
                                       struct tly_error *error) {
-  TLY_TRY(tly_sqlite_execute(store->database, "BEGIN IMMEDIATE", error));
+  TLY_TRY(tly_batch_store_transaction_begin(store, error));
   enum tly_status status = ready_rows(store, result, now_us, error);
   tly_crash_point("run.before_ready");
-  status = end_transaction(store, status, error);
+  status = tly_batch_store_transaction_end(store, status, error);
   tly_crash_point("run.after_ready");
   return status;
 }

@@ -17,6 +17,13 @@ TLY_CHECK enum tly_status tly_batch_store_open(const char *directory, int64_t no
                                                struct tly_error *error);
 void tly_batch_store_close(tly_batch_store *store);
 
+/* For those who keep other tables of batch.db (break_store): the one connection that writes it, and a transaction of
+ * theirs. end commits when `status` is TLY_OK, else it rolls back, and gives the status of the whole. */
+struct sqlite3 *tly_batch_store_database(tly_batch_store *store);
+TLY_CHECK enum tly_status tly_batch_store_transaction_begin(tly_batch_store *store, struct tly_error *error);
+TLY_CHECK enum tly_status tly_batch_store_transaction_end(tly_batch_store *store, enum tly_status status,
+                                                          struct tly_error *error);
+
 /* A run that begins. */
 struct tly_run_start {
   const struct tly_cut *cut; /* its number is the run's id */

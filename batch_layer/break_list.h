@@ -1,24 +1,12 @@
-/* batch_layer/break_list.h -- differences between a view and a ledger: counted by kind, the first ones listed as JSON.
+/* batch_layer/break_list.h -- differences between a view and a ledger: counted by kind, handed on as texts.
  *
- * Path of a ledger: ledger_comparison -> [break list] -> report.
+ * Path of a ledger: ledger_comparison -> [break list] -> break_file, report.
  * Thread: belongs to one thread. */
 #ifndef TLY_BATCH_BREAK_LIST_H
 #define TLY_BATCH_BREAK_LIST_H
 
+#include "batch_layer/break_file.h"
 #include "batch_layer/ledger_match.h"
-
-enum tly_break_kind {
-  TLY_BREAK_OVER,                /* an amount: tally has more than the ledger */
-  TLY_BREAK_SHORT,               /* less */
-  TLY_BREAK_DIFFERS,             /* another value, or NULL on one side */
-  TLY_BREAK_MISSING_IN_LEDGER,   /* the key */
-  TLY_BREAK_MISSING_IN_TALLY,    /* the key */
-  TLY_BREAK_DUPLICATE_IN_LEDGER, /* the key stands there more than once: none of its rows is matched */
-  TLY_BREAK_KIND_COUNT
-};
-
-/* "over", "missing_in_ledger", ... Static. */
-const char *tly_break_name(enum tly_break_kind kind);
 
 struct tly_break {
   enum tly_break_kind kind;
@@ -29,20 +17,26 @@ struct tly_break {
   uint64_t ledger_rows;
 };
 
+/* Where breaks go; a status other than TLY_OK ends the comparison. */
+struct tly_break_sink {
+  enum tly_status (*add)(void *context, const struct tly_break_record *record, struct tly_error *error);
+  void *context;
+};
+
 struct tly_break_list {
   const struct tly_ledger_match *match;
+  struct tly_break_sink sink;
   uint64_t kinds[TLY_BREAK_KIND_COUNT], count;
-  /* {"break":..,"key":{..},"tally":{..},"ledger":{..},"difference":{..}}, with commas between: the first breaks in key
-   * order, up to TLY_BREAKS_LISTED_MAX and TLY_BREAKS_LISTED_BYTES. `rows` is in that of a duplicate. */
-  struct tly_buffer listed;
-  uint32_t listed_count;
+  uint64_t kept; /* of them, the first in key order: handed on */
+  size_t kept_bytes;
   bool is_full;
+  struct tly_buffer texts; /* of the break being added */
   struct tly_arena scratch;
 };
 
-void tly_break_list_init(struct tly_break_list *list, const struct tly_ledger_match *match);
+void tly_break_list_init(struct tly_break_list *list, const struct tly_ledger_match *match, struct tly_break_sink sink);
 void tly_break_list_free(struct tly_break_list *list);
-/* In key order. */
+/* In key order. All are counted; the first ones, up to TLY_BREAKS_KEPT_MAX and TLY_BREAKS_KEPT_BYTES, are handed on. */
 TLY_CHECK enum tly_status tly_break_list_add(struct tly_break_list *list, const struct tly_break *found,
                                              struct tly_error *error);
 

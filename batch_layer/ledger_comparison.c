@@ -36,9 +36,10 @@ struct join {
   struct tly_arena scratch;   /* of one key */
 };
 
-void tly_comparison_init(struct tly_comparison *comparison, const struct tly_ledger_match *match) {
+void tly_comparison_init(struct tly_comparison *comparison, const struct tly_ledger_match *match,
+                         struct tly_break_sink sink) {
   memset(comparison, 0, sizeof *comparison);
-  tly_break_list_init(&comparison->breaks, match);
+  tly_break_list_init(&comparison->breaks, match, sink);
   tly_ledger_totals_init(&comparison->totals, match);
 }
 

@@ -34,7 +34,9 @@ struct tly_comparison {
   struct tly_ledger_totals totals;
 };
 
-void tly_comparison_init(struct tly_comparison *comparison, const struct tly_ledger_match *match);
+/* `sink` is where breaks go. */
+void tly_comparison_init(struct tly_comparison *comparison, const struct tly_ledger_match *match,
+                         struct tly_break_sink sink);
 void tly_comparison_free(struct tly_comparison *comparison);
 
 /* Compare, once, into an initialised `comparison`. The keys of `tally` are strictly ascending, those of `ledger` may

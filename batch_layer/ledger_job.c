@@ -121,14 +121,18 @@ static enum tly_status run(struct work *work, struct tly_error *error) {
 void tly_ledger_job_run(const struct tly_ledger_job *job, struct tly_buffer *out) {
   struct work work = {.job = job};
   struct tly_error why = TLY_ERROR_NONE;
-  tly_comparison_init(&work.comparison, job->match);
+  tly_comparison_init(&work.comparison, job->match, job->breaks);
   bool is_complete = run(&work, &why) == TLY_OK;
+  struct tly_hash hash = {0};
+  if (is_complete)
+    hash = tly_ledger_rows_hash(work.rows);
   struct tly_ledger_report report = {.match = job->match,
                                      .tolerance = job->tolerance,
                                      .comparison = is_complete ? &work.comparison : NULL,
                                      .view_facts =
                                          work.view.merged != NULL ? tly_merged_view_facts(work.view.merged) : NULL,
                                      .ledger_facts = work.reader != NULL ? tly_ledger_reader_facts(work.reader) : NULL,
+                                     .ledger_hash = is_complete ? &hash : NULL,
                                      .why = is_complete ? NULL : &why};
   tly_ledger_report_print(&report, out);
   tly_comparison_free(&work.comparison);

@@ -5,7 +5,7 @@
 #ifndef TLY_BATCH_LEDGER_JOB_H
 #define TLY_BATCH_LEDGER_JOB_H
 
-#include "batch_layer/ledger_match.h"
+#include "batch_layer/break_list.h"
 #include "common/sql/project.h"
 
 struct tly_ledger_job {
@@ -14,6 +14,7 @@ struct tly_ledger_job {
   const struct tly_project *project;
   const struct tly_ledger_match *match;
   struct tly_decimal tolerance; /* absolute, 0 or above */
+  struct tly_break_sink breaks; /* where they go */
   int wait_ms;                  /* for a speed layer that makes no progress */
   /* Told what is done: "ledger" rows, then "compare" keys. NULL is fine. */
   void (*progress)(void *context, const char *stage, uint64_t done);

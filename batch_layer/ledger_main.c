@@ -8,6 +8,7 @@
 
 #include "batch_layer/ledger_job.h"
 #include "common/base/clock.h"
+#include "common/base/crash_point.h"
 #include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -27,9 +28,10 @@ struct child {
 
 /* ---- what is wanted ---------------------------------------------------------------------------------------------- */
 
-static enum tly_status read_tolerance(const json_t *params, struct tly_arena *arena, struct tly_decimal *out,
-                                      struct tly_error *error) {
-  const char *text = "0";
+/* The request's own, else the view's, else none. */
+static enum tly_status read_tolerance(const json_t *params, const struct tly_view *view, struct tly_arena *arena,
+                                      struct tly_decimal *out, struct tly_error *error) {
+  const char *text = view->tolerance != NULL ? view->tolerance : "0";
   TLY_TRY(tly_param_text(params, "tolerance", &text, error));
   if (tly_decimal_parse(text, strlen(text), arena, out, NULL) == TLY_OK && tly_decimal_sign(*out) >= 0)
     return TLY_OK;
@@ -45,10 +47,10 @@ enum tly_status tly_ledger_request_read(const json_t *params, const struct tly_p
   TLY_TRY(tly_param_text(params, "view", &view_name, error));
   TLY_TRY(tly_param_text(params, "against", &ledger_name, error));
   TLY_TRY(tly_param_boolean(params, "progress", &out->wants_progress, error));
-  TLY_TRY(read_tolerance(params, arena, &out->tolerance, error));
   const struct tly_view *view = tly_project_view(project, view_name);
   if (view == NULL)
     return TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "view \"%s\" does not exist", view_name);
+  TLY_TRY(read_tolerance(params, view, arena, &out->tolerance, error));
   const struct tly_ledger *ledger = tly_project_ledger(project, ledger_name);
   if (ledger == NULL) {
     (void)TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "ledger \"%s\" does not exist", ledger_name);
@@ -110,7 +112,12 @@ static enum tly_status read_request(struct child *child, struct tly_error *error
   return tly_ledger_request_read(child->request.params, child->project, &child->arena, &child->wanted, error);
 }
 
-static enum tly_status reconcile(struct child *child, struct tly_error *error) {
+static enum tly_status keep_break(void *context, const struct tly_break_record *record, struct tly_error *error) {
+  return tly_break_writer_add(context, record, error);
+}
+
+/* The reply without its breaks; those are in the file when it comes. */
+static enum tly_status reconcile(struct child *child, tly_break_writer *breaks, struct tly_error *error) {
   const struct tly_settings *settings = child->settings;
   struct tly_buffer line = {0};
   struct tly_ledger_job job = {.directory = settings->directory,
@@ -118,19 +125,19 @@ static enum tly_status reconcile(struct child *child, struct tly_error *error) {
                                .project = child->project,
                                .match = &child->wanted.match,
                                .tolerance = child->wanted.tolerance,
+                               .breaks = {.add = keep_break, .context = breaks},
                                .wait_ms = TLY_DRIFT_WAIT_MS,
                                .progress = say_progress,
                                .context = child};
   tly_buffer_print(&line, "{\"id\":%s,\"result\":", child->request.id);
   tly_ledger_job_run(&job, &line);
   tly_buffer_append_text(&line, "}\n");
-  enum tly_status status = TLY_OK;
-  if (line.size > TLY_LINE_BYTES_MAX)
-    status = TLY_FAIL(error, TLY_E_TOO_LARGE,
-                      "the totals of so many currencies and columns do not fit a reply of %d"
-                      " bytes",
-                      TLY_LINE_BYTES_MAX);
-  else
+  enum tly_status status = tly_break_writer_flush(breaks, error);
+  if (status == TLY_OK && line.size > TLY_LEDGER_REPORT_BYTES)
+    status = TLY_FAIL(error, TLY_E_TOO_LARGE, "the totals of so many currencies and columns are more than %d bytes",
+                      TLY_LEDGER_REPORT_BYTES);
+  tly_crash_point("reconcile.before_report");
+  if (status == TLY_OK)
     say(&line);
   tly_buffer_free(&line);
   return status;
@@ -138,6 +145,7 @@ static enum tly_status reconcile(struct child *child, struct tly_error *error) {
 
 int tly_ledger_main(const struct tly_settings *settings) {
   struct child child = {.settings = settings};
+  tly_break_writer *breaks = NULL;
   struct tly_error error = TLY_ERROR_NONE;
   tly_process_setup("reconcile", true);
   tly_sqlite_setup();
@@ -146,9 +154,12 @@ int tly_ledger_main(const struct tly_settings *settings) {
   if (status == TLY_OK)
     status = read_request(&child, &error);
   if (status == TLY_OK)
-    status = reconcile(&child, &error);
+    status = tly_break_writer_open(settings->directory, &breaks, &error);
+  if (status == TLY_OK)
+    status = reconcile(&child, breaks, &error);
   if (status != TLY_OK)
     say_error(&child, &error);
+  tly_break_writer_close(breaks);
   tly_request_free(&child.request);
   tly_arena_free(&child.arena);
   if (child.project != NULL)

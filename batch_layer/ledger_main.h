@@ -11,12 +11,13 @@
 #include "common/sql/project.h"
 
 /* `<program> ledger-child --data DIR PROJECT`: reads the definitions, then one request from stdin (as on the socket,
- * docs/PROTOCOL.md), reconciles, and writes what the client is to get on stdout: progress lines, and one reply line. It
- * dies with its parent and writes nothing that outlives it. Calls tly_process_setup itself. The exit status. */
+ * docs/PROTOCOL.md), reconciles, and writes on stdout progress lines for the client, and one reply line, whose breaks
+ * are in break_file by then. It dies with its parent and writes nothing that outlives that. Calls tly_process_setup
+ * itself. The exit status. */
 int tly_ledger_main(const struct tly_settings *settings);
 
 /* What a request wants, with its errors: the view "view", the ledger "against", the tolerance "tolerance" (a text that
- * is an amount, 0 without it), and their match. All lives in `arena`. */
+ * is an amount; without it the view's), and their match. All lives in `arena`. */
 struct tly_ledger_request {
   struct tly_ledger_match match;
   struct tly_decimal tolerance;

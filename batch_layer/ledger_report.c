@@ -75,7 +75,7 @@ static void print_counts(const struct tly_comparison *comparison, struct tly_buf
   for (int kind = 0; kind < TLY_BREAK_KIND_COUNT; kind++)
     tly_buffer_print(out, "%s\"%s\":%" PRIu64, kind > 0 ? "," : "", tly_break_name((enum tly_break_kind)kind),
                      breaks->kinds[kind]);
-  tly_buffer_append_byte(out, '}');
+  tly_buffer_print(out, "},\"kept\":%" PRIu64, breaks->kept);
 }
 
 static enum tly_status print_amount(const struct tly_amount_totals *totals, struct tly_buffer *out) {
@@ -154,11 +154,17 @@ static void print_view_facts(const struct tly_view *view, const struct tly_merge
   tly_buffer_append_byte(out, '}');
 }
 
-static void print_ledger_facts(const struct tly_ledger_facts *facts, struct tly_buffer *out) {
+static void print_ledger_facts(const struct tly_ledger_facts *facts, const struct tly_hash *hash,
+                               struct tly_buffer *out) {
+  char digits[33];
   tly_buffer_append_text(out, "{\"place\":");
   print_text((const char *)facts->place.data, facts->place.size, out);
   tly_buffer_append_text(out, ",\"as_of\":");
   print_text((const char *)facts->as_of.data, facts->as_of.size, out);
+  if (hash != NULL) {
+    tly_run_hash_print(hash, digits);
+    tly_buffer_print(out, ",\"hash\":\"%s\"", digits);
+  }
   tly_buffer_append_byte(out, '}');
 }
 
@@ -170,7 +176,7 @@ static void print_as_of(const struct tly_ledger_report *report, struct tly_buffe
     tly_buffer_append_text(out, "null");
   tly_buffer_append_text(out, ",\"ledger\":");
   if (report->ledger_facts != NULL)
-    print_ledger_facts(report->ledger_facts, out);
+    print_ledger_facts(report->ledger_facts, report->ledger_hash, out);
   else
     tly_buffer_append_text(out, "null");
   tly_buffer_append_byte(out, '}');
@@ -210,10 +216,5 @@ void tly_ledger_report_print(const struct tly_ledger_report *report, struct tly_
     print_totals(&comparison->totals, out);
   }
   print_as_of(report, out);
-  if (is_complete) {
-    tly_buffer_append_text(out, ",\"break_rows\":[");
-    tly_buffer_append(out, comparison->breaks.listed.data, comparison->breaks.listed.size);
-    tly_buffer_append_byte(out, ']');
-  }
   tly_buffer_append_byte(out, '}');
 }

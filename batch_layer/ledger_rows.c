@@ -4,6 +4,7 @@
 #include "batch_layer/ledger_rows.h"
 
 #include <string.h>
+#include <xxhash.h>
 
 #include "common/base/assert.h"
 #include "common/base/give_way.h"
@@ -21,6 +22,7 @@ struct tly_ledger_rows {
   struct tly_arena arena; /* of the row that was given */
   struct tly_keyed_row row;
   uint64_t given;
+  XXH3_state_t *hash; /* over what was given */
 };
 
 static enum tly_status open_database(tly_ledger_rows *rows, const char *folder, struct tly_error *error) {
@@ -40,6 +42,9 @@ enum tly_status tly_ledger_rows_open(const struct tly_ledger_match *match, const
   tly_ledger_rows *rows = tly_calloc(1, sizeof *rows);
   rows->match = match;
   tly_arena_init(&rows->arena);
+  rows->hash = XXH3_createState();
+  TLY_ASSERT(rows->hash != NULL);
+  XXH3_128bits_reset(rows->hash);
   enum tly_status status = open_database(rows, folder, error);
   *out = rows;
   if (status != TLY_OK) {
@@ -58,6 +63,7 @@ void tly_ledger_rows_close(tly_ledger_rows *rows) {
   tly_buffer_free(&rows->key);
   tly_buffer_free(&rows->values);
   tly_arena_free(&rows->arena);
+  XXH3_freeState(rows->hash);
   tly_free(rows->row.values);
   tly_free(rows);
 }
@@ -108,7 +114,7 @@ enum tly_status tly_ledger_rows_add(tly_ledger_rows *rows, const struct tly_even
 /* ---- out --------------------------------------------------------------------------------------------------------- */
 
 enum tly_status tly_ledger_rows_sort(tly_ledger_rows *rows, struct tly_error *error) {
-  static const char sql[] = "SELECT key, data FROM rows ORDER BY key, rowid";
+  static const char sql[] = "SELECT key, data FROM rows ORDER BY key, data";
   rows->row.values = tly_calloc(rows->match->compared_count, sizeof *rows->row.values);
   return tly_sqlite_prepare(rows->database, sql, &rows->sorted, error);
 }
@@ -130,6 +136,20 @@ static enum tly_status read_value(const struct tly_ledger_pair *pair, struct tly
   return tly_decimal_to_i64(decimal, &out->i64, error);
 }
 
+static void add_to_hash(tly_ledger_rows *rows, const void *bytes, size_t size) {
+  uint64_t before = size; /* each run of bytes behind its size: no two rows look like one */
+  XXH3_128bits_update(rows->hash, &before, sizeof before);
+  XXH3_128bits_update(rows->hash, bytes, size);
+}
+
+struct tly_hash tly_ledger_rows_hash(const tly_ledger_rows *rows) {
+  struct tly_hash hash;
+  XXH128_canonical_t canonical;
+  XXH128_canonicalFromHash(&canonical, XXH3_128bits_digest(rows->hash));
+  memcpy(hash.bytes, canonical.digest, TLY_HASH_BYTES);
+  return hash;
+}
+
 static enum tly_status next_row(void *context, const struct tly_keyed_row **out, struct tly_error *error) {
   tly_ledger_rows *rows = context;
   bool has_row;
@@ -142,8 +162,10 @@ static enum tly_status next_row(void *context, const struct tly_keyed_row **out,
   tly_arena_reset(&rows->arena);
   rows->row.key = (struct tly_text){.size = (uint32_t)sqlite3_column_bytes(rows->sorted, 0)};
   rows->row.key.data = rows->row.key.size > 0 ? sqlite3_column_blob(rows->sorted, 0) : "";
-  struct tly_cursor cursor =
-      tly_cursor_of(sqlite3_column_blob(rows->sorted, 1), (size_t)sqlite3_column_bytes(rows->sorted, 1));
+  size_t size = (size_t)sqlite3_column_bytes(rows->sorted, 1);
+  struct tly_cursor cursor = tly_cursor_of(sqlite3_column_blob(rows->sorted, 1), size);
+  add_to_hash(rows, rows->row.key.data, rows->row.key.size);
+  add_to_hash(rows, cursor.next, size);
   for (uint32_t c = 0; c < rows->match->compared_count; c++)
     TLY_TRY(read_value(&rows->match->compared[c], &cursor, &rows->arena, &rows->row.values[c], error));
   *out = &rows->row;

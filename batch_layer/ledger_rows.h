@@ -20,8 +20,11 @@ void tly_ledger_rows_close(tly_ledger_rows *rows);
 /* Add the rows of a batch: columns[i] is the ledger's column i. */
 TLY_CHECK enum tly_status tly_ledger_rows_add(tly_ledger_rows *rows, const struct tly_event_batch *batch,
                                               struct tly_error *error);
-/* All rows are there: sort. Then the source gives them, rows of one key in the order they came in. */
+/* All rows are there: sort. Then the source gives them, whatever order they came in. */
 TLY_CHECK enum tly_status tly_ledger_rows_sort(tly_ledger_rows *rows, struct tly_error *error);
 struct tly_keyed_source tly_ledger_rows_source(tly_ledger_rows *rows);
+/* Of all rows, when the source has come to its end: XXH3-128 over keys and compared values in their order, so equal
+ * ledgers have equal hashes however they are stored. */
+struct tly_hash tly_ledger_rows_hash(const tly_ledger_rows *rows);
 
 #endif

@@ -41,7 +41,8 @@ enum tly_status tly_run_request_queue(struct tly_run_queue *queue, const struct 
   struct tly_run_waiter waiter = {
       .client = client, .id = request->id, .wants_drift = request->method == TLY_METHOD_RECONCILE};
   if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
-    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED, "the batch layer answers \"recompute\" and \"reconcile\" only");
+    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED,
+                    "the batch layer answers \"recompute\", \"reconcile\" and \"break\" only");
   TLY_TRY(wanted_views(project, request, wanted, error));
   TLY_TRY(tly_param_boolean(request->params, "full", &is_full, error)); /* every run is: accepted for the name's sake */
   TLY_TRY(tly_param_boolean(request->params, "progress", &waiter.wants_progress, error));

@@ -11,6 +11,8 @@
 
 #include "batch_layer/batch_requests.h"
 #include "batch_layer/batch_store.h"
+#include "batch_layer/break_request.h"
+#include "batch_layer/break_store.h"
 #include "batch_layer/definition_watch.h"
 #include "batch_layer/ledger_queue.h"
 #include "batch_layer/retry_delay.h"
@@ -39,6 +41,9 @@ struct tly_scheduler {
   tly_batch_reader *reader;
   tly_batch_requests *requests;
   tly_ledger_queue *ledgers; /* reconciliations with ledgers, beside the run */
+  tly_break_store *breaks;
+  bool is_store_broken; /* by a request; `store_error` says how, and the turn ends with it */
+  struct tly_error store_error;
   tly_run_schedule *schedule;
   tly_definition_watch *definitions;
   tly_run_stages *stages; /* the run under way */
@@ -69,6 +74,12 @@ struct tly_scheduler_options tly_scheduler_defaults(const struct tly_settings *s
 static void handle_request(void *context, uint64_t client, const struct tly_request *request) {
   tly_scheduler *scheduler = context;
   struct tly_error error = TLY_ERROR_NONE;
+  if (request->method == TLY_METHOD_BREAK) {
+    if (!scheduler->is_store_broken)
+      scheduler->is_store_broken = tly_break_request_serve(scheduler->breaks, scheduler->requests, client, request,
+                                                           now(scheduler), &scheduler->store_error) != TLY_OK;
+    return;
+  }
   bool is_for_ledger = request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL;
   enum tly_status status =
       is_for_ledger ? tly_ledger_queue_add(scheduler->ledgers, client, request, &error)
@@ -166,8 +177,7 @@ static enum tly_status go_on(tly_scheduler *scheduler, const struct pollfd *poll
   if (end.job != NULL)
     TLY_TRY(deal_with_end(scheduler, end, error));
   tly_run_stages_tend_child(scheduler->stages);
-  tly_ledger_queue_go_on(scheduler->ledgers);
-  return TLY_OK;
+  return tly_ledger_queue_go_on(scheduler->ledgers, error);
 }
 
 enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, struct tly_error *error) {
@@ -179,6 +189,10 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
   if (poll(polled, CLIENTS + clients, timeout_ms) < 0 && errno != EINTR)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "poll");
   tly_batch_requests_serve(scheduler->requests, polled + CLIENTS, clients);
+  if (scheduler->is_store_broken) {
+    *error = scheduler->store_error;
+    return error->status;
+  }
   return go_on(scheduler, polled, error);
 }
 
@@ -193,6 +207,7 @@ static enum tly_status open_stores(tly_scheduler *scheduler, struct tly_error *e
   const struct tly_project *project = scheduler->options.project;
   TLY_TRY(tly_file_make_folder(scheduler->directory, error));
   TLY_TRY(tly_batch_store_open(scheduler->directory, now(scheduler), &scheduler->store, error));
+  TLY_TRY(tly_break_store_open(scheduler->store, &scheduler->breaks, error));
   TLY_TRY(tly_batch_reader_open(scheduler->directory, project, &scheduler->reader, error));
   TLY_TRY(tly_run_schedule_open(project, scheduler->store, now(scheduler), &scheduler->schedule, error));
   struct tly_definition_watch_options watch = {.directory = scheduler->directory,
@@ -221,9 +236,12 @@ static enum tly_status open_all(tly_scheduler *scheduler, struct tly_error *erro
   TLY_TRY(clean_up(scheduler, error));
   TLY_TRY(tly_batch_requests_open(scheduler->directory, handle_request, scheduler, &scheduler->requests, error));
   TLY_TRY(open_stages(scheduler, error));
-  scheduler->ledgers =
-      tly_ledger_queue_new(scheduler->options.settings, scheduler->options.project, scheduler->requests);
-  return TLY_OK;
+  struct tly_ledger_queue_options ledgers = {.settings = scheduler->options.settings,
+                                             .project = scheduler->options.project,
+                                             .clock = scheduler->options.clock,
+                                             .requests = scheduler->requests,
+                                             .breaks = scheduler->breaks};
+  return tly_ledger_queue_open(&ledgers, &scheduler->ledgers, error);
 }
 
 enum tly_status tly_scheduler_open(const struct tly_scheduler_options *options, tly_scheduler **out,
@@ -247,13 +265,14 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   if (scheduler == NULL)
     return;
   tly_run_stages_close(scheduler->stages);
-  tly_ledger_queue_free(scheduler->ledgers);
+  tly_ledger_queue_close(scheduler->ledgers);
   tly_batch_requests_close(scheduler->requests);
   tly_definition_watch_close(scheduler->definitions);
   tly_speed_watch_free(&scheduler->speed);
   if (scheduler->schedule != NULL)
     tly_run_schedule_close(scheduler->schedule);
   tly_batch_reader_close(scheduler->reader);
+  tly_break_store_close(scheduler->breaks);
   tly_batch_store_close(scheduler->store);
   tly_run_queue_free(&scheduler->queue);
   tly_free(scheduler);

@@ -225,10 +225,13 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   case TLY_METHOD_QUERY: take_query(session, request); return;
   case TLY_METHOD_RUNS:
   case TLY_METHOD_STATUS:
-  case TLY_METHOD_VIEWS: tly_session_submit(session, request, server->settings->query_timeout_ms); return;
+  case TLY_METHOD_VIEWS:
+  case TLY_METHOD_RECONCILIATIONS:
+  case TLY_METHOD_BREAKS: tly_session_submit(session, request, server->settings->query_timeout_ms); return;
   case TLY_METHOD_INGEST: tly_buffer_append(&session->handoff, line, size); return;
   case TLY_METHOD_RECOMPUTE:
   case TLY_METHOD_RECONCILE:
+  case TLY_METHOD_BREAK:
     session->relay = tly_relay_new(server, session, request->id, line, size, &error);
     if (session->relay == NULL)
       reply_error(session, request->id, TLY_RPC_SERVER_ERROR, &error);
@@ -236,7 +239,7 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   default:
     (void)TLY_FAIL(&error, TLY_E_PROTOCOL,
                    "unknown method; there are query, ingest, recompute, runs, status, views, "
-                   "reconcile");
+                   "reconcile, reconciliations, breaks, break");
     reply_error(session, request->id, TLY_RPC_METHOD_NOT_FOUND, &error);
     return;
   }

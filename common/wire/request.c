@@ -9,9 +9,18 @@
 #include "common/value/value.h"
 
 static const char *const method_names[TLY_METHOD_COUNT] = {
-    [TLY_METHOD_QUERY] = "query",         [TLY_METHOD_INGEST] = "ingest", [TLY_METHOD_RECOMPUTE] = "recompute",
-    [TLY_METHOD_RUNS] = "runs",           [TLY_METHOD_STATUS] = "status", [TLY_METHOD_VIEWS] = "views",
-    [TLY_METHOD_RECONCILE] = "reconcile", [TLY_METHOD_CUT] = "cut",       [TLY_METHOD_SEAL] = "seal",
+    [TLY_METHOD_QUERY] = "query",
+    [TLY_METHOD_INGEST] = "ingest",
+    [TLY_METHOD_RECOMPUTE] = "recompute",
+    [TLY_METHOD_RUNS] = "runs",
+    [TLY_METHOD_STATUS] = "status",
+    [TLY_METHOD_VIEWS] = "views",
+    [TLY_METHOD_RECONCILE] = "reconcile",
+    [TLY_METHOD_RECONCILIATIONS] = "reconciliations",
+    [TLY_METHOD_BREAKS] = "breaks",
+    [TLY_METHOD_BREAK] = "break",
+    [TLY_METHOD_CUT] = "cut",
+    [TLY_METHOD_SEAL] = "seal",
 };
 
 static bool method_of(const char *name, enum tly_method *out) {

@@ -19,6 +19,9 @@ enum tly_method {
   TLY_METHOD_STATUS,
   TLY_METHOD_VIEWS,
   TLY_METHOD_RECONCILE,
+  TLY_METHOD_RECONCILIATIONS,
+  TLY_METHOD_BREAKS,
+  TLY_METHOD_BREAK,
   TLY_METHOD_CUT,  /* batch layer to archiver only */
   TLY_METHOD_SEAL, /* cli to archiver only */
   TLY_METHOD_COUNT

@@ -73,25 +73,57 @@ static tly_ledger_rows *load(const struct tly_ledger_match *match, const char *c
   return rows;
 }
 
+/* Breaks as they were handed on: JSON objects with commas between, and the fingerprint of the last one. */
+struct handed_on {
+  struct tly_buffer rows;
+  struct tly_hash fingerprint;
+};
+
+static enum tly_status take_break(void *context, const struct tly_break_record *record, struct tly_error *error) {
+  struct handed_on *taken = context;
+  (void)error;
+  tly_buffer_append_text(&taken->rows, taken->rows.size > 0 ? ",{" : "{");
+  tly_break_record_print(record, &taken->rows);
+  tly_buffer_append_byte(&taken->rows, '}');
+  taken->fingerprint = record->fingerprint;
+  return TLY_OK;
+}
+
+/* The report as JSON, with `rows` as its break_rows. */
+static json_t *report_json(const struct tly_ledger_report *report, const struct tly_buffer *rows) {
+  struct tly_buffer text = {0};
+  tly_ledger_report_print(report, &text);
+  text.size--; /* its last brace */
+  tly_buffer_append_text(&text, ",\"break_rows\":[");
+  tly_buffer_append(&text, rows->data, rows->size);
+  tly_buffer_append_text(&text, "]}");
+  json_t *result = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
+  if (result == NULL)
+    fail_msg("not JSON: %s", tly_buffer_text(&text));
+  tly_buffer_free(&text);
+  return result;
+}
+
+static struct tly_hash last_fingerprint, last_ledger_hash; /* of compare */
+
 /* The report on two sides that are given as CSV of the ledger's columns; the caller decrefs it. */
 static json_t *compare(const char *definitions, const char *tolerance, const char *tally_csv, const char *ledger_csv) {
   struct tly_project *project = parse_project(definitions);
   struct tly_ledger_match match;
   struct tly_comparison comparison;
   struct tly_decimal amount;
-  struct tly_buffer text = {0};
+  struct handed_on taken = {.rows = {0}};
   CHECK_OK(tly_ledger_match(&project->views[0], &project->ledgers[0], &arena, &match, &test_error));
   CHECK_OK(tly_decimal_parse(tolerance, strlen(tolerance), &arena, &amount, &test_error));
   tly_ledger_rows *tally = load(&match, tally_csv), *ledger = load(&match, ledger_csv);
-  tly_comparison_init(&comparison, &match);
+  tly_comparison_init(&comparison, &match, (struct tly_break_sink){.add = take_break, .context = &taken});
   CHECK_OK(tly_ledger_compare(&comparison, amount, tly_ledger_rows_source(tally), tly_ledger_rows_source(ledger), NULL,
                               NULL, &test_error));
   struct tly_ledger_report report = {.match = &match, .tolerance = amount, .comparison = &comparison};
-  tly_ledger_report_print(&report, &text);
-  json_t *result = json_loadb((const char *)text.data, text.size, JSON_REJECT_DUPLICATES, NULL);
-  if (result == NULL)
-    fail_msg("not JSON: %s", tly_buffer_text(&text));
-  tly_buffer_free(&text);
+  json_t *result = report_json(&report, &taken.rows);
+  last_fingerprint = taken.fingerprint;
+  last_ledger_hash = tly_ledger_rows_hash(ledger);
+  tly_buffer_free(&taken.rows);
   tly_comparison_free(&comparison);
   tly_ledger_rows_close(tally);
   tly_ledger_rows_close(ledger);
@@ -361,35 +393,77 @@ static void wide_sums_are_exact(void **state) {
 
 /* ---- bounds ------------------------------------------------------------------------------------------------------ */
 
-static void all_breaks_are_counted_and_the_first_are_listed(void **state) {
+static void all_breaks_are_counted_and_the_first_are_handed_on(void **state) {
   (void)state;
+  enum { KEYS = TLY_BREAKS_KEPT_MAX + 3 };
   struct tly_buffer csv = {0};
   tly_buffer_append_text(&csv, "number,total\n");
-  for (int i = 2499; i >= 0; i--)
+  for (int i = KEYS - 1; i >= 0; i--)
     tly_buffer_print(&csv, "%d,1\n", i);
   json_t *report = compare(NUMBERS, "0", tly_buffer_text(&csv), "number,total\n0,1\n");
-  assert_counts(report, "BREAKS", 2500, 1, 0, 2499);
-  const json_t *listed = json_object_get(report, "break_rows");
-  assert_int_equal(json_array_size(listed), TLY_BREAKS_LISTED_MAX);
-  assert_member(json_array_get(listed, 0), "key", "{\"number\":\"1\"}");
-  assert_member(json_array_get(listed, TLY_BREAKS_LISTED_MAX - 1), "key", "{\"number\":\"1000\"}");
-  assert_member(report, "match_rate", "\"0.04\"");
+  assert_counts(report, "BREAKS", KEYS, 1, 0, KEYS - 1);
+  assert_int_equal(json_integer_value(json_object_get(report, "kept")), TLY_BREAKS_KEPT_MAX);
+  const json_t *rows = json_object_get(report, "break_rows");
+  assert_int_equal(json_array_size(rows), TLY_BREAKS_KEPT_MAX);
+  assert_member(json_array_get(rows, 0), "key", "{\"number\":\"1\"}");
+  assert_member(json_array_get(rows, TLY_BREAKS_KEPT_MAX - 1), "key", "{\"number\":\"100000\"}");
+  assert_member(report, "match_rate", "\"0.00\"");
   tly_buffer_free(&csv);
   json_decref(report);
 }
 
-static void a_list_of_large_breaks_ends_early_and_without_a_gap(void **state) {
+static void large_breaks_are_handed_on_up_to_a_size_and_without_a_gap(void **state) {
   (void)state;
+  enum { KEYS = 80, KEY_BYTES = 1000000, FIT = TLY_BREAKS_KEPT_BYTES / KEY_BYTES };
   struct tly_buffer csv = {0};
   tly_buffer_append_text(&csv, "account,total,note\n");
-  for (int i = 0; i < 20; i++)
-    tly_buffer_print(&csv, "%02d%0*d,1,\n", i, i == 3 ? 600000 : 100, 7);
+  for (int i = 0; i < KEYS; i++)
+    tly_buffer_print(&csv, "%02d%0*d,1,\n", i, i < KEYS - 1 ? KEY_BYTES : 1, 7);
   json_t *report = compare(ACCOUNTS, "0", tly_buffer_text(&csv), "account,total,note\n");
-  assert_counts(report, "BREAKS", 20, 0, 0, 20);
-  assert_int_equal(json_array_size(json_object_get(report, "break_rows")), 3);
+  assert_counts(report, "BREAKS", KEYS, 0, 0, KEYS);
+  assert_int_equal(json_integer_value(json_object_get(report, "kept")), FIT);
+  assert_int_equal(json_array_size(json_object_get(report, "break_rows")), FIT);
   tly_buffer_free(&csv);
   json_decref(report);
 }
+
+/* ---- what says that something is as it was ----------------------------------------------------------------------- */
+
+static struct tly_hash fingerprint_of(const char *tally_csv, const char *ledger_csv) {
+  json_decref(compare(ACCOUNTS, "0", tally_csv, ledger_csv));
+  return last_fingerprint;
+}
+
+static void assert_same(struct tly_hash a, struct tly_hash b, bool is_same) {
+  assert_int_equal(memcmp(&a, &b, sizeof a) == 0, is_same);
+}
+
+static void equal_differences_have_equal_fingerprints_and_others_have_not(void **state) {
+  (void)state;
+  struct tly_hash short_by_half = fingerprint_of("account,total,note\na,1,x\n", "account,total,note\na,1.5,x\n");
+  assert_same(short_by_half, fingerprint_of("account,total,note\na,7.00,x\n", "account,total,note\na,7.50,x\n"), true);
+  assert_same(short_by_half, fingerprint_of("account,total,note\na,7.00,x\n", "account,total,note\na,7.51,x\n"), false);
+  struct tly_hash x_for_y = fingerprint_of("account,total,note\na,1,x\n", "account,total,note\na,1,y\n");
+  assert_same(x_for_y, fingerprint_of("account,total,note\na,2,x\n", "account,total,note\na,2,y\n"), true);
+  assert_same(x_for_y, fingerprint_of("account,total,note\na,1,y\n", "account,total,note\na,1,x\n"), false);
+  assert_same(x_for_y, fingerprint_of("account,total,note\na,1,x\n", "account,total,note\na,1,\n"), false);
+}
+
+static struct tly_hash ledger_hash_of(const char *ledger_csv) {
+  json_decref(compare(ACCOUNTS, "0", "account,total,note\n", ledger_csv));
+  return last_ledger_hash;
+}
+
+static void equal_ledgers_have_equal_hashes_in_whatever_order_they_come(void **state) {
+  (void)state;
+  struct tly_hash hash = ledger_hash_of("account,total,note\na,1,x\nb,2,\nb,3,z\n");
+  assert_same(hash, ledger_hash_of("account,total,note\nb,3,z\na,1,x\nb,2,\n"), true);
+  assert_same(hash, ledger_hash_of("account,total,note\na,1,x\nb,2,\nb,3,y\n"), false);
+  assert_same(hash, ledger_hash_of("account,total,note\na,1,x\nb,2,\n"), false);
+  assert_same(hash, ledger_hash_of("account,total,note\na,1,x\nb,2,\"\"\nb,3,z\n"), false);
+}
+
+/* ---- and more ---------------------------------------------------------------------------------------------------- */
 
 static void more_rows_than_the_sorter_holds_come_back_sorted(void **state) {
   (void)state;
@@ -426,7 +500,7 @@ static void a_side_that_cannot_be_read_makes_it_incomplete_and_never_ok(void **s
   struct tly_buffer text = {0};
   CHECK_OK(tly_ledger_match(&project->views[0], &project->ledgers[0], &arena, &match, &test_error));
   tly_ledger_rows *tally = load(&match, "account,total,note\n");
-  tly_comparison_init(&comparison, &match);
+  tly_comparison_init(&comparison, &match, (struct tly_break_sink){.add = NULL});
   struct tly_keyed_source broken = {.next = fail_to_read};
   assert_int_equal(tly_ledger_compare(&comparison, tly_decimal_of_i64(0, 0), tly_ledger_rows_source(tally), broken,
                                       NULL, NULL, &why),
@@ -461,8 +535,10 @@ int main(void) {
       cmocka_unit_test(amounts_of_different_currencies_are_never_added_up),
       cmocka_unit_test(currencies_beyond_the_bound_share_their_totals),
       cmocka_unit_test(wide_sums_are_exact),
-      cmocka_unit_test(all_breaks_are_counted_and_the_first_are_listed),
-      cmocka_unit_test(a_list_of_large_breaks_ends_early_and_without_a_gap),
+      cmocka_unit_test(all_breaks_are_counted_and_the_first_are_handed_on),
+      cmocka_unit_test(large_breaks_are_handed_on_up_to_a_size_and_without_a_gap),
+      cmocka_unit_test(equal_differences_have_equal_fingerprints_and_others_have_not),
+      cmocka_unit_test(equal_ledgers_have_equal_hashes_in_whatever_order_they_come),
       cmocka_unit_test(more_rows_than_the_sorter_holds_come_back_sorted),
       cmocka_unit_test(a_side_that_cannot_be_read_makes_it_incomplete_and_never_ok),
   };
