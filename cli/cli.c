@@ -114,12 +114,40 @@ static const struct tly_command commands[] = {
      "TABLE on a server of postgres, sqlite or file (docs/SQL.md). The key is the view's GROUP BY; compared are the\n"
      "other columns that both have by name. Each difference is a break: over (tally has more), short (less), differs\n"
      "(no amount, or NULL), missing_in_ledger, missing_in_tally, duplicate_in_ledger. Amounts that differ by no more\n"
-     "than --tolerance are no breaks, but counted and added up. Then come totals, net and gross difference, and both\n"
-     "instants. The last line is `VIEW: K keys, M matched, B breaks`, or `INCOMPLETE: ` and why: a side that could\n"
-     "not be read to its end never agrees. csv prints the breaks (the first 1,000), json everything there is.\n\n"
-     "Exit code 0 when all agree, 1 when not, or when that is not known.\n\n" CLIENT_OPTIONS
+     "than --tolerance (default: the view's tolerance, else 0) are no breaks, but counted and added up. Then come\n"
+     "totals, net and gross difference, both instants, and what is new, carried, reopened or cleared against the\n"
+     "complete reconciliation of the two before it. The last line is `VIEW: K keys, M matched, B breaks`, or\n"
+     "`INCOMPLETE: ` and why: a side that could not be read to its end never agrees, and changes no break. csv prints\n"
+     "the breaks (the first 1,000), json everything there is. Each is recorded (tally reconciliations), and so are "
+     "its\n"
+     "breaks (tally breaks).\n\n"
+     "Exit code 0 when all agree, or all that differs is accepted (tally break); 1 when not, or when that is not\n"
+     "known.\n\n" CLIENT_OPTIONS
      "\nExample:\n  tally reconcile account_totals --against bank_accounts --tolerance 0.01\n",
      false, 1, 1, tly_command_reconcile},
+    {"reconciliations", "list the reconciliations with ledgers",
+     "Usage: tally reconciliations [VIEW] [--against LEDGER] [--format table|csv|json|ndjson]\n\n"
+     "One row each, newest first (20): result, who started it, keys, breaks, what changed, and why one is INCOMPLETE.\n"
+     "json also has both instants, the columns, the hashes of definition and ledger, kinds and "
+     "totals.\n\n" CLIENT_OPTIONS,
+     false, 0, 1, tly_command_reconciliations},
+    {"breaks", "list the breaks between views and ledgers",
+     "Usage: tally breaks [VIEW] [--against LEDGER] [--status STATUS | --all] [--format table|csv|json|ndjson]\n\n"
+     "One row a break, from when it was first seen: number, key, values when last seen, status, age (of how long it\n"
+     "has been there without a gap: days, and 0-1, 2-7, 8-30, 31-90 or >90). Resolved ones are left out without "
+     "--all.\n\n" CLIENT_OPTIONS,
+     false, 0, 1, tly_command_breaks},
+    {"break", "show a break with its history, or set its status",
+     "Usage: tally break NUMBER [--format table|csv|json]\n"
+     "       tally break NUMBER --status open|investigating|resolved|accepted --reason TEXT [--by NAME]\n\n"
+     "A break is open until the first reconciliation that does not see it, which clears it (status resolved), or "
+     "until\n"
+     "somebody sets its status. Seen again after that, it is reopened under the same number; an accepted one only "
+     "when\n"
+     "its difference has changed. Every change stays in its history, with who (--by; default: your login name), when\n"
+     "and why. A break that is gone can only get remarks (--status resolved).\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally break 12 --status accepted --reason 'fee of 2 March, booked on the 3rd'\n",
+     false, 1, 1, tly_command_break},
     {"runs", "list the runs of the batch layer",
      "Usage: tally runs [--format table|csv|json|ndjson]\n\n"
      "One row a run, newest first: state, reason, cut, events, duration, rate, drift, error.\n\n" CLIENT_OPTIONS,
@@ -189,7 +217,7 @@ static void print_help(FILE *out) {
         out);
   for (int i = 0; i < COMMAND_COUNT; i++)
     if (commands[i].summary != NULL)
-      fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
+      fprintf(out, "  %-15s %s\n", commands[i].name, commands[i].summary);
   fputs("\nA first look:\n"
         "  tally run schemas/examples/orders &          # definitions in SQL, data in ./tally-data\n"
         "  tally ingest order_lines superstore.csv      # JSON lines or CSV\n"

@@ -27,6 +27,9 @@ int tly_command_query(struct tly_options *options);
 int tly_command_recompute(struct tly_options *options);
 int tly_command_reconcile(struct tly_options *options);
 int tly_command_reconcile_ledger(struct tly_options *options); /* with --against */
+int tly_command_reconciliations(struct tly_options *options);
+int tly_command_breaks(struct tly_options *options);
+int tly_command_break(struct tly_options *options);
 int tly_command_runs(struct tly_options *options);
 int tly_command_status(struct tly_options *options);
 int tly_command_views(struct tly_options *options);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/break_cells.h"
 #include "cli/command.h"
 #include "cli/progress.h"
 #include "cli/table.h"
@@ -43,43 +44,16 @@ static const char *text_of(const json_t *object, const char *name) {
 
 /* ---- breaks ------------------------------------------------------------------------------------------------------ */
 
-/* The members of one side of a break as a cell: a value alone as it is, several as "n 5, total 12.30". */
-static json_t *cell_of(const json_t *side) {
-  const char *name;
-  json_t *value;
-  struct tly_buffer text = {0};
-  if (json_object_size(side) == 0)
-    return json_null();
-  if (json_object_size(side) == 1)
-    return json_incref(json_object_iter_value(json_object_iter((json_t *)(uintptr_t)side)));
-  json_object_foreach((json_t *)(uintptr_t)side, name, value) {
-    char *json = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-    tly_buffer_print(&text, "%s%s %s", text.size > 0 ? ", " : "", name, json != NULL ? json : json_string_value(value));
-    free(json);
-  }
-  json_t *cell = json_string(tly_buffer_text(&text));
-  tly_buffer_free(&text);
-  return cell;
-}
-
 /* Which columns a break is about. */
 static json_t *columns_cell(const json_t *found) {
-  const char *name;
-  json_t *value, *side = json_object_get(found, "tally");
-  struct tly_buffer text = {0};
-  if (!json_is_object(side))
-    side = json_object_get(found, "ledger");
-  json_object_foreach(side, name, value) {
-    tly_buffer_print(&text, "%s%s", text.size > 0 ? ", " : "", name);
-  }
-  json_t *cell = json_string(tly_buffer_text(&text));
-  tly_buffer_free(&text);
-  return cell;
+  const json_t *side = json_object_get(found, "tally");
+  return tly_break_names_cell(json_is_object(side) ? side : json_object_get(found, "ledger"));
 }
 
 static json_t *header_of(const json_t *result) {
   size_t i;
   json_t *name, *columns = json_array();
+  json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "id", "type", "bigint"));
   json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "break", "type", "text"));
   json_array_foreach(json_object_get(result, "key"), i, name) {
     json_array_append_new(columns, json_pack("{s:O,s:s}", "name", name, "type", "text"));
@@ -88,6 +62,9 @@ static json_t *header_of(const json_t *result) {
   json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "tally", "type", "numeric"));
   json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "ledger", "type", "numeric"));
   json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "difference", "type", "numeric"));
+  json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "status", "type", "text"));
+  json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "change", "type", "text"));
+  json_array_append_new(columns, json_pack("{s:s,s:s}", "name", "age_days", "type", "bigint"));
   return columns;
 }
 
@@ -95,14 +72,18 @@ static json_t *row_of(const json_t *result, const json_t *found) {
   size_t i;
   json_t *name, *row = json_array();
   const json_t *key = json_object_get(found, "key");
+  json_array_append(row, json_object_get(found, "id"));
   json_array_append(row, json_object_get(found, "break"));
   json_array_foreach(json_object_get(result, "key"), i, name) {
     json_array_append(row, json_object_get(key, json_string_value(name)));
   }
   json_array_append_new(row, columns_cell(found));
-  json_array_append_new(row, cell_of(json_object_get(found, "tally")));
-  json_array_append_new(row, cell_of(json_object_get(found, "ledger")));
-  json_array_append_new(row, cell_of(json_object_get(found, "difference")));
+  json_array_append_new(row, tly_break_cell(json_object_get(found, "tally")));
+  json_array_append_new(row, tly_break_cell(json_object_get(found, "ledger")));
+  json_array_append_new(row, tly_break_cell(json_object_get(found, "difference")));
+  json_array_append(row, json_object_get(found, "status"));
+  json_array_append(row, json_object_get(found, "change"));
+  json_array_append(row, json_object_get(found, "age_days"));
   return row;
 }
 
@@ -159,7 +140,8 @@ static void print_instants(const json_t *as_of) {
 }
 
 static void print_totals(const json_t *totals) {
-  static const char *const members[] = {"column", "currency", "tally", "ledger", "net", "gross", "within_tolerance"};
+  static const char *const members[] = {"column", "currency",         "tally",   "ledger", "net",
+                                        "gross",  "within_tolerance", "accepted"};
   size_t i;
   json_t *total, *columns = json_array();
   bool has_currency = json_object_get(json_array_get(totals, 0), "currency") != NULL;
@@ -203,6 +185,22 @@ static void print_kinds(const json_t *result) {
   putchar('\n');
 }
 
+/* What has become of the breaks since the complete reconciliation before it. */
+static void print_changes(const json_t *result) {
+  const json_t *changes = json_object_get(result, "changes");
+  if (integer_of(result, "previous") > 0)
+    printf("%-12sreconciliation %lld: ", "against", integer_of(result, "previous"));
+  else
+    printf("%-12sthe first one: ", "against");
+  printf("%lld new, %lld carried, %lld reopened, %lld cleared\n", integer_of(changes, "new"),
+         integer_of(changes, "carried"), integer_of(changes, "reopened"), integer_of(changes, "cleared"));
+  if (integer_of(result, "accepted") > 0)
+    printf("%-12s%lld, see the totals for their value\n", "accepted", integer_of(result, "accepted"));
+  if (integer_of(result, "kept") < integer_of(result, "breaks"))
+    printf("%-12sthe first %lld breaks; the others are counted, and none is cleared\n", "kept",
+           integer_of(result, "kept"));
+}
+
 /* The line that scripts and people look at first. */
 static void print_last_line(const json_t *result, FILE *out) {
   const json_t *reason = json_object_get(result, "reason");
@@ -217,7 +215,10 @@ static void print_last_line(const json_t *result, FILE *out) {
           integer_of(result, "matched"));
   if (integer_of(result, "within_tolerance") > 0)
     fprintf(out, "%lld within tolerance, ", integer_of(result, "within_tolerance"));
-  fprintf(out, "%lld break%s\n", breaks, breaks == 1 ? "" : "s");
+  fprintf(out, "%lld break%s", breaks, breaks == 1 ? "" : "s");
+  if (integer_of(result, "accepted") > 0)
+    fprintf(out, ", %lld accepted", integer_of(result, "accepted"));
+  putc('\n', out);
 }
 
 static void print_report(const json_t *result) {
@@ -237,7 +238,9 @@ static void print_report(const json_t *result) {
     printf("%-12s%s\n", "tolerance", text_of(result, "tolerance"));
     print_kinds(result);
     printf("%-12s%s %%\n", "match rate", text_of(result, "match_rate"));
+    print_changes(result);
   }
+  printf("%-12sreconciliation %lld\n", "recorded", integer_of(result, "reconciliation"));
   print_last_line(result, stdout);
 }
 
@@ -252,6 +255,11 @@ static bool is_amount(const char *text) {
   return is_one;
 }
 
+/* Nothing differs but what is accepted: that was looked at, and has not changed since. */
+static bool is_fine(const json_t *result) {
+  return json_object_get(result, "reason") == NULL && integer_of(result, "breaks") == integer_of(result, "accepted");
+}
+
 int tly_command_reconcile_ledger(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result;
@@ -262,7 +270,7 @@ int tly_command_reconcile_ledger(struct tly_options *options) {
   }
   if (call(options, &result, &error) != TLY_OK)
     return tly_command_fail(&error);
-  bool is_ok = strcmp(text_of(result, "result"), "OK") == 0;
+  bool is_ok = is_fine(result);
   if (options->format == TLY_OUTPUT_JSON || options->format == TLY_OUTPUT_NDJSON) {
     json_dumpf(result, stdout, options->format == TLY_OUTPUT_JSON ? JSON_INDENT(2) : JSON_COMPACT);
     putchar('\n');

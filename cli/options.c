@@ -197,6 +197,9 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
       {"--host", offsetof(struct tly_options, host)},
       {"--against", offsetof(struct tly_options, against)},
       {"--tolerance", offsetof(struct tly_options, tolerance)},
+      {"--status", offsetof(struct tly_options, status)},
+      {"--reason", offsetof(struct tly_options, reason)},
+      {"--by", offsetof(struct tly_options, by)},
       {"--partition", offsetof(struct tly_options, partition)},
       {"--from-offset", offsetof(struct tly_options, from_offset)},
       {"--to-offset", offsetof(struct tly_options, to_offset)},
@@ -238,6 +241,8 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
     out->wait = true;
   else if (strcmp(argument, "--full") == 0)
     out->full = true;
+  else if (strcmp(argument, "--all") == 0)
+    out->all = true;
   else if (strcmp(argument, "--positions") == 0)
     out->positions = true;
   else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)

@@ -22,7 +22,9 @@ struct tly_options {
   const char *format_text; /* as given, for ingest (json | csv); NULL: not given */
   bool is_other_format;    /* format_text is none of those: for a command with words of its own */
   bool wait, full, help;
-  const char *against, *tolerance; /* reconcile */
+  const char *against, *tolerance;  /* reconcile */
+  const char *status, *reason, *by; /* break */
+  bool all;                         /* breaks */
   /* archive export, as given; NULL: not given */
   const char *partition, *from_offset, *to_offset, *from, *to, *cut, *columns, *output, *compress;
   bool positions;

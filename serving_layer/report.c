@@ -11,6 +11,7 @@
 #include "common/base/assert.h"
 #include "common/base/buffer.h"
 #include "common/base/limits.h"
+#include "serving_layer/break_report.h"
 #include "serving_layer/store_facts.h"
 
 enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
@@ -166,6 +167,8 @@ static json_t *view_json(const struct tly_view_facts *facts) {
   json_object_set_new(out, "groups", count_json(run->groups));
   json_object_set_new(out, "recompute", text_json(view->recompute));
   json_object_set_new(out, "time_zone", text_json(view->time_zone));
+  json_object_set_new(out, "reconcile", text_json(view->reconcile));
+  json_object_set_new(out, "reconcile_with", text_json(view->reconcile_with));
   json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
   json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
   json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));
@@ -307,6 +310,8 @@ enum tly_status tly_report(tly_store_source *source, const struct tly_programs *
   case TLY_METHOD_RUNS: status = report_runs(source, request->params, *out, error); break;
   case TLY_METHOD_VIEWS: status = report_views(source, programs->project, *out, error); break;
   case TLY_METHOD_STATUS: status = report_status(source, programs->project, settings, *out, error); break;
+  case TLY_METHOD_BREAKS: status = tly_report_breaks(source, request->params, *out, error); break;
+  case TLY_METHOD_RECONCILIATIONS: status = tly_report_reconciliations(source, request->params, *out, error); break;
   default: TLY_UNREACHABLE();
   }
   if (status == TLY_OK)

@@ -1,4 +1,5 @@
-/* serving_layer/report.h -- what there is and how it is: the methods runs, status and views.
+/* serving_layer/report.h -- what there is and how it is: the methods runs, status and views, and those
+ * of break_report.h.
  *
  * Path of a request: work -> [report] -> reply. The shapes are in docs/PROTOCOL.md.
  * Thread: that of the source. */

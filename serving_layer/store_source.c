@@ -30,6 +30,7 @@ struct tly_store_source {
   const struct tly_programs *programs;
   tly_speed_reader *speed;
   tly_batch_reader *batch;
+  tly_break_reader *breaks;
   tly_archive_reader *archive;
   struct open_run *runs;
   uint32_t run_count, run_capacity;
@@ -69,6 +70,7 @@ void tly_store_source_free(tly_store_source *source) {
   tly_speed_reader_close(source->speed);
   if (source->batch != NULL)
     tly_batch_reader_close(source->batch);
+  tly_break_reader_close(source->breaks);
   if (source->archive != NULL)
     tly_archive_reader_close(source->archive);
   tly_free(source->runs);
@@ -81,6 +83,13 @@ enum tly_status tly_store_source_speed(tly_store_source *source, tly_speed_reade
   if (source->speed == NULL)
     TLY_TRY(tly_speed_reader_open(source->directory, source->programs->project, &source->speed, error));
   *out = source->speed;
+  return TLY_OK;
+}
+
+enum tly_status tly_store_source_breaks(tly_store_source *source, tly_break_reader **out, struct tly_error *error) {
+  if (source->breaks == NULL)
+    TLY_TRY(tly_break_reader_open(source->directory, &source->breaks, error));
+  *out = source->breaks;
   return TLY_OK;
 }
 

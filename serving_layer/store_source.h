@@ -8,6 +8,7 @@
 #define TLY_SERVING_STORE_SOURCE_H
 
 #include "common/store/batch_reader.h"
+#include "common/store/break_reader.h"
 #include "common/store/speed_reader.h"
 #include "serving_layer/plan.h"
 
@@ -31,6 +32,8 @@ TLY_CHECK enum tly_status tly_store_source_speed(tly_store_source *source, tly_s
                                                  struct tly_error *error);
 TLY_CHECK enum tly_status tly_store_source_batch(tly_store_source *source, tly_batch_reader **out,
                                                  struct tly_error *error);
+TLY_CHECK enum tly_status tly_store_source_breaks(tly_store_source *source, tly_break_reader **out,
+                                                  struct tly_error *error);
 TLY_CHECK enum tly_status tly_store_source_archive(tly_store_source *source, tly_archive_reader **out,
                                                    struct tly_error *error);
 /* Between begin and end, for point queries: add the groups of part 0 with the row's key to `row`, the run's and the
