@@ -74,8 +74,9 @@ static void what_is_wrong_is_told_with_its_place(void **state) {
     tly_buffer_print(&text, "%sCREATE MATERIALIZED VIEW v WITH (%s)%s", LEDGERS, cases[i].options, SELECTION);
     assert_int_not_equal(fixture_open(&fixture, tly_buffer_text(&text)), TLY_OK);
     const struct tly_diagnostic *first = &fixture.diagnostics.items[0];
-    tly_buffer_print(&words, "%u:%u %s %s%s%s", first->line, first->column, tly_status_sqlstate(first->status),
-                     first->message, first->hint != NULL ? " (" : "", first->hint != NULL ? first->hint : "");
+    tly_buffer_print(&words, "%u:%u %s %s%s%s%s", first->line, first->column, tly_status_sqlstate(first->status),
+                     first->message, first->hint != NULL ? " (" : "", first->hint != NULL ? first->hint : "",
+                     first->hint != NULL ? ")" : "");
     if (strncmp(tly_buffer_text(&words), cases[i].words, strlen(cases[i].words)) != 0)
       fail_msg("%s\nexpected: %s\n     got: %s", cases[i].options, cases[i].words, tly_buffer_text(&words));
     tly_buffer_free(&text);
