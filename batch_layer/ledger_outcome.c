@@ -64,7 +64,18 @@ static size_t total_of(const json_t *totals, const char *column, const json_t *k
   return others;
 }
 
-/* Values that are accepted are no less valued than others: |difference| is added to that of its column and currency. */
+/* Add |difference| to that of its column and currency. */
+static enum tly_status add_amount(struct gathering *gathering, const char *column, const json_t *key,
+                                  const json_t *difference, struct tly_error *error) {
+  size_t total = total_of(gathering->totals, column, key);
+  struct tly_decimal amount;
+  TLY_ASSERT(total < json_array_size(gathering->totals)); /* every amount that is compared has a total */
+  TLY_TRY(tly_decimal_parse(json_string_value(difference), json_string_length(difference), &gathering->scratch, &amount,
+                            error));
+  return tly_running_sum_add(&gathering->accepted[total], tly_decimal_absolute(amount), &gathering->scratch, error);
+}
+
+/* What is accepted is no less valued than the rest. */
 static enum tly_status add_accepted(struct gathering *gathering, const struct tly_break_record *record,
                                     struct tly_error *error) {
   json_t *differences = json_loadb(record->difference.data, record->difference.size, 0, NULL), *difference;
@@ -73,14 +84,8 @@ static enum tly_status add_accepted(struct gathering *gathering, const struct tl
   const char *column;
   tly_arena_reset(&gathering->scratch);
   json_object_foreach(differences, column, difference) {
-    struct tly_decimal amount;
-    size_t total = total_of(gathering->totals, column, key);
-    if (status == TLY_OK && total < json_array_size(gathering->totals))
-      status = tly_decimal_parse(json_string_value(difference), json_string_length(difference), &gathering->scratch,
-                                 &amount, error);
-    if (status == TLY_OK && total < json_array_size(gathering->totals))
-      status =
-          tly_running_sum_add(&gathering->accepted[total], tly_decimal_absolute(amount), &gathering->scratch, error);
+    if (status == TLY_OK)
+      status = add_amount(gathering, column, key, difference, error);
   }
   json_decref(differences);
   json_decref(key);

@@ -264,6 +264,7 @@ static enum tly_status keep(tly_ledger_queue *queue, json_t *report, struct tly_
   enum tly_status status = tly_ledger_outcome_keep(&outcome, queue->options.breaks, fired, report, &line, error);
   tly_buffer_append_text(&line, "}\n");
   if (status == TLY_OK) {
+    tly_break_file_remove(queue->options.settings->directory); /* the child has said its last word */
     answer(queue, &line);
     queue->is_answered = true;
   }
