@@ -4,8 +4,9 @@
  *   (1) The run is ready in batch.db, and newer than what the view shows. (Going back is rolling back, another
  *       matter.)
  *   (2) The run's definition hash is the view's: both count by the same rules.
- *   (3) The run's cut is the archive's cut k: the same positions and running hashes, for the same views; and the
- *       archive's events up to there still have these hashes. So the run read the events that were folded here.
+ *   (3) The run's cut is the archive's cut k: for the same views, and in the streams that they read the same positions
+ *       and running hashes; and the archive's events up to there still have these hashes. So the run read the events
+ *       that were folded here.
  *   (4) The layer's own tail has reached the cut in every partition. It has checked each block's running hash since
  *       its start, so up to its positions, hence up to the cut, it folded the archive's events.
  *   (5) The run's files open under that definition.
@@ -60,14 +61,32 @@ static const struct tly_position *find_position(const struct tly_position *posit
   return NULL;
 }
 
-/* Every position of `a` in `b`, alike. */
-static bool are_within(const struct tly_position *a, uint32_t a_count, const struct tly_position *b, uint32_t b_count) {
-  for (uint32_t p = 0; p < a_count; p++) {
-    const struct tly_position *other = find_position(b, b_count, &a[p]);
-    if (a[p].next_offset > 0 &&
-        (other == NULL || other->next_offset != a[p].next_offset || !tly_chain_equal(&other->chain, &a[p].chain)))
-      return false;
+/* The position of `position` in the other list, alike. Where nothing was read it need not be there. */
+static bool is_among(const struct tly_position *position, const struct tly_position *list, uint32_t count) {
+  const struct tly_position *other = find_position(list, count, position);
+  return position->next_offset == 0 || (other != NULL && other->next_offset == position->next_offset &&
+                                        tly_chain_equal(&other->chain, &position->chain));
+}
+
+/* Whether a view of the run, as far as we know them, is one of this stream. */
+static bool reads_stream(const struct tly_project *project, const struct tly_run *run, const char *stream) {
+  for (uint32_t v = 0; v < run->view_count; v++) {
+    const struct tly_view *view = tly_project_view(project, run->views[v].view);
+    if (view != NULL && strcmp(view->stream->name, stream) == 0)
+      return true;
   }
+  return false;
+}
+
+/* The cut is of all streams, the run's positions are those that its views read. */
+static bool has_positions_of(const struct tly_project *project, const struct tly_run *run, const struct tly_cut *cut) {
+  for (uint32_t p = 0; p < run->position_count; p++)
+    if (!is_among(&run->positions[p], cut->positions, cut->position_count))
+      return false;
+  for (uint32_t p = 0; p < cut->position_count; p++)
+    if (reads_stream(project, run, cut->positions[p].stream) &&
+        !is_among(&cut->positions[p], run->positions, run->position_count))
+      return false;
   return true;
 }
 
@@ -92,8 +111,7 @@ static enum tly_status archive_agrees(struct tly_speed *speed, const struct tly_
   if (status == TLY_E_UNDEFINED_OBJECT)
     return refuse(speed, run, "the archive has no such cut");
   TLY_TRY(tly_speed_archive_status(speed, status));
-  if (!are_within(run->positions, run->position_count, cut.positions, cut.position_count) ||
-      !are_within(cut.positions, cut.position_count, run->positions, run->position_count))
+  if (!has_positions_of(speed->project, run, &cut))
     return refuse(speed, run, "its positions are not those of the archive's cut");
   if (!names_views(&cut, run))
     return refuse(speed, run, "the archive's cut is for other views");

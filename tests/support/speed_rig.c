@@ -162,6 +162,19 @@ static void make_run_folder(struct rig *rig, int64_t run) {
   close(lock);
 }
 
+/* A run has the positions of the streams that its views read. */
+static void drop_other_streams(struct tly_cut *cut, const struct tly_view *const *views, uint32_t count) {
+  uint32_t kept = 0;
+  for (uint32_t p = 0; p < cut->position_count; p++) {
+    bool is_read = false;
+    for (uint32_t v = 0; v < count; v++)
+      is_read |= strcmp(views[v]->stream->name, cut->positions[p].stream) == 0;
+    if (is_read)
+      cut->positions[kept++] = cut->positions[p];
+  }
+  cut->position_count = kept;
+}
+
 void rig_run(struct rig *rig, int64_t number, const char *const *names) {
   const struct tly_view *views[TLY_VIEWS_MAX];
   int64_t fired[TLY_VIEWS_MAX] = {0};
@@ -176,6 +189,7 @@ void rig_run(struct rig *rig, int64_t number, const char *const *names) {
     views[count] = tly_project_view(rig->project, names[count]);
   MUST(tly_archive_reader_open(rig->directory, rig->project, &archive, &error));
   MUST(tly_archive_reader_cut(archive, number, &arena, &cut, &error));
+  drop_other_streams(&cut, views, count);
   make_run_folder(rig, number);
   MUST(tly_batch_store_open(rig->directory, 1, &store, &error));
   struct tly_run_start start = {
