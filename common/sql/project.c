@@ -11,6 +11,7 @@
 #include "common/sql/definitions.h"
 #include "common/sql/parse.h"
 #include "common/sql/scan.h"
+#include "common/sql/view_schedule.h"
 
 static struct tly_project *new_project(void) {
   struct tly_project *project = tly_calloc(1, sizeof *project);
@@ -161,6 +162,7 @@ static enum tly_status read_project(struct load *load, struct tly_diagnostics *d
                                                 .is_view = true};
   if (tly_sql_on_large_stack(SIZE_MAX, load_main, load, &definitions->error) != TLY_OK)
     report_file(definitions, load->folder != NULL ? load->folder : load->file);
+  tly_view_schedule_share(definitions->project);
   *out = definitions->project;
   tly_free(definitions);
   if (diagnostics->count == before)

@@ -206,8 +206,9 @@ struct tly_view_output {
 struct tly_view {
   const char *name;
   const struct tly_stream *stream;
-  const char *recompute;      /* the cron text, or NULL: only by hand */
+  const char *recompute;      /* the cron text, its own or its job's; NULL: only by hand */
   const char *time_zone;      /* by whose clocks, or NULL: UTC */
+  const char *job;            /* the views of one job are recomputed and published together; NULL: of none */
   const char *reconcile;      /* when it is reconciled with `ledgers`: a cron text, or NULL: only by hand */
   const char *reconcile_with; /* their names, as written, or NULL */
   const struct tly_ledger **ledgers;
@@ -222,7 +223,7 @@ struct tly_view {
   struct tly_view_output *outputs;
   uint32_t output_count;
   const char *canonical; /* one text for equal definitions, whatever the spelling */
-  struct tly_hash hash;  /* of canonical, the stream's canonical text and the decoder version; cron is not in it */
+  struct tly_hash hash; /* of canonical, the stream's canonical text and the decoder version; not of schedule and job */
   const char *file;
   uint32_t location;
 };

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "common/base/assert.h"
-#include "common/sql/cron.h"
 #include "common/sql/definitions.h"
+#include "common/sql/view_schedule.h"
 #include "common/value/zone_folder.h"
 
 /* ---- what a definition cannot have ------------------------------------------------------------------------------- */
@@ -272,32 +272,10 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
 
 /* ---- the view ---------------------------------------------------------------------------------------------------- */
 
-/* When the view is recomputed, and by whose clocks. */
-static enum tly_status read_schedule(struct tly_resolver *resolver, const struct tly_option *options, uint32_t count,
-                                     struct tly_view *view) {
-  const struct tly_option *recompute = tly_option_find(options, count, "recompute");
-  const struct tly_option *time_zone = tly_option_find(options, count, "time_zone");
-  struct tly_cron cron;
-  const tly_time_zone *zone;
-  if (time_zone != NULL && recompute == NULL && view->reconcile == NULL)
-    return TLY_FAIL_AT(resolver, time_zone->location, TLY_E_INVALID_PARAMETER,
-                       "time_zone without recompute or reconcile: it is the time zone of the schedules");
-  if (recompute != NULL) {
-    view->recompute = recompute->value;
-    enum tly_status parsed = tly_cron_parse(recompute->value, &cron, resolver->error);
-    if (parsed != TLY_OK)
-      return tly_resolver_place(resolver, recompute->location, parsed);
-  }
-  if (time_zone == NULL)
-    return TLY_OK;
-  view->time_zone = time_zone->value;
-  enum tly_status status = tly_time_zone_find(tly_text_of(time_zone->value), &zone, resolver->error);
-  return status == TLY_OK ? TLY_OK : tly_resolver_place(resolver, time_zone->location, status);
-}
-
 static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
                                  struct tly_view *view) {
-  static const char *const known[] = {"recompute", "time_zone", "reconcile", "reconcile_with", "tolerance", NULL};
+  static const char *const known[] = {"recompute",      "time_zone", "job", "reconcile",
+                                      "reconcile_with", "tolerance", NULL};
   struct tly_resolver *resolver = &definitions->resolver;
   struct tly_option *options;
   uint32_t count;
@@ -305,7 +283,7 @@ static enum tly_status read_head(struct tly_definitions *definitions, struct tly
   TLY_TRY(tly_resolver_expect(resolver, into, "rel colNames options onCommit"));
   TLY_TRY(tly_definitions_options(definitions, into, "options", known, &options, &count));
   TLY_TRY(tly_define_reconcile(definitions, options, count, view));
-  return read_schedule(resolver, options, count, view);
+  return tly_view_schedule_read(resolver, options, count, view);
 }
 
 static bool read_view(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
