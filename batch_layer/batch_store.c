@@ -19,8 +19,8 @@ enum statement {
   BEGIN_RUN,
   BEGIN_VIEW,
   ADD_POSITION,
-  SET_FIRED,
-  GET_FIRED,
+  SET_SCHEDULE,
+  SET_PAUSE,
   END_READY,
   END_VIEW,
   ADD_DRIFT,
@@ -31,12 +31,16 @@ enum statement {
 };
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
-    [BEGIN_RUN] = "INSERT INTO run (id, state, reason, started_at) VALUES (?1, 'running', ?2, ?3)",
-    [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash) VALUES (?1, ?2, ?3)",
+    [BEGIN_RUN] =
+        "INSERT INTO run (id, state, reason, started_at, job, attempt) VALUES (?1, 'running', ?2, ?3, ?4, ?5)",
+    [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash, scheduled_at) VALUES (?1, ?2, ?3, ?4)",
     [ADD_POSITION] =
         "INSERT INTO run_position (run, stream, partition, next_offset, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
-    [SET_FIRED] = "INSERT OR REPLACE INTO schedule (view, cron, fired_at) VALUES (?1, ?2, ?3)",
-    [GET_FIRED] = "SELECT fired_at FROM schedule WHERE view = ?1 AND cron = ?2",
+    [SET_SCHEDULE] =
+        "INSERT INTO schedule (name, cron, fired_at, run, attempts, try_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, fired_at = excluded.fired_at,"
+        " run = excluded.run, attempts = excluded.attempts, try_at = excluded.try_at",
+    [SET_PAUSE] = "UPDATE schedule SET paused_at = ?2, paused_by = ?3 WHERE name = ?1",
     [END_READY] = "UPDATE run SET state = 'ready', finished_at = ?2, events = ?3, drift = ?4, note = ?5"
                   " WHERE id = ?1 AND state = 'running'",
     [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
@@ -132,23 +136,23 @@ void tly_batch_store_close(tly_batch_store *store) {
 
 /* ---- begin ------------------------------------------------------------------------------------------------------- */
 
-/* The schedule as a text that changes when it does: '0 2 * * *', '0 2 * * * Europe/Berlin'. */
-static void bind_schedule(sqlite3_stmt *statement, int place, const struct tly_view *view) {
-  struct tly_buffer text = {0};
-  TLY_ASSERT(view->recompute != NULL);
-  tly_buffer_append_text(&text, view->recompute);
-  if (view->time_zone != NULL)
-    tly_buffer_print(&text, " %s", view->time_zone);
-  sqlite3_bind_text(statement, place, tly_buffer_text(&text), (int)text.size, SQLITE_TRANSIENT);
-  tly_buffer_free(&text);
+/* 0 is NULL: it is not there. */
+static void bind_unless_zero(sqlite3_stmt *statement, int place, int64_t value) {
+  if (value != 0)
+    sqlite3_bind_int64(statement, place, value);
+  else
+    sqlite3_bind_null(statement, place);
 }
 
-static enum tly_status set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
-                                 struct tly_error *error) {
-  sqlite3_stmt *statement = store->statements[SET_FIRED];
-  bind_text(statement, 1, view->name);
-  bind_schedule(statement, 2, view);
-  sqlite3_bind_int64(statement, 3, fired_at_us);
+static enum tly_status set_schedule(tly_batch_store *store, const struct tly_schedule_row *row, int64_t run,
+                                    struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[SET_SCHEDULE];
+  bind_text(statement, 1, row->name);
+  bind_text(statement, 2, row->cron);
+  sqlite3_bind_int64(statement, 3, row->fired_at_us);
+  bind_unless_zero(statement, 4, run);
+  sqlite3_bind_int64(statement, 5, row->attempts);
+  bind_unless_zero(statement, 6, row->try_at_us);
   return tly_sqlite_run(statement, error);
 }
 
@@ -158,8 +162,8 @@ static enum tly_status begin_view(tly_batch_store *store, int64_t run, const str
   sqlite3_bind_int64(statement, 1, run);
   bind_text(statement, 2, view->name);
   bind_hash(statement, 3, &view->hash);
-  TLY_TRY(tly_sqlite_run(statement, error));
-  return fired_at_us != 0 ? set_fired(store, view, fired_at_us, error) : TLY_OK;
+  bind_unless_zero(statement, 4, fired_at_us);
+  return tly_sqlite_run(statement, error);
 }
 
 static enum tly_status begin_rows(tly_batch_store *store, const struct tly_run_start *start, struct tly_error *error) {
@@ -168,9 +172,13 @@ static enum tly_status begin_rows(tly_batch_store *store, const struct tly_run_s
   sqlite3_bind_int64(statement, 1, run);
   bind_text(statement, 2, start->reason);
   sqlite3_bind_int64(statement, 3, start->started_at_us);
+  bind_text(statement, 4, start->job);
+  bind_unless_zero(statement, 5, start->attempt);
   TLY_TRY(tly_sqlite_run(statement, error));
   for (uint32_t i = 0; i < start->view_count; i++)
     TLY_TRY(begin_view(store, run, start->views[i], start->fired_at_us[i], error));
+  for (uint32_t i = 0; i < start->schedule_count; i++)
+    TLY_TRY(set_schedule(store, &start->schedules[i], run, error));
   statement = store->statements[ADD_POSITION];
   for (uint32_t i = 0; i < start->cut->position_count; i++) {
     const struct tly_position *position = &start->cut->positions[i];
@@ -283,18 +291,18 @@ enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, st
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */
 
-enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_view *view, bool *found,
-                                      int64_t *fired_at_us, struct tly_error *error) {
-  sqlite3_stmt *statement = store->statements[GET_FIRED];
-  bind_text(statement, 1, view->name);
-  bind_schedule(statement, 2, view);
-  enum tly_status status = tly_sqlite_step(statement, found, error);
-  *fired_at_us = status == TLY_OK && *found ? sqlite3_column_int64(statement, 0) : 0;
-  sqlite3_reset(statement);
-  return status;
+enum tly_status tly_batch_store_set_schedule(tly_batch_store *store, const struct tly_schedule_row *row,
+                                             struct tly_error *error) {
+  return set_schedule(store, row, row->run, error);
 }
 
-enum tly_status tly_batch_store_set_fired(tly_batch_store *store, const struct tly_view *view, int64_t fired_at_us,
+enum tly_status tly_batch_store_set_pause(tly_batch_store *store, const struct tly_schedule_row *row,
                                           struct tly_error *error) {
-  return set_fired(store, view, fired_at_us, error);
+  sqlite3_stmt *statement = store->statements[SET_PAUSE];
+  bind_text(statement, 1, row->name);
+  bind_unless_zero(statement, 2, row->paused_at_us);
+  bind_text(statement, 3, row->paused_by);
+  TLY_TRY(tly_sqlite_run(statement, error));
+  TLY_ASSERT(sqlite3_changes(store->database) == 1);
+  return TLY_OK;
 }

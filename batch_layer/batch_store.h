@@ -9,6 +9,7 @@
 #define TLY_BATCH_BATCH_STORE_H
 
 #include "batch_layer/run_result.h"
+#include "common/store/batch_reader.h"
 
 typedef struct tly_batch_store tly_batch_store;
 
@@ -32,6 +33,10 @@ struct tly_run_start {
   const struct tly_view *const *views;
   const int64_t *fired_at_us; /* one a view: the scheduled minute that this run serves, or 0 */
   uint32_t view_count;
+  const char *job;                          /* whose views these are, or NULL */
+  uint32_t attempt;                         /* of a schedule, from 1; else 0 */
+  const struct tly_schedule_row *schedules; /* what is to be remembered of those that it runs for; `run` is set here */
+  uint32_t schedule_count;
 };
 
 TLY_CHECK enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_run_start *start,
@@ -45,10 +50,11 @@ TLY_CHECK enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t r
 /* ready or rejected -> withdrawn: from now on nobody may begin to read it. */
 TLY_CHECK enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error);
 
-/* The scheduled minute a view's schedule last fired for, under this very cron text; *found false when there is none. */
-TLY_CHECK enum tly_status tly_batch_store_fired(tly_batch_store *store, const struct tly_view *view, bool *found,
-                                                int64_t *fired_at_us, struct tly_error *error);
-TLY_CHECK enum tly_status tly_batch_store_set_fired(tly_batch_store *store, const struct tly_view *view,
-                                                    int64_t fired_at_us, struct tly_error *error);
+/* Remember this of a schedule, all but whether it is paused; a new one is not. */
+TLY_CHECK enum tly_status tly_batch_store_set_schedule(tly_batch_store *store, const struct tly_schedule_row *row,
+                                                       struct tly_error *error);
+/* Remember whether it is paused, and nothing else. The schedule is known. */
+TLY_CHECK enum tly_status tly_batch_store_set_pause(tly_batch_store *store, const struct tly_schedule_row *row,
+                                                    struct tly_error *error);
 
 #endif

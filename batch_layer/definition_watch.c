@@ -103,7 +103,7 @@ static bool needs_run(tly_definition_watch *watch, uint32_t number, bool has_spe
   return !view->is_covered || at - view->building_since_us > patience_us;
 }
 
-void tly_definition_watch_queue(tly_definition_watch *watch, struct tly_run_queue *queue) {
+void tly_definition_watch_queue(tly_definition_watch *watch, int64_t now_us, struct tly_run_queue *queue) {
   const struct tly_project *project = watch->options.project;
   struct tly_published published[TLY_VIEWS_MAX];
   struct tly_position *heads = NULL;
@@ -125,7 +125,7 @@ void tly_definition_watch_queue(tly_definition_watch *watch, struct tly_run_queu
     has_heads = true;
     if (!has_events(&project->views[v], heads, head_count))
       continue;
-    if (job == NULL && tly_run_queue_add(queue, "definition", &job, NULL) != TLY_OK)
+    if (job == NULL && tly_run_queue_add(queue, TLY_REASON_DEFINITION, now_us, &job, NULL) != TLY_OK)
       break;
     job->views[v] = true;
   }
@@ -137,6 +137,7 @@ void tly_definition_watch_covered(tly_definition_watch *watch, const bool *views
     if (views[v]) {
       watch->views[v].is_covered = true;
       watch->views[v].failures = 0;
+      watch->views[v].not_before_us = 0;
     }
 }
 
@@ -146,4 +147,11 @@ void tly_definition_watch_failed(tly_definition_watch *watch, const bool *views)
       struct view_state *view = &watch->views[v];
       view->not_before_us = tly_clock_monotonic_us(watch->options.clock) + tly_retry_delay_us(++view->failures);
     }
+}
+
+void tly_definition_watch_cancelled(tly_definition_watch *watch, const bool *views) {
+  tly_definition_watch_failed(watch, views);
+  for (uint32_t v = 0; v < watch->options.project->view_count; v++)
+    if (views[v] && !watch->views[v].is_covered)
+      watch->views[v].not_before_us = INT64_MAX;
 }

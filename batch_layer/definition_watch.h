@@ -29,10 +29,13 @@ TLY_CHECK enum tly_status tly_definition_watch_open(const struct tly_definition_
 void tly_definition_watch_close(tly_definition_watch *watch);
 
 /* Queue one run for all views that need one and do not wait for one already. Looks four times a second at most. */
-void tly_definition_watch_queue(tly_definition_watch *watch, struct tly_run_queue *queue);
+void tly_definition_watch_queue(tly_definition_watch *watch, int64_t now_us, struct tly_run_queue *queue);
 /* A run of these views, one flag a view of the project, is ready. */
 void tly_definition_watch_covered(tly_definition_watch *watch, const bool *views);
 /* A run of these views has failed. Without one a view never answers: it is tried again, later and later. */
 void tly_definition_watch_failed(tly_definition_watch *watch, const bool *views);
+/* Somebody has cancelled a run of these views. One that has no run at all is not computed by itself any more, until it
+ * was covered by one that somebody asked for, or the process starts anew; others are as if the run had failed. */
+void tly_definition_watch_cancelled(tly_definition_watch *watch, const bool *views);
 
 #endif

@@ -6,7 +6,10 @@
 
 #include <stdint.h>
 
-/* After the `attempts`th failure, the first being 1. */
+/* Before something is begun again that could not begin, `attempts` times by now: 1 s, 2 s, ... 5 minutes. */
 int64_t tly_retry_delay_us(uint32_t attempts);
+/* Before a scheduled run that has failed `attempts` times is run again: 30 s, 1 minute, ... 5 minutes. A run costs more
+ * than a question, and what made it fail may take its time to go away. */
+int64_t tly_run_retry_delay_us(uint32_t attempts);
 
 #endif

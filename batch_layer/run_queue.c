@@ -27,20 +27,34 @@ void tly_run_job_free(struct tly_run_job *job) {
   tly_free(job->waiters);
   tly_free(job->views);
   tly_free(job->fired_at_us);
+  tly_free(job->schedules);
   tly_free(job);
 }
 
-struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const bool *views) {
+bool tly_run_job_has_views(const struct tly_run_job *job, uint32_t view_count) {
+  for (uint32_t v = 0; v < view_count; v++)
+    if (job->views[v])
+      return true;
+  return false;
+}
+
+static bool is_called(const struct tly_run_job *job, const char *reason, const char *name) {
+  return strcmp(job->reason, reason) == 0 && (job->name == NULL) == (name == NULL) &&
+         (name == NULL || strcmp(job->name, name) == 0);
+}
+
+struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const char *name,
+                                       const bool *views) {
   for (uint32_t i = 0; i < queue->count; i++)
-    if (strcmp(queue->jobs[i]->reason, reason) == 0 &&
+    if (is_called(queue->jobs[i], reason, name) &&
         memcmp(queue->jobs[i]->views, views, queue->view_count * sizeof *views) == 0)
       return queue->jobs[i];
   return NULL;
 }
 
-struct tly_run_job *tly_run_queue_first(const struct tly_run_queue *queue, const char *reason) {
+struct tly_run_job *tly_run_queue_first(const struct tly_run_queue *queue, const char *reason, const char *name) {
   for (uint32_t i = 0; i < queue->count; i++)
-    if (strcmp(queue->jobs[i]->reason, reason) == 0)
+    if (is_called(queue->jobs[i], reason, name))
       return queue->jobs[i];
   return NULL;
 }
@@ -52,13 +66,15 @@ bool tly_run_queue_has_view(const struct tly_run_queue *queue, uint32_t view) {
   return false;
 }
 
-enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const char *reason, struct tly_run_job **out,
-                                  struct tly_error *error) {
+enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const char *reason, int64_t now_us,
+                                  struct tly_run_job **out, struct tly_error *error) {
   *out = NULL;
   if (queue->count >= TLY_BATCH_JOBS_MAX)
     return TLY_FAIL(error, TLY_E_TOO_MANY, "%d runs are waiting for their turn already", TLY_BATCH_JOBS_MAX);
   struct tly_run_job *job = tly_calloc(1, sizeof *job);
+  job->number = ++queue->last_number;
   job->reason = reason;
+  job->queued_at_us = now_us;
   job->views = tly_calloc(queue->view_count, sizeof *job->views);
   job->fired_at_us = tly_calloc(queue->view_count, sizeof *job->fired_at_us);
   queue->jobs[queue->count++] = job;
@@ -66,15 +82,24 @@ enum tly_status tly_run_queue_add(struct tly_run_queue *queue, const char *reaso
   return TLY_OK;
 }
 
+static struct tly_run_job *take_at(struct tly_run_queue *queue, uint32_t place) {
+  struct tly_run_job *job = queue->jobs[place];
+  queue->count--;
+  memmove(&queue->jobs[place], &queue->jobs[place + 1], (queue->count - place) * sizeof(struct tly_run_job *));
+  return job;
+}
+
 struct tly_run_job *tly_run_queue_take(struct tly_run_queue *queue, int64_t monotonic_us) {
-  for (uint32_t i = 0; i < queue->count; i++) {
-    struct tly_run_job *job = queue->jobs[i];
-    if (job->not_before_us > monotonic_us)
-      continue;
-    queue->count--;
-    memmove(&queue->jobs[i], &queue->jobs[i + 1], (queue->count - i) * sizeof(struct tly_run_job *));
-    return job;
-  }
+  for (uint32_t i = 0; i < queue->count; i++)
+    if (queue->jobs[i]->not_before_us <= monotonic_us)
+      return take_at(queue, i);
+  return NULL;
+}
+
+struct tly_run_job *tly_run_queue_remove(struct tly_run_queue *queue, uint64_t number) {
+  for (uint32_t i = 0; i < queue->count; i++)
+    if (queue->jobs[i]->number == number)
+      return take_at(queue, i);
   return NULL;
 }
 

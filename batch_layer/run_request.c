@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/assert.h"
 #include "common/base/limits.h"
 
 static enum tly_status add_view(const struct tly_project *project, const json_t *name, bool *wanted,
@@ -16,15 +17,36 @@ static enum tly_status add_view(const struct tly_project *project, const json_t 
   return TLY_OK;
 }
 
-/* recompute: the views named by "views", or all; reconcile: the one named by "view". */
+/* The views of a job; *name is set to the project's own text of it. */
+static enum tly_status add_job(const struct tly_project *project, const char *job, bool *wanted, const char **name,
+                               struct tly_error *error) {
+  *name = NULL;
+  for (uint32_t v = 0; v < project->view_count; v++)
+    if (project->views[v].job != NULL && strcmp(project->views[v].job, job) == 0) {
+      wanted[v] = true;
+      *name = project->views[v].job;
+    }
+  if (*name == NULL)
+    return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "job \"%s\" does not exist: no view says job = '%s'", job, job);
+  return TLY_OK;
+}
+
+/* recompute: the views named by "views", those of the job named by "job", or all; reconcile: the one named by "view".
+ * *job is the job's name, or NULL. */
 static enum tly_status wanted_views(const struct tly_project *project, const struct tly_request *request, bool *wanted,
-                                    struct tly_error *error) {
+                                    const char **job, struct tly_error *error) {
   const json_t *names = json_object_get(request->params, "views"), *name;
   size_t i;
+  *job = NULL;
   if (request->method == TLY_METHOD_RECONCILE)
     return add_view(project, json_object_get(request->params, "view"), wanted, error);
   if (names != NULL && !json_is_null(names) && !json_is_array(names))
     return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "\"views\" must be an array of names");
+  TLY_TRY(tly_param_text(request->params, "job", job, error));
+  if (*job != NULL && json_array_size(names) > 0)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "either \"views\" or \"job\": a job has its views");
+  if (*job != NULL)
+    return add_job(project, *job, wanted, job, error);
   if (project->view_count == 0)
     return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "the project has no views");
   for (uint32_t v = 0; v < project->view_count; v++)
@@ -35,21 +57,21 @@ static enum tly_status wanted_views(const struct tly_project *project, const str
   return TLY_OK;
 }
 
-enum tly_status tly_run_request_queue(struct tly_run_queue *queue, const struct tly_project *project, uint64_t client,
-                                      const struct tly_request *request, struct tly_error *error) {
+enum tly_status tly_run_request_queue(struct tly_run_queue *queue, const struct tly_project *project, int64_t now_us,
+                                      uint64_t client, const struct tly_request *request, struct tly_error *error) {
   bool wanted[TLY_VIEWS_MAX] = {false}, is_full = true;
+  const char *name;
   struct tly_run_waiter waiter = {
       .client = client, .id = request->id, .wants_drift = request->method == TLY_METHOD_RECONCILE};
-  if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
-    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED,
-                    "the batch layer answers \"recompute\", \"reconcile\" and \"break\" only");
-  TLY_TRY(wanted_views(project, request, wanted, error));
+  TLY_ASSERT(request->method == TLY_METHOD_RECOMPUTE || request->method == TLY_METHOD_RECONCILE);
+  TLY_TRY(wanted_views(project, request, wanted, &name, error));
   TLY_TRY(tly_param_boolean(request->params, "full", &is_full, error)); /* every run is: accepted for the name's sake */
   TLY_TRY(tly_param_boolean(request->params, "progress", &waiter.wants_progress, error));
-  struct tly_run_job *job = tly_run_queue_find(queue, "manual", wanted);
+  struct tly_run_job *job = tly_run_queue_find(queue, TLY_REASON_MANUAL, name, wanted);
   if (job == NULL) {
-    TLY_TRY(tly_run_queue_add(queue, "manual", &job, error));
-    memcpy(job->views, wanted, project->view_count * sizeof *wanted);
+    TLY_TRY(tly_run_queue_add(queue, TLY_REASON_MANUAL, now_us, &job, error));
+    job->name = name;
+    memcpy(job->views, wanted, queue->view_count * sizeof *wanted);
   }
   tly_run_job_wait(job, waiter);
   return TLY_OK;

@@ -10,9 +10,9 @@
 #include "common/wire/request.h"
 
 /* Queue the run that a `recompute` or `reconcile` asks for; one that waits for its turn with the same views serves this
- * client too. TLY_E_NOT_SUPPORTED for any other method, TLY_E_TOO_MANY when too many runs wait. */
+ * client too. TLY_E_TOO_MANY when too many runs wait. */
 TLY_CHECK enum tly_status tly_run_request_queue(struct tly_run_queue *queue, const struct tly_project *project,
-                                                uint64_t client, const struct tly_request *request,
+                                                int64_t now_us, uint64_t client, const struct tly_request *request,
                                                 struct tly_error *error);
 
 #endif

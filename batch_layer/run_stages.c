@@ -58,7 +58,10 @@ struct tly_run_stages {
   int64_t next_child_us;  /* monotonic: no child is started ahead of its run before */
   struct tly_arena arena; /* of the run under way */
   struct tly_run_result result;
-  int64_t positions_seen; /* while PUBLISHING, to see that the speed layer moves */
+  char progress_stage[32]; /* as the child has said last */
+  int64_t done, all;       /* of it */
+  int64_t stage_began_us;  /* monotonic */
+  int64_t positions_seen;  /* while PUBLISHING, to see that the speed layer moves */
 };
 
 static void check_invariants(const tly_run_stages *stages) {
@@ -82,7 +85,7 @@ bool tly_run_stages_is_idle(const tly_run_stages *stages) {
 /* ---- begin and end ----------------------------------------------------------------------------------------------- */
 
 static void end_job(tly_run_stages *stages, enum tly_run_outcome outcome, struct tly_run_end *end) {
-  *end = (struct tly_run_end){.job = stages->job, .outcome = outcome};
+  *end = (struct tly_run_end){.job = stages->job, .outcome = outcome, .run = stages->run};
   stages->job = NULL;
   stages->stage = IDLE;
   tly_arena_reset(&stages->arena);
@@ -94,6 +97,7 @@ static void fail_to_begin(tly_run_stages *stages, const struct tly_error *why, s
   tly_log(TLY_LOG_WARN, "run not begun", "reason=%s error=\"%s\"", stages->job->reason, why->message);
   tly_client_close(stages->archiver);
   stages->archiver = NULL;
+  stages->job->why = *why;
   tly_run_reply_failure(stages->options.requests, stages->job, why);
   end_job(stages, TLY_RUN_NOT_BEGUN, end);
 }
@@ -110,6 +114,44 @@ static enum tly_status fail_run(tly_run_stages *stages, const struct tly_error *
   tly_run_reply_failure(stages->options.requests, stages->job, why);
   end_job(stages, TLY_RUN_FAILED, end);
   return TLY_OK;
+}
+
+/* From now on progress is that of `name`. */
+static void begin_stage(tly_run_stages *stages, const char *name) {
+  if (strcmp(stages->progress_stage, name) == 0)
+    return;
+  snprintf(stages->progress_stage, sizeof stages->progress_stage, "%s", name);
+  stages->stage_began_us = monotonic(stages);
+  stages->done = stages->all = 0;
+}
+
+bool tly_run_stages_can_cancel(const tly_run_stages *stages) {
+  return stages->stage == CUTTING || stages->stage == RECOMPUTING;
+}
+
+enum tly_status tly_run_stages_cancel(tly_run_stages *stages, const struct tly_error *why, struct tly_run_end *end,
+                                      struct tly_error *error) {
+  TLY_ASSERT(tly_run_stages_can_cancel(stages));
+  enum tly_status status = TLY_OK;
+  if (stages->stage == RECOMPUTING) {
+    tly_recompute_child_kill(&stages->child);
+    status = fail_run(stages, why, end, error);
+  } else {
+    fail_to_begin(stages, why, end);
+  }
+  end->outcome = TLY_RUN_CANCELLED;
+  return status;
+}
+
+void tly_run_stages_progress(const tly_run_stages *stages, struct tly_run_progress *out) {
+  TLY_ASSERT(stages->stage != IDLE);
+  *out = (struct tly_run_progress){.job = stages->job,
+                                   .run = stages->run,
+                                   .started_at_us = stages->started_at_us,
+                                   .stage = stages->progress_stage,
+                                   .done = stages->done,
+                                   .all = stages->all,
+                                   .stage_us = monotonic(stages) - stages->stage_began_us};
 }
 
 /* ---- CUTTING ----------------------------------------------------------------------------------------------------- */
@@ -145,6 +187,7 @@ void tly_run_stages_begin(tly_run_stages *stages, struct tly_run_job *job, struc
   stages->began_us = monotonic(stages);
   stages->started_at_us = now(stages);
   stages->stage = CUTTING;
+  begin_stage(stages, "cut");
   stages->deadline_us = stages->began_us + (int64_t)stages->options.cut_timeout_ms * 1000;
   if (ask_for_cut(stages, &error) != TLY_OK)
     fail_to_begin(stages, &error, end);
@@ -192,7 +235,11 @@ static enum tly_status store_begin(tly_run_stages *stages, const struct tly_cut 
                                 .reason = stages->job->reason,
                                 .started_at_us = stages->started_at_us,
                                 .views = views,
-                                .fired_at_us = fired};
+                                .fired_at_us = fired,
+                                .job = stages->job->name,
+                                .attempt = stages->job->attempt,
+                                .schedules = stages->job->schedules,
+                                .schedule_count = stages->job->schedule_count};
   for (uint32_t v = 0; v < project->view_count; v++)
     if (stages->job->views[v]) {
       views[start.view_count] = &project->views[v];
@@ -218,6 +265,7 @@ static enum tly_status start_recompute(tly_run_stages *stages, int64_t number, s
   if (tly_recompute_child_start(&stages->child, stages->options.settings, number, &why) != TLY_OK)
     return fail_run(stages, &why, end, error);
   stages->stage = RECOMPUTING;
+  begin_stage(stages, "recompute");
   return TLY_OK;
 }
 
@@ -242,7 +290,10 @@ static enum tly_status go_on_cutting(tly_run_stages *stages, bool is_answered, s
 /* ---- RECOMPUTING ------------------------------------------------------------------------------------------------- */
 
 static void hear_progress(void *context, const char *stage, int64_t done, int64_t all) {
-  const tly_run_stages *stages = context;
+  tly_run_stages *stages = context;
+  begin_stage(stages, stage);
+  stages->done = done;
+  stages->all = all;
   tly_run_reply_progress(stages->options.requests, stages->job, stages->run, stage, done, all);
 }
 
@@ -261,6 +312,7 @@ static enum tly_status make_ready(tly_run_stages *stages, struct tly_run_end *en
   tly_log(drift > 0 ? TLY_LOG_ERROR : TLY_LOG_INFO, drift > 0 ? "run ready, with drift" : "run ready",
           "run=%" PRId64 " events=%" PRIu64 " drift=%" PRId64, stages->run, stages->result.events, drift);
   stages->stage = PUBLISHING;
+  begin_stage(stages, "publish");
   stages->positions_seen = -1;
   stages->deadline_us = monotonic(stages) + (int64_t)stages->options.publish_wait_ms * 1000;
   tly_doorbell_ring(stages->options.settings->directory, "speed");

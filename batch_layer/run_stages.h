@@ -23,6 +23,7 @@ enum { TLY_RUN_STAGES_DESCRIPTORS = 3 };
 enum tly_run_outcome {
   TLY_RUN_NOT_BEGUN,   /* no cut: it has left no trace */
   TLY_RUN_FAILED,      /* the row says so; the folder is gone */
+  TLY_RUN_CANCELLED,   /* by somebody: as NOT_BEGUN or FAILED, by `run` */
   TLY_RUN_UNPUBLISHED, /* ready, but the speed layer has not published it in time */
   TLY_RUN_PUBLISHED
 };
@@ -31,6 +32,17 @@ enum tly_run_outcome {
 struct tly_run_end {
   struct tly_run_job *job; /* NULL: it is still under way, or there is none. The caller owns it */
   enum tly_run_outcome outcome;
+  int64_t run; /* 0: it had none yet */
+};
+
+/* How far the run under way is. */
+struct tly_run_progress {
+  const struct tly_run_job *job;
+  int64_t run;           /* 0: no cut yet */
+  int64_t started_at_us; /* by the clock */
+  const char *stage;     /* "cut", what the child says ("recompute", "reconcile"), "publish" */
+  int64_t done, all;     /* events of the stage; 0: not known */
+  int64_t stage_us;      /* since the stage began */
 };
 
 /* All borrowed. */
@@ -55,6 +67,15 @@ void tly_run_stages_close(tly_run_stages *stages);
 bool tly_run_stages_is_idle(const tly_run_stages *stages);
 /* Begin `job`, which now belongs to the stages; they must be idle. *end has it at once if it cannot begin. */
 void tly_run_stages_begin(tly_run_stages *stages, struct tly_run_job *job, struct tly_run_end *end);
+
+/* How far it is, unless the stages are idle. *out borrows. */
+void tly_run_stages_progress(const tly_run_stages *stages, struct tly_run_progress *out);
+/* Whether the run under way can still be cancelled: not once it is ready. */
+bool tly_run_stages_can_cancel(const tly_run_stages *stages);
+/* End it: its child is killed, the row says `failed` and `why`, the folder is gone, who waits is told. A failure is one
+ * of batch.db. */
+TLY_CHECK enum tly_status tly_run_stages_cancel(tly_run_stages *stages, const struct tly_error *why,
+                                                struct tly_run_end *end, struct tly_error *error);
 
 /* What to wait for: writes TLY_RUN_STAGES_DESCRIPTORS descriptors, and shortens *timeout_ms if need be. */
 void tly_run_stages_poll(const tly_run_stages *stages, struct pollfd *polled, int *timeout_ms);

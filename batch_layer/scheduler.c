@@ -2,7 +2,8 @@
  * and what is done about one that has ended is decided here; the run itself is seen through by run_stages.
  *
  * When a request cannot begin (no archiver) it is told so. A schedule or a definition tries again, at longer and longer
- * intervals: nobody stands there to ask again. */
+ * intervals: nobody stands there to ask again. When a run has failed, its definition's watch or its schedule has
+ * another one begun later. */
 #include "batch_layer/scheduler.h"
 
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "batch_layer/definition_watch.h"
 #include "batch_layer/ledger_queue.h"
 #include "batch_layer/retry_delay.h"
+#include "batch_layer/run_control.h"
 #include "batch_layer/run_queue.h"
 #include "batch_layer/run_reply.h"
 #include "batch_layer/run_request.h"
@@ -42,13 +44,13 @@ struct tly_scheduler {
   tly_batch_requests *requests;
   tly_ledger_queue *ledgers; /* reconciliations with ledgers, beside the run */
   tly_break_store *breaks;
-  bool is_store_broken; /* by a request; `store_error` says how, and the turn ends with it */
-  struct tly_error store_error;
   tly_run_schedule *schedule;
   tly_definition_watch *definitions;
   tly_run_stages *stages; /* the run under way */
   struct tly_speed_watch speed;
   struct tly_run_queue queue;
+  enum tly_status broken; /* batch.db failed while a request was dealt with: the next turn says so */
+  struct tly_error broken_why;
 };
 
 static int64_t monotonic(const tly_scheduler *scheduler) {
@@ -67,46 +69,6 @@ struct tly_scheduler_options tly_scheduler_defaults(const struct tly_settings *s
                                         .cut_timeout_ms = CUT_TIMEOUT_MS,
                                         .publish_wait_ms = TLY_DRIFT_WAIT_MS,
                                         .definition_wait_ms = DEFINITION_WAIT_MS};
-}
-
-/* ---- why runs begin ---------------------------------------------------------------------------------------------- */
-
-static void handle_request(void *context, uint64_t client, const struct tly_request *request) {
-  tly_scheduler *scheduler = context;
-  struct tly_error error = TLY_ERROR_NONE;
-  if (request->method == TLY_METHOD_BREAK) {
-    if (!scheduler->is_store_broken)
-      scheduler->is_store_broken = tly_break_request_serve(scheduler->breaks, scheduler->requests, client, request,
-                                                           now(scheduler), &scheduler->store_error) != TLY_OK;
-    return;
-  }
-  bool is_for_ledger = request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL;
-  enum tly_status status =
-      is_for_ledger ? tly_ledger_queue_add(scheduler->ledgers, client, request, &error)
-                    : tly_run_request_queue(&scheduler->queue, scheduler->options.project, client, request, &error);
-  if (status == TLY_OK)
-    return;
-  int code = status == TLY_E_NOT_SUPPORTED ? TLY_RPC_METHOD_NOT_FOUND
-             : status == TLY_E_TOO_MANY    ? TLY_RPC_SERVER_ERROR
-                                           : TLY_RPC_INVALID_PARAMS;
-  tly_run_reply_error(scheduler->requests, client, request->id, code, &error);
-}
-
-static void queue_due(tly_scheduler *scheduler) {
-  int64_t fired[TLY_VIEWS_MAX];
-  if (tly_run_schedule_due(scheduler->schedule, now(scheduler), fired) == 0)
-    return;
-  struct tly_run_job *job = tly_run_queue_first(&scheduler->queue, "schedule");
-  struct tly_error error;
-  if (job == NULL && tly_run_queue_add(&scheduler->queue, "schedule", &job, &error) != TLY_OK) {
-    tly_log(TLY_LOG_ERROR, "scheduled run dropped", "error=\"%s\"", error.message);
-    return;
-  }
-  for (uint32_t v = 0; v < scheduler->queue.view_count; v++)
-    if (fired[v] != 0) {
-      job->views[v] = true;
-      job->fired_at_us[v] = fired[v];
-    }
 }
 
 /* ---- what becomes of them ---------------------------------------------------------------------------------------- */
@@ -135,25 +97,88 @@ static enum tly_status clean_up(tly_scheduler *scheduler, struct tly_error *erro
 
 /* It is tried again, unless somebody asked for it, who was told. */
 static void put_back(tly_scheduler *scheduler, struct tly_run_job *job) {
-  if (strcmp(job->reason, "manual") == 0) {
+  if (strcmp(job->reason, TLY_REASON_MANUAL) == 0) {
     tly_run_job_free(job);
     return;
   }
-  job->not_before_us = monotonic(scheduler) + tly_retry_delay_us(++job->attempts);
-  tly_run_queue_put_back(&scheduler->queue, job);
+  job->not_before_us = monotonic(scheduler) + tly_retry_delay_us(++job->refusals);
+  tly_run_schedule_put_back(scheduler->schedule, job, &scheduler->queue);
+}
+
+static enum tly_status deal_with_cancelled(tly_scheduler *scheduler, const struct tly_run_end *end,
+                                           struct tly_error *error) {
+  tly_definition_watch_cancelled(scheduler->definitions, end->job->views);
+  return end->run != 0 ? tly_run_schedule_ended(scheduler->schedule, now(scheduler), end->job, end->run,
+                                                TLY_SCHEDULE_CANCELLED, error)
+                       : tly_run_schedule_dropped(scheduler->schedule, end->job, error);
 }
 
 static enum tly_status deal_with_end(tly_scheduler *scheduler, struct tly_run_end end, struct tly_error *error) {
+  enum tly_status status = TLY_OK;
+  bool is_ready = end.outcome == TLY_RUN_UNPUBLISHED || end.outcome == TLY_RUN_PUBLISHED;
   if (end.outcome == TLY_RUN_NOT_BEGUN) {
     put_back(scheduler, end.job);
     return TLY_OK;
   }
-  if (end.outcome == TLY_RUN_FAILED)
-    tly_definition_watch_failed(scheduler->definitions, end.job->views);
-  else
-    tly_definition_watch_covered(scheduler->definitions, end.job->views);
+  if (end.outcome == TLY_RUN_CANCELLED) {
+    status = deal_with_cancelled(scheduler, &end, error);
+  } else {
+    (is_ready ? tly_definition_watch_covered : tly_definition_watch_failed)(scheduler->definitions, end.job->views);
+    status = tly_run_schedule_ended(scheduler->schedule, now(scheduler), end.job, end.run,
+                                    is_ready ? TLY_SCHEDULE_SERVED : TLY_SCHEDULE_FAILED, error);
+  }
   tly_run_job_free(end.job);
-  return end.outcome == TLY_RUN_PUBLISHED ? clean_up(scheduler, error) : TLY_OK;
+  return status == TLY_OK && end.outcome == TLY_RUN_PUBLISHED ? clean_up(scheduler, error) : status;
+}
+
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
+
+static enum tly_status control(tly_scheduler *scheduler, uint64_t client, const struct tly_request *request,
+                               struct tly_error *error) {
+  struct tly_run_control parts = {.project = scheduler->options.project,
+                                  .clock = scheduler->options.clock,
+                                  .queue = &scheduler->queue,
+                                  .schedule = scheduler->schedule,
+                                  .stages = scheduler->stages,
+                                  .requests = scheduler->requests};
+  struct tly_run_end end;
+  TLY_TRY(tly_run_control_handle(&parts, client, request, &end, error));
+  return end.job != NULL ? deal_with_end(scheduler, end, error) : TLY_OK;
+}
+
+static enum tly_status queue_request(tly_scheduler *scheduler, uint64_t client, const struct tly_request *request,
+                                     struct tly_error *error) {
+  if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
+    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED,
+                    "the batch layer answers recompute, reconcile, pause, resume, cancel and queue only");
+  if (request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL)
+    return tly_ledger_queue_add(scheduler->ledgers, client, request, error);
+  return tly_run_request_queue(&scheduler->queue, scheduler->options.project, now(scheduler), client, request, error);
+}
+
+/* What an operator decides about breaks, schedules and runs is done at once. A failure is one of batch.db. */
+static enum tly_status decide(tly_scheduler *scheduler, uint64_t client, const struct tly_request *request,
+                              struct tly_error *error) {
+  if (request->method == TLY_METHOD_BREAK)
+    return tly_break_request_serve(scheduler->breaks, scheduler->requests, client, request, now(scheduler), error);
+  return control(scheduler, client, request, error);
+}
+
+static void handle_request(void *context, uint64_t client, const struct tly_request *request) {
+  tly_scheduler *scheduler = context;
+  struct tly_error error = TLY_ERROR_NONE;
+  if (request->method == TLY_METHOD_BREAK || tly_run_control_takes(request->method)) {
+    if (scheduler->broken == TLY_OK)
+      scheduler->broken = decide(scheduler, client, request, &scheduler->broken_why);
+    return;
+  }
+  enum tly_status status = queue_request(scheduler, client, request, &error);
+  if (status == TLY_OK)
+    return;
+  int code = status == TLY_E_NOT_SUPPORTED ? TLY_RPC_METHOD_NOT_FOUND
+             : status == TLY_E_TOO_MANY    ? TLY_RPC_SERVER_ERROR
+                                           : TLY_RPC_INVALID_PARAMS;
+  tly_run_reply_error(scheduler->requests, client, request->id, code, &error);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
@@ -161,15 +186,17 @@ static enum tly_status deal_with_end(tly_scheduler *scheduler, struct tly_run_en
 static void begin_next(tly_scheduler *scheduler, struct tly_run_end *end) {
   struct tly_run_job *job = tly_run_queue_take(&scheduler->queue, monotonic(scheduler));
   end->job = NULL;
-  if (job != NULL)
-    tly_run_stages_begin(scheduler->stages, job, end);
+  if (job == NULL)
+    return;
+  tly_run_schedule_prepare(scheduler->schedule, now(scheduler), job);
+  tly_run_stages_begin(scheduler->stages, job, end);
 }
 
 static enum tly_status go_on(tly_scheduler *scheduler, const struct pollfd *polled, struct tly_error *error) {
   struct tly_run_end end = {.job = NULL};
-  queue_due(scheduler);
+  (void)tly_run_schedule_queue(scheduler->schedule, now(scheduler), &scheduler->queue);
   if (tly_run_stages_is_idle(scheduler->stages)) {
-    tly_definition_watch_queue(scheduler->definitions, &scheduler->queue);
+    tly_definition_watch_queue(scheduler->definitions, now(scheduler), &scheduler->queue);
     begin_next(scheduler, &end);
   } else {
     TLY_TRY(tly_run_stages_go_on(scheduler->stages, polled + STAGES, &end, error));
@@ -189,9 +216,9 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
   if (poll(polled, CLIENTS + clients, timeout_ms) < 0 && errno != EINTR)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "poll");
   tly_batch_requests_serve(scheduler->requests, polled + CLIENTS, clients);
-  if (scheduler->is_store_broken) {
-    *error = scheduler->store_error;
-    return error->status;
+  if (scheduler->broken != TLY_OK) {
+    *error = scheduler->broken_why;
+    return scheduler->broken;
   }
   return go_on(scheduler, polled, error);
 }
@@ -209,7 +236,8 @@ static enum tly_status open_stores(tly_scheduler *scheduler, struct tly_error *e
   TLY_TRY(tly_batch_store_open(scheduler->directory, now(scheduler), &scheduler->store, error));
   TLY_TRY(tly_break_store_open(scheduler->store, &scheduler->breaks, error));
   TLY_TRY(tly_batch_reader_open(scheduler->directory, project, &scheduler->reader, error));
-  TLY_TRY(tly_run_schedule_open(project, scheduler->store, now(scheduler), &scheduler->schedule, error));
+  TLY_TRY(
+      tly_run_schedule_open(project, scheduler->store, scheduler->reader, now(scheduler), &scheduler->schedule, error));
   struct tly_definition_watch_options watch = {.directory = scheduler->directory,
                                                .project = project,
                                                .clock = scheduler->options.clock,
@@ -269,8 +297,7 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   tly_batch_requests_close(scheduler->requests);
   tly_definition_watch_close(scheduler->definitions);
   tly_speed_watch_free(&scheduler->speed);
-  if (scheduler->schedule != NULL)
-    tly_run_schedule_close(scheduler->schedule);
+  tly_run_schedule_close(scheduler->schedule);
   tly_batch_reader_close(scheduler->reader);
   tly_break_store_close(scheduler->breaks);
   tly_batch_store_close(scheduler->store);

@@ -4,8 +4,9 @@
  *                             [----------------- seen through here -----------------]
  *
  * A run begins by schedule (cron), by request (`recompute` on DIR/batch.sock), or because a definition is new or
- * changed. Runs never overlap: requests queue, views due at the same minute share a run. A run that fails leaves
- * everything as it was. Thread: belongs to one thread, which is also the only writer of batch.db. */
+ * changed. Runs never overlap: requests queue. A job's views share a run of their own, views with schedules of their
+ * own share one when they are due at the same minute. A run that fails leaves everything as it was; a scheduled one is
+ * tried again. Thread: belongs to one thread, which is also the only writer of batch.db. */
 #ifndef TLY_BATCH_SCHEDULER_H
 #define TLY_BATCH_SCHEDULER_H
 

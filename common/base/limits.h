@@ -49,6 +49,9 @@ enum {
   TLY_RECOMPUTE_SPILLS_MAX = 64,         /* sorted spills of a thread and view part that are merged into one */
   TLY_BATCH_CLIENTS_MAX = 64,            /* connections to the scheduler */
   TLY_BATCH_JOBS_MAX = 64,               /* runs that wait for their turn */
+  TLY_RUN_ATTEMPTS_MAX = 5,              /* runs for one scheduled minute; then it is left to the next one */
+  TLY_WHO_BYTES_MAX = 128,               /* who paused a schedule or cancelled a run, as a client says it */
+  TLY_QUEUE_WAIT_MS = 1000,              /* the serving layer waits this long to be told what waits */
   TLY_BATCH_OUTPUT_BYTES = 1 << 20,      /* unsent replies of one connection; progress is dropped before */
   TLY_MANIFEST_BYTES_MAX = 256 << 20,    /* runs/<run>/manifest.json */
   TLY_DRIFT_WAIT_MS = 60000,             /* the drift check waits this long for a speed layer that does not move */

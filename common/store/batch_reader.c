@@ -9,21 +9,24 @@
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
 
-enum statement { RUNS, READY, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, STATEMENT_COUNT };
+enum statement { RUNS, READY, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
 
-#define RUN_COLUMNS "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note FROM run "
+#define RUN_COLUMNS                                                                                                    \
+  "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt FROM run "
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [RUNS] = RUN_COLUMNS "WHERE id < ?2 ORDER BY id DESC LIMIT ?1",
     [READY] = RUN_COLUMNS "WHERE state = 'ready' AND id > ?1 ORDER BY id",
     [RUN] = RUN_COLUMNS "WHERE id = ?1",
-    [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift FROM run_view WHERE run = ?1"
-              " ORDER BY view",
+    [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift, scheduled_at FROM run_view"
+              " WHERE run = ?1 ORDER BY view",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
                   " ORDER BY stream, partition",
     [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
     [SET_ASIDE] = "SELECT view, partition, \"offset\", sqlstate, message FROM set_aside WHERE run = ?1"
                   " ORDER BY view, partition, \"offset\"",
+    [SCHEDULES] =
+        "SELECT name, cron, fired_at, run, attempts, try_at, paused_at, paused_by FROM schedule ORDER BY name",
 };
 
 struct tly_batch_reader {
@@ -121,7 +124,8 @@ static enum tly_status read_rows(tly_batch_reader *reader, enum statement which,
   sqlite3_stmt *statement = reader->statements[which];
   bool has_row = false;
   enum tly_status status;
-  sqlite3_bind_int64(statement, 1, parameter);
+  if (sqlite3_bind_parameter_count(statement) > 0)
+    sqlite3_bind_int64(statement, 1, parameter);
   while ((status = tly_sqlite_step(statement, &has_row, error)) == TLY_OK && has_row)
     read(reader, statement, rows->arena, add_row(rows));
   return status;
@@ -138,7 +142,9 @@ static void read_run(const tly_batch_reader *reader, sqlite3_stmt *statement, st
                                             .drift = integer_at(statement, 6, -1),
                                             .error = text_at(statement, 7, arena),
                                             .sqlstate = text_at(statement, 8, arena),
-                                            .note = text_at(statement, 9, arena)};
+                                            .note = text_at(statement, 9, arena),
+                                            .job = text_at(statement, 10, arena),
+                                            .attempt = (uint32_t)sqlite3_column_int64(statement, 11)};
 }
 
 static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
@@ -149,7 +155,8 @@ static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, s
                                                       .folded = integer_at(statement, 3, -1),
                                                       .filtered = integer_at(statement, 4, -1),
                                                       .set_aside = integer_at(statement, 5, -1),
-                                                      .drift = integer_at(statement, 6, -1)};
+                                                      .drift = integer_at(statement, 6, -1),
+                                                      .scheduled_at_us = sqlite3_column_int64(statement, 7)};
 }
 
 static void read_position(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
@@ -257,6 +264,27 @@ enum tly_status tly_batch_reader_set_aside(tly_batch_reader *reader, int64_t run
   struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_set_aside_row)};
   enum tly_status status = read_rows(reader, SET_ASIDE, run, read_set_aside, &rows, error);
   *out = (struct tly_set_aside_row *)(void *)rows.items;
+  *count = rows.count;
+  return status;
+}
+
+static void read_schedule(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  (void)reader;
+  *(struct tly_schedule_row *)row = (struct tly_schedule_row){.name = text_at(statement, 0, arena),
+                                                              .cron = text_at(statement, 1, arena),
+                                                              .fired_at_us = sqlite3_column_int64(statement, 2),
+                                                              .run = sqlite3_column_int64(statement, 3),
+                                                              .attempts = (uint32_t)sqlite3_column_int64(statement, 4),
+                                                              .try_at_us = sqlite3_column_int64(statement, 5),
+                                                              .paused_at_us = sqlite3_column_int64(statement, 6),
+                                                              .paused_by = text_at(statement, 7, arena)};
+}
+
+enum tly_status tly_batch_reader_schedules(tly_batch_reader *reader, struct tly_arena *arena,
+                                           struct tly_schedule_row **out, uint32_t *count, struct tly_error *error) {
+  struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_schedule_row)};
+  enum tly_status status = read_rows(reader, SCHEDULES, 0, read_schedule, &rows, error);
+  *out = (struct tly_schedule_row *)(void *)rows.items;
   *count = rows.count;
   return status;
 }

@@ -1,4 +1,4 @@
-/* common/store/batch_reader.h -- read batch.db: runs, what each covers, drift.
+/* common/store/batch_reader.h -- read batch.db: runs, what each covers, drift, schedules.
  * Thread: a reader belongs to one thread at a time. Results live in the arena given. */
 #ifndef TLY_STORE_BATCH_READER_H
 #define TLY_STORE_BATCH_READER_H
@@ -9,6 +9,7 @@
 struct tly_run_view {
   const char *view;
   struct tly_hash definition_hash;
+  int64_t scheduled_at_us;                     /* the scheduled minute that the run serves; 0: not of a schedule */
   int64_t groups, folded, filtered, set_aside; /* -1: not known (running) */
   int64_t drift;                               /* -1: nothing to compare with */
 };
@@ -16,6 +17,8 @@ struct tly_run_view {
 struct tly_run {
   int64_t id; /* also the number of its cut */
   const char *state, *reason;
+  const char *job;                       /* whose views these are, or NULL */
+  uint32_t attempt;                      /* to run for the scheduled minute, from 1; 0: not of a schedule */
   int64_t started_at_us, finished_at_us; /* 0: not finished */
   int64_t events;                        /* -1: not known */
   int64_t drift;                         /* -1: nothing to compare with */
@@ -46,6 +49,21 @@ TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64
 /* TLY_E_UNDEFINED_OBJECT when there is none of that number. */
 TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
                                                struct tly_run *out, struct tly_error *error);
+
+/* What is remembered of a schedule: that of a job, or a view's own. */
+struct tly_schedule_row {
+  const char *name;
+  const char *cron;     /* its text, and behind it the time zone, if it names one */
+  int64_t fired_at_us;  /* the scheduled minute it last ran for */
+  int64_t run;          /* the last run for it; 0: none */
+  uint32_t attempts;    /* runs for that minute that have begun; 0: there is nothing to try again */
+  int64_t try_at_us;    /* when the next attempt is due; 0: none is */
+  int64_t paused_at_us; /* 0: it goes on */
+  const char *paused_by;
+};
+TLY_CHECK enum tly_status tly_batch_reader_schedules(tly_batch_reader *reader, struct tly_arena *arena,
+                                                     struct tly_schedule_row **out, uint32_t *count,
+                                                     struct tly_error *error);
 
 struct tly_drift_row {
   const char *view, *key, *live, *recomputed; /* JSON texts; live or recomputed NULL: the key is missing there */

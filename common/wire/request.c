@@ -9,18 +9,14 @@
 #include "common/value/value.h"
 
 static const char *const method_names[TLY_METHOD_COUNT] = {
-    [TLY_METHOD_QUERY] = "query",
-    [TLY_METHOD_INGEST] = "ingest",
-    [TLY_METHOD_RECOMPUTE] = "recompute",
-    [TLY_METHOD_RUNS] = "runs",
-    [TLY_METHOD_STATUS] = "status",
-    [TLY_METHOD_VIEWS] = "views",
-    [TLY_METHOD_RECONCILE] = "reconcile",
-    [TLY_METHOD_RECONCILIATIONS] = "reconciliations",
-    [TLY_METHOD_BREAKS] = "breaks",
-    [TLY_METHOD_BREAK] = "break",
-    [TLY_METHOD_CUT] = "cut",
-    [TLY_METHOD_SEAL] = "seal",
+    [TLY_METHOD_QUERY] = "query",         [TLY_METHOD_INGEST] = "ingest",
+    [TLY_METHOD_RECOMPUTE] = "recompute", [TLY_METHOD_RUNS] = "runs",
+    [TLY_METHOD_STATUS] = "status",       [TLY_METHOD_VIEWS] = "views",
+    [TLY_METHOD_RECONCILE] = "reconcile", [TLY_METHOD_RECONCILIATIONS] = "reconciliations",
+    [TLY_METHOD_BREAKS] = "breaks",       [TLY_METHOD_BREAK] = "break",
+    [TLY_METHOD_PAUSE] = "pause",         [TLY_METHOD_RESUME] = "resume",
+    [TLY_METHOD_CANCEL] = "cancel",       [TLY_METHOD_CUT] = "cut",
+    [TLY_METHOD_SEAL] = "seal",           [TLY_METHOD_QUEUE] = "queue",
 };
 
 static bool method_of(const char *name, enum tly_method *out) {
@@ -92,7 +88,8 @@ static enum tly_status take_members(json_t *object, struct tly_request *out, int
   if (!method_of(json_string_value(method), &out->method)) {
     *rpc_code = TLY_RPC_METHOD_NOT_FOUND;
     return TLY_FAIL(error, TLY_E_PROTOCOL,
-                    "unknown method \"%s\"; there are query, ingest, recompute, runs, status, views, reconcile",
+                    "unknown method \"%s\"; there are query, ingest, recompute, runs, status, views, reconcile, "
+                    "pause, resume, cancel",
                     json_string_value(method));
   }
   if (json_is_object(params)) {

@@ -22,8 +22,12 @@ enum tly_method {
   TLY_METHOD_RECONCILIATIONS,
   TLY_METHOD_BREAKS,
   TLY_METHOD_BREAK,
-  TLY_METHOD_CUT,  /* batch layer to archiver only */
-  TLY_METHOD_SEAL, /* cli to archiver only */
+  TLY_METHOD_PAUSE,
+  TLY_METHOD_RESUME,
+  TLY_METHOD_CANCEL,
+  TLY_METHOD_CUT,   /* batch layer to archiver only */
+  TLY_METHOD_SEAL,  /* cli to archiver only */
+  TLY_METHOD_QUEUE, /* serving layer to batch layer only */
   TLY_METHOD_COUNT
 };
 

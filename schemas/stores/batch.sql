@@ -9,6 +9,8 @@ CREATE TABLE run (
   id          INTEGER PRIMARY KEY,   -- never reused; equals the number of the cut it covers
   state       TEXT NOT NULL CHECK (state IN ('running', 'ready', 'failed', 'withdrawn', 'rejected')),
   reason      TEXT NOT NULL,         -- 'schedule', 'manual', 'definition'
+  job         TEXT,                  -- whose views these are; NULL: of none
+  attempt     INTEGER,               -- to run for the scheduled minute, from 1; NULL: not of a schedule
   started_at  INTEGER NOT NULL,      -- microseconds since 1970
   finished_at INTEGER,
   events      INTEGER,               -- events read
@@ -22,6 +24,7 @@ CREATE TABLE run_view (
   run             INTEGER NOT NULL,
   view            TEXT NOT NULL,
   definition_hash BLOB NOT NULL,
+  scheduled_at    INTEGER,           -- the scheduled minute that this run serves; NULL: not of a schedule
   groups          INTEGER,           -- NULL while running
   folded          INTEGER,           -- events folded, filtered out by WHERE, set aside: they add up to events read
   filtered        INTEGER,
@@ -61,10 +64,16 @@ CREATE TABLE set_aside (             -- events a view's expression raised on, at
   PRIMARY KEY (run, view, partition, offset)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE schedule (              -- when each view's schedule last fired, so that a missed run is made up once
-  view     TEXT PRIMARY KEY,
-  cron     TEXT NOT NULL,            -- and behind it the time zone, if it names one
-  fired_at INTEGER NOT NULL          -- the scheduled minute, microseconds since 1970
+CREATE TABLE schedule (              -- of a job, or of a view with a schedule of its own
+  name      TEXT PRIMARY KEY,
+  cron      TEXT NOT NULL,           -- and behind it the time zone, if it names one
+  fired_at  INTEGER NOT NULL,        -- the scheduled minute it last ran for: a missed one is made up once; microseconds
+                                     -- since 1970
+  run       INTEGER,                 -- the last run for it, if there was one
+  attempts  INTEGER NOT NULL,        -- runs for that minute that have begun; 0: there is nothing to try again
+  try_at    INTEGER,                 -- when the next attempt is due; NULL: none is
+  paused_at INTEGER,                 -- NULL: it goes on
+  paused_by TEXT
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE reconciliation (        -- each comparison of a view with a ledger that has ended, however it did

@@ -20,24 +20,14 @@ static bool child_waits(void *context) {
   return tly_scheduler_is_idle(bench.scheduler) && child != 0 && child != *(const pid_t *)context;
 }
 
-/* Kill the child that waits, if there is one, and see it dead. */
-static void kill_waiting_child(void) {
-  siginfo_t how;
-  pid_t child = bench_find_child();
-  if (child == 0)
-    return;
-  assert_int_equal(kill(child, SIGKILL), 0);
-  assert_int_equal(waitid(P_PID, (id_t)child, &how, WEXITED | WNOWAIT), 0);
-}
-
 /* A reply to bench_recompute_all by a child that has this crash point in its environment, and by none that was there
  * before or will be there after. */
 static json_t *ask_and_crash(const char *point) {
-  kill_waiting_child();
+  bench_kill_child();
   setenv("TALLY_CRASH_AT", point, 1);
   json_t *reply = bench_ask(bench_recompute_all);
   unsetenv("TALLY_CRASH_AT");
-  kill_waiting_child();
+  bench_kill_child();
   return reply;
 }
 
@@ -66,7 +56,7 @@ static void a_waiting_child_that_dies_costs_nothing(void **state) {
   bench_open_scheduler();
   for (int i = 0; i < 2; i++) {
     bench_pump(child_waits, &child);
-    kill_waiting_child();
+    bench_kill_child();
     if (i == 1) /* seen before the run, or by it */
       bench_turn_in_vain();
     json_t *reply = bench_ask(bench_recompute_all);

@@ -2,7 +2,9 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "batch_layer/ledger_main.h"
@@ -232,6 +234,15 @@ pid_t bench_find_child(void) {
     child = (pid_t)strtol(tly_buffer_text(&text), NULL, 10);
   tly_buffer_free(&text);
   return child;
+}
+
+void bench_kill_child(void) {
+  siginfo_t how;
+  pid_t child = bench_find_child();
+  if (child == 0)
+    return;
+  assert_int_equal(kill(child, SIGKILL), 0);
+  assert_int_equal(waitid(P_PID, (id_t)child, &how, WEXITED | WNOWAIT), 0);
 }
 
 /* ---- main -------------------------------------------------------------------------------------------------------- */

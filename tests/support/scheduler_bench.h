@@ -70,5 +70,7 @@ uint32_t bench_count_runs(const char *state);
 bool bench_has_folder(int64_t run);
 /* The process of our child, found by its parent; 0: none now. */
 pid_t bench_find_child(void);
+/* Kill it, if there is one, and see it dead. */
+void bench_kill_child(void);
 
 #endif
