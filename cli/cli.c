@@ -99,9 +99,10 @@ static const struct tly_command commands[] = {
      "  tally query \"SELECT run, state, events FROM tally.runs ORDER BY run DESC\"\n",
      false, 1, 1, tly_command_query},
     {"recompute", "recompute views from the archive now, and publish them",
-     "Usage: tally recompute [VIEW...] [--full]\n\n"
-     "Cuts the log, recomputes the views (all of them without VIEW) from the raw events up to the cut, compares the\n"
-     "result with the live one, key by key, and publishes it. Every recompute is a full one for now; --full says so.\n"
+     "Usage: tally recompute [VIEW... | --job JOB] [--full]\n\n"
+     "Cuts the log, recomputes the views (all of them without VIEW; with --job those of the job) from the raw events\n"
+     "up to the cut, compares the result with the live one, key by key, and publishes it. Every recompute is a full "
+     "one for now; --full says so.\n"
      "The last line on stdout is `run K published: E events, cut C, drift D`. Exit code 1 when it failed or "
      "drifted.\n\n" CLIENT_OPTIONS,
      false, 0, TLY_ARGUMENTS_MAX, tly_command_recompute},
@@ -148,18 +149,44 @@ static const struct tly_command commands[] = {
      "and why. A break that is gone can only get remarks (--status resolved).\n\n" CLIENT_OPTIONS
      "\nExample:\n  tally break 12 --status accepted --reason 'fee of 2 March, booked on the 3rd'\n",
      false, 1, 1, tly_command_break},
-    {"runs", "list the runs of the batch layer",
-     "Usage: tally runs [--format table|csv|json|ndjson]\n\n"
-     "One row a run, newest first: state, reason, cut, events, duration, rate, drift, error.\n\n" CLIENT_OPTIONS,
+    {"runs", "list the runs of the batch layer, and what waits",
+     "Usage: tally runs [--queue] [--follow] [--format table|csv|json|ndjson]\n\n"
+     "The run under way: stage, events done of all, events a second, seconds to go. What waits, why, since when, and\n"
+     "when it is tried next: runs that queue (q1, q2, ...), failed ones that are tried again, paused schedules. Then "
+     "one\n"
+     "row a run, newest first: state, reason, job, scheduled minute and start, attempt, cut, events, rate, drift, "
+     "error.\n\n"
+     "  --queue     only what is under way and waits (csv, json, ndjson: only what waits)\n"
+     "  --follow    a progress bar of the run under way, a line for each run that ends, until nothing is left to do\n\n"
+     "csv, json and ndjson are a row a run, without what waits.\n\n" CLIENT_OPTIONS,
      false, 0, 0, tly_command_runs},
+    {"cancel", "end the run under way, or one that waits",
+     "Usage: tally cancel [RUN]\n\n"
+     "Ends the run under way; RUN is its number, or q1, q2, ... for one that waits (tally runs has them). The run is\n"
+     "failed, by whom stands in its row, its files are gone, whoever waits for it gets SQLSTATE 57014; nothing else\n"
+     "changes. A scheduled run is not tried again before its next minute. A run that is ready and about to be\n"
+     "published cannot be cancelled any more.\n\n" CLIENT_OPTIONS,
+     false, 0, 1, tly_command_cancel},
+    {"pause", "stop schedules",
+     "Usage: tally pause [JOB|VIEW...]\n\n"
+     "Nothing is recomputed by these schedules (all of them without arguments) until tally resume, restarts or not. A\n"
+     "view of a job is paused with its job. What waits for a paused schedule goes, a run under way goes on, tally\n"
+     "recompute still works. tally views and tally runs show what is paused, since when and by "
+     "whom.\n\n" CLIENT_OPTIONS,
+     false, 0, TLY_ARGUMENTS_MAX, tly_command_pause},
+    {"resume", "let schedules go on",
+     "Usage: tally resume [JOB|VIEW...]\n\n"
+     "Schedules (all without arguments) go on. If a minute was missed meanwhile, it is made up once, "
+     "now.\n\n" CLIENT_OPTIONS,
+     false, 0, TLY_ARGUMENTS_MAX, tly_command_resume},
     {"status", "show how the layers are and what they hold",
      "Usage: tally status [--format table|csv|json|ndjson]\n\n"
      "Each stream's archived and folded offsets, the layers' processes, the sizes of the stores.\n\n" CLIENT_OPTIONS,
      false, 0, 0, tly_command_status},
     {"views", "list the views, their state and definitions",
      "Usage: tally views [--format table|csv|json|ndjson]\n\n"
-     "One row a view: stream, state (building or ready), published run and cut, schedule, events set "
-     "aside.\n\n" CLIENT_OPTIONS,
+     "One row a view: stream, state (building or ready), published run and cut, events set aside, job, schedule, when\n"
+     "it is due next, or since when and by whom it is paused.\n\n" CLIENT_OPTIONS,
      false, 0, 0, tly_command_views},
     {"archive", "verify, measure or export the archive",
      "Usage: tally archive verify|stat [PROJECT] [--data DIR] [--format table|csv|json|ndjson]\n"

@@ -51,6 +51,8 @@ static long long drift_of(const json_t *result) {
 int tly_command_recompute(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result, *params = json_pack("{s:b,s:b}", "full", 1, "progress", 1);
+  if (options->job != NULL)
+    json_object_set_new(params, "job", json_string(options->job));
   if (options->argument_count > 0) {
     json_t *views = json_array();
     for (int i = 0; i < options->argument_count; i++)

@@ -1,4 +1,4 @@
-/* tally runs, status, views and check: what there is. */
+/* tally status, views and check: what there is. */
 #include <stdio.h>
 #include <string.h>
 
@@ -23,10 +23,6 @@ static int show_list(const struct tly_options *options, const char *method, cons
   tly_table_print_objects(json_object_get(result, member), options->format, stdout);
   json_decref(result);
   return TLY_EXIT_OK;
-}
-
-int tly_command_runs(struct tly_options *options) {
-  return show_list(options, "runs", "runs");
 }
 
 int tly_command_views(struct tly_options *options) {

@@ -200,6 +200,7 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
       {"--status", offsetof(struct tly_options, status)},
       {"--reason", offsetof(struct tly_options, reason)},
       {"--by", offsetof(struct tly_options, by)},
+      {"--job", offsetof(struct tly_options, job)},
       {"--partition", offsetof(struct tly_options, partition)},
       {"--from-offset", offsetof(struct tly_options, from_offset)},
       {"--to-offset", offsetof(struct tly_options, to_offset)},
@@ -245,6 +246,10 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
     out->all = true;
   else if (strcmp(argument, "--positions") == 0)
     out->positions = true;
+  else if (strcmp(argument, "--queue") == 0)
+    out->queue = true;
+  else if (strcmp(argument, "--follow") == 0)
+    out->follow = true;
   else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
     out->help = true;
   else

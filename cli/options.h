@@ -24,7 +24,9 @@ struct tly_options {
   bool wait, full, help;
   const char *against, *tolerance;  /* reconcile */
   const char *status, *reason, *by; /* break */
+  const char *job;                  /* recompute */
   bool all;                         /* breaks */
+  bool queue, follow;               /* runs */
   /* archive export, as given; NULL: not given */
   const char *partition, *from_offset, *to_offset, *from, *to, *cut, *columns, *output, *compress;
   bool positions;

@@ -8,6 +8,8 @@
 struct tly_progress {
   int64_t started_us, drawn_us;
   int is_terminal;
+  char what[32];        /* what was shown last: another one has a rate of its own */
+  uint64_t done_before; /* of it, when it was first shown */
 };
 
 void tly_progress_start(struct tly_progress *progress);

@@ -1,5 +1,5 @@
-/* recompute and reconcile are the batch layer's: the request line goes to DIR/batch.sock as it came, and its reply
- * lines come back as they are, progress lines too, up to the one with the result or the error. */
+/* recompute, reconcile, pause, resume and cancel are the batch layer's: the request line goes to DIR/batch.sock as it
+ * came, and its reply lines come back as they are, progress lines too, up to the one with the result or the error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

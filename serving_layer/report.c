@@ -10,7 +10,10 @@
 
 #include "common/base/assert.h"
 #include "common/base/buffer.h"
+#include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/sql/cron.h"
+#include "serving_layer/batch_queue.h"
 #include "serving_layer/break_report.h"
 #include "serving_layer/store_facts.h"
 
@@ -97,16 +100,21 @@ static enum tly_status add_drift_rows(tly_batch_reader *batch, const struct tly_
 static json_t *run_json(const struct tly_run *run) {
   json_t *out = json_object();
   json_t *views = json_array();
-  int64_t set_aside = 0, groups = 0;
+  int64_t set_aside = 0, groups = 0, scheduled_at_us = 0;
   for (uint32_t i = 0; i < run->view_count; i++) {
     json_array_append_new(views, json_string(run->views[i].view));
     set_aside += run->views[i].set_aside > 0 ? run->views[i].set_aside : 0;
     groups += run->views[i].groups > 0 ? run->views[i].groups : 0;
+    if (scheduled_at_us == 0 || (run->views[i].scheduled_at_us != 0 && run->views[i].scheduled_at_us < scheduled_at_us))
+      scheduled_at_us = run->views[i].scheduled_at_us;
   }
   json_object_set_new(out, "run", json_integer(run->id));
   json_object_set_new(out, "state", json_string(run->state));
   json_object_set_new(out, "reason", json_string(run->reason));
+  json_object_set_new(out, "job", text_json(run->job));
   json_object_set_new(out, "views", views);
+  json_object_set_new(out, "scheduled_at", time_json(scheduled_at_us));
+  json_object_set_new(out, "attempt", run->attempt > 0 ? json_integer(run->attempt) : json_null());
   json_object_set_new(out, "started_at", time_json(run->started_at_us));
   json_object_set_new(out, "finished_at", time_json(run->finished_at_us));
   add_speed(run, out);
@@ -116,6 +124,7 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "drift", count_json(run->drift));
   json_object_set_new(out, "set_aside", json_integer(set_aside));
   json_object_set_new(out, "error", text_json(run->error));
+  json_object_set_new(out, "sqlstate", text_json(run->sqlstate));
   json_object_set_new(out, "note", text_json(run->note));
   return out;
 }
@@ -139,19 +148,37 @@ static enum tly_status runs_json(tly_store_source *source, uint32_t max, json_t 
   return status;
 }
 
-static enum tly_status report_runs(tly_store_source *source, const json_t *params, json_t *out,
-                                   struct tly_error *error) {
+static enum tly_status report_runs(tly_store_source *source, const struct tly_settings *settings, const json_t *params,
+                                   json_t *out, struct tly_error *error) {
   int64_t max = RUNS_SHOWN;
   json_t *runs;
   TLY_TRY(tly_param_integer(params, "max", &max, error));
   if (max < 1 || max > RUNS_SHOWN_MAX)
     return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "\"max\" must be from 1 to %d", RUNS_SHOWN_MAX);
+  tly_batch_queue(settings->directory, out); /* first: what ends meanwhile is in the list */
   enum tly_status status = runs_json(source, (uint32_t)max, &runs, error);
   json_object_set_new(out, "runs", runs);
   return status;
 }
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
+
+/* When the view is due, or since when it is not. */
+static void add_schedule(const struct tly_view *view, const struct tly_schedule_row *schedule, json_t *out) {
+  struct tly_cron cron;
+  int64_t next = INT64_MAX;
+  bool is_paused = schedule != NULL && schedule->paused_at_us != 0;
+  if (view->recompute != NULL && !is_paused && tly_cron_of_view(view, &cron, NULL) == TLY_OK)
+    next = tly_cron_next(&cron, tly_clock_now_us(&tly_clock_real));
+  json_object_set_new(out, "job", text_json(view->job));
+  json_object_set_new(out, "recompute", text_json(view->recompute));
+  json_object_set_new(out, "time_zone", text_json(view->time_zone));
+  json_object_set_new(out, "next_at", next != INT64_MAX ? time_json(next) : json_null());
+  json_object_set_new(out, "paused_at", is_paused ? time_json(schedule->paused_at_us) : json_null());
+  json_object_set_new(out, "paused_by", is_paused ? text_json(schedule->paused_by) : json_null());
+  json_object_set_new(out, "reconcile", text_json(view->reconcile));
+  json_object_set_new(out, "reconcile_with", text_json(view->reconcile_with));
+}
 
 static json_t *view_json(const struct tly_view_facts *facts) {
   const struct tly_view *view = facts->view;
@@ -165,13 +192,10 @@ static json_t *view_json(const struct tly_view_facts *facts) {
   json_object_set_new(out, "run", published->run > 0 ? json_integer(published->run) : json_null());
   json_object_set_new(out, "cut", published->cut > 0 ? json_integer(published->cut) : json_null());
   json_object_set_new(out, "groups", count_json(run->groups));
-  json_object_set_new(out, "recompute", text_json(view->recompute));
-  json_object_set_new(out, "time_zone", text_json(view->time_zone));
-  json_object_set_new(out, "reconcile", text_json(view->reconcile));
-  json_object_set_new(out, "reconcile_with", text_json(view->reconcile_with));
   json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
   json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
   json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));
+  add_schedule(view, facts->schedule, out);
   return out;
 }
 
@@ -307,7 +331,7 @@ enum tly_status tly_report(tly_store_source *source, const struct tly_programs *
   enum tly_status status;
   *out = json_object();
   switch (request->method) {
-  case TLY_METHOD_RUNS: status = report_runs(source, request->params, *out, error); break;
+  case TLY_METHOD_RUNS: status = report_runs(source, settings, request->params, *out, error); break;
   case TLY_METHOD_VIEWS: status = report_views(source, programs->project, *out, error); break;
   case TLY_METHOD_STATUS: status = report_status(source, programs->project, settings, *out, error); break;
   case TLY_METHOD_BREAKS: status = tly_report_breaks(source, request->params, *out, error); break;

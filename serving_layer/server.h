@@ -76,7 +76,7 @@ struct tly_wait *tly_wait_new(struct tly_serving *server, struct tly_session *se
 /* The session has gone. */
 void tly_wait_cancel(struct tly_wait *wait);
 
-/* ---- relay.c: recompute, reconcile ------------------------------------------------------------------------------- */
+/* ---- relay.c: what is the batch layer's -------------------------------------------------------------------------- */
 
 struct tly_relay;
 /* Send `line` to the batch layer and its reply lines to the session. NULL: it does not answer; *error has the words. */

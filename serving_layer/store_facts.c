@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/sql/view_schedule.h"
+
 /* A store that is not there yet is an empty one. */
 static bool is_absent(enum tly_status status) {
   return status == TLY_E_NOT_READY;
@@ -53,12 +55,34 @@ static enum tly_status run_facts(tly_store_source *source, int64_t run, const ch
   return status;
 }
 
+/* What batch.db remembers of schedules. */
+static enum tly_status read_schedules(tly_store_source *source, struct tly_arena *arena, struct tly_schedule_row **out,
+                                      uint32_t *count, struct tly_error *error) {
+  tly_batch_reader *batch;
+  *out = NULL;
+  *count = 0;
+  TLY_TRY(tly_facts_batch(source, &batch, error));
+  return batch == NULL ? TLY_OK : tly_batch_reader_schedules(batch, arena, out, count, error);
+}
+
+static const struct tly_schedule_row *schedule_of(const struct tly_view *view, const struct tly_schedule_row *schedules,
+                                                  uint32_t count) {
+  for (uint32_t i = 0; view->recompute != NULL && i < count; i++)
+    if (strcmp(schedules[i].name, tly_view_schedule_name(view)) == 0)
+      return &schedules[i];
+  return NULL;
+}
+
 enum tly_status tly_facts_views(tly_store_source *source, const struct tly_project *project, tly_speed_reader *speed,
                                 struct tly_arena *arena, struct tly_view_facts **out, struct tly_error *error) {
   struct tly_view_facts *facts = TLY_ARENA_ARRAY(arena, struct tly_view_facts, project->view_count);
+  struct tly_schedule_row *schedules;
+  uint32_t schedule_count;
   *out = facts;
+  TLY_TRY(read_schedules(source, arena, &schedules, &schedule_count, error));
   for (uint32_t i = 0; i < project->view_count; i++) {
     facts[i].view = &project->views[i];
+    facts[i].schedule = schedule_of(facts[i].view, schedules, schedule_count);
     enum tly_status status =
         speed != NULL ? tly_speed_snapshot_view(speed, facts[i].view, &facts[i].published, error) : TLY_OK;
     if (is_absent(status)) /* not there yet, or another definition: being built */

@@ -787,6 +787,37 @@ static void a_recompute_is_relayed_with_its_progress(void **state) {
   stop_listening(listener, "batch.sock");
 }
 
+/* It is asked for at its socket; while nobody answers there, runs are still told. */
+static void what_waits_is_told_by_the_batch_layer(void **state) {
+  (void)state;
+  json_t *reply = ask("{\"id\":1,\"method\":\"runs\"}");
+  assert_true(json_is_null(at(reply, "result.queue")));
+  assert_true(json_is_null(at(reply, "result.under_way")));
+  assert_int_equal(json_integer_value(at(reply, "result.runs.0.run")), 1);
+  json_decref(reply);
+  int listener = listen_as("batch.sock");
+  tly_client *client = client_open();
+  char line[500];
+  client_send(client, "{\"id\":3,\"method\":\"runs\"}\n");
+  int batch = accept_one(listener);
+  read_line(batch, line, sizeof line);
+  assert_non_null(strstr(line, "\"method\":\"queue\""));
+  static const char result[] = "{\"id\":1,\"result\":{\"under_way\":null,\"queue\":[{\"waits\":\"q1\"}]}}\n";
+  assert_int_equal(write(batch, result, strlen(result)), (ssize_t)strlen(result));
+  reply = client_receive(client);
+  assert_string_equal(text_at(reply, "result.queue.0.waits"), "q1");
+  assert_int_equal(json_integer_value(at(reply, "result.runs.0.run")), 1);
+  json_decref(reply);
+  client_send(client, "{\"id\":4,\"method\":\"runs\"}\n");
+  close(accept_one(listener)); /* it dies */
+  reply = client_receive(client);
+  assert_true(json_is_null(at(reply, "result.queue")));
+  json_decref(reply);
+  close(batch);
+  tly_client_close(client);
+  stop_listening(listener, "batch.sock");
+}
+
 /* The connection goes to the archiver with the request line and what came after it, once all earlier replies are out;
  * it comes back with what the archiver had read of the next request. */
 static void ingest_hands_the_connection_to_the_archiver_and_back(void **state) {
@@ -900,6 +931,7 @@ int main(int argument_count, char **arguments) {
       cmocka_unit_test(the_examples_of_the_protocol_are_true),
       cmocka_unit_test(without_the_other_layers_their_requests_are_errors),
       cmocka_unit_test(a_recompute_is_relayed_with_its_progress),
+      cmocka_unit_test(what_waits_is_told_by_the_batch_layer),
       cmocka_unit_test(ingest_hands_the_connection_to_the_archiver_and_back),
       cmocka_unit_test(wait_answers_when_what_was_acknowledged_is_folded),
       cmocka_unit_test(a_query_sees_one_state_while_runs_are_published),

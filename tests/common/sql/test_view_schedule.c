@@ -81,7 +81,7 @@ static void what_does_not_agree_is_refused_where_it_stands(void **state) {
                      VIEW("b", "job = 'j', recompute = '@daily', time_zone = 'UTC'"),
                  "3:67 22023 job \"j\" has another schedule already: view \"a\" says '@daily' by the clocks of UTC");
   assert_refused(STREAM VIEW("a", "job = 'j', time_zone = 'UTC'"),
-                 "2:45 22023 time_zone without recompute: it is the time zone of the schedule");
+                 "2:45 22023 time_zone without recompute: a view that leaves its schedule to its job has the job's");
   assert_refused(STREAM VIEW("a", "job = ''"),
                  "2:34 22023 the name of a job has letters, digits, _ and - only, at most 63");
   assert_refused(STREAM VIEW("a", "job = 'x y'"),
