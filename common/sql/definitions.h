@@ -30,6 +30,9 @@ void tly_define_server(struct tly_definitions *definitions, struct tly_node node
 void tly_define_stream(struct tly_definitions *definitions, struct tly_node node);
 void tly_define_ledger(struct tly_definitions *definitions, struct tly_node node, const struct tly_server *server);
 void tly_define_view(struct tly_definitions *definitions, struct tly_node node);
+/* WITH (check = '...') of a view whose outputs are resolved: *out is NULL when `option` is. */
+TLY_CHECK enum tly_status tly_define_check(struct tly_resolver *resolver, const struct tly_view *view,
+                                           const struct tly_option *option, const struct tly_view_check **out);
 
 /* reconcile_with, reconcile, tolerance of the view that is being defined; time_zone is the caller's. */
 TLY_CHECK enum tly_status tly_define_reconcile(struct tly_definitions *definitions, const struct tly_option *options,

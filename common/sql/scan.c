@@ -76,24 +76,52 @@ static const char *skip_dollar(const char *at, const char *end) {
   return end;
 }
 
+/* Past the comment or the quoted text that begins at `at`, else past one byte. `start`: nothing before it is of the
+ * text. */
+static const char *skip_token(const char *start, const char *at, const char *end) {
+  const char *after_comment = skip_comment(at, end);
+  bool follows_word = at > start && is_word(at[-1]);
+  if (after_comment != at)
+    return after_comment;
+  if (*at == '\'')
+    return skip_quoted(at, end,
+                       follows_word && (at[-1] == 'E' || at[-1] == 'e') && (at - 1 == start || !is_word(at[-2])));
+  if (*at == '"')
+    return skip_quoted(at, end, false);
+  return *at == '$' && !follows_word ? skip_dollar(at, end) : at + 1;
+}
+
 const char *tly_scan_statement(const char *at, const char *end) {
   const char *start = at;
-  while (at < end && *at != ';') {
-    const char *after_comment = skip_comment(at, end);
-    bool follows_word = at > start && is_word(at[-1]);
-    if (after_comment != at)
-      at = after_comment;
-    else if (*at == '\'')
-      at = skip_quoted(at, end,
-                       follows_word && (at[-1] == 'E' || at[-1] == 'e') && (at - 1 == start || !is_word(at[-2])));
-    else if (*at == '"')
-      at = skip_quoted(at, end, false);
-    else if (*at == '$' && !follows_word)
-      at = skip_dollar(at, end);
-    else
-      at++;
+  while (at < end && *at != ';')
+    at = skip_token(start, at, end);
+  return at;
+}
+
+const char *tly_scan_parentheses(const char *at, const char *end) {
+  const char *start = at;
+  int depth = 0;
+  while (at < end && *at != '(')
+    at = skip_token(start, at, end);
+  while (at < end) {
+    depth += *at == '(' ? 1 : *at == ')' ? -1 : 0;
+    at = skip_token(start, at, end);
+    if (depth == 0)
+      break;
   }
   return at;
+}
+
+void tly_scan_one_line(const char *at, const char *end, struct tly_buffer *out) {
+  const char *start = tly_scan_blank(at, end);
+  at = start;
+  while (at < end) {
+    const char *word = tly_scan_blank(at, end);
+    if (word > at && word < end)
+      tly_buffer_append_byte(out, ' ');
+    at = word < end ? skip_token(start, word, end) : end;
+    tly_buffer_append(out, word, (size_t)(at - word));
+  }
 }
 
 size_t tly_scan_name_size(const char *at, const char *end) {

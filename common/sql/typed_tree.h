@@ -203,14 +203,25 @@ struct tly_view_output {
   struct tly_expr *expression; /* over KEY and AGGREGATE nodes */
 };
 
+struct tly_view;
+
+/* A control total of a view: WITH (check = '...'), a condition over all its finished rows. */
+struct tly_view_check {
+  const char *text;      /* as written, on one line */
+  struct tly_view *view; /* what it is computed by: a view without keys whose stream is the finished rows. Output 0 is
+                            the condition, output 1 + i aggregate i, under its text as name */
+};
+
 struct tly_view {
   const char *name;
   const struct tly_stream *stream;
-  const char *recompute;      /* the cron text, its own or its job's; NULL: only by hand */
-  const char *time_zone;      /* by whose clocks, or NULL: UTC */
-  const char *job;            /* the views of one job are recomputed and published together; NULL: of none */
-  const char *reconcile;      /* when it is reconciled with `ledgers`: a cron text, or NULL: only by hand */
-  const char *reconcile_with; /* their names, as written, or NULL */
+  const char *recompute;              /* the cron text, its own or its job's; NULL: only by hand */
+  const char *time_zone;              /* by whose clocks, or NULL: UTC */
+  const char *job;                    /* the views of one job are recomputed and published together; NULL: of none */
+  const struct tly_view_check *check; /* what must hold before a run of the view goes live, or NULL */
+  bool publish_with_drift;            /* a run goes live also when its drift check found differences */
+  const char *reconcile;              /* when it is reconciled with `ledgers`: a cron text, or NULL: only by hand */
+  const char *reconcile_with;         /* their names, as written, or NULL */
   const struct tly_ledger **ledgers;
   uint32_t ledger_count;
   const char *tolerance;            /* of reconciliations that name none, an amount of 0 or more; NULL: 0 */
@@ -223,7 +234,7 @@ struct tly_view {
   struct tly_view_output *outputs;
   uint32_t output_count;
   const char *canonical; /* one text for equal definitions, whatever the spelling */
-  struct tly_hash hash; /* of canonical, the stream's canonical text and the decoder version; not of schedule and job */
+  struct tly_hash hash;  /* of canonical, the stream's canonical text and the decoder version; options are not in it */
   const char *file;
   uint32_t location;
 };

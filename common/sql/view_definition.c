@@ -272,16 +272,27 @@ static bool read_select(struct tly_definitions *definitions, struct tly_node sel
 
 /* ---- the view ---------------------------------------------------------------------------------------------------- */
 
+static enum tly_status read_truth(struct tly_resolver *resolver, const struct tly_option *option, bool *out) {
+  *out = option != NULL && strcmp(option->value, "true") == 0;
+  if (option != NULL && !*out && strcmp(option->value, "false") != 0)
+    return TLY_FAIL_AT(resolver, option->location, TLY_E_INVALID_PARAMETER,
+                       "option \"%s\" is true or false, not \"%s\"", option->name, option->value);
+  return TLY_OK;
+}
+
+/* *check: the option of that name, to be read when the view's outputs are known. */
 static enum tly_status read_head(struct tly_definitions *definitions, struct tly_node node, struct tly_node into,
-                                 struct tly_view *view) {
-  static const char *const known[] = {"recompute",      "time_zone", "job", "reconcile",
-                                      "reconcile_with", "tolerance", NULL};
+                                 struct tly_view *view, const struct tly_option **check) {
+  static const char *const known[] = {
+      "recompute", "time_zone", "job", "reconcile", "reconcile_with", "tolerance", "check", "publish_with_drift", NULL};
   struct tly_resolver *resolver = &definitions->resolver;
   struct tly_option *options;
   uint32_t count;
   TLY_TRY(tly_resolver_expect(resolver, node, "query into objtype"));
   TLY_TRY(tly_resolver_expect(resolver, into, "rel colNames options onCommit"));
   TLY_TRY(tly_definitions_options(definitions, into, "options", known, &options, &count));
+  *check = tly_option_find(options, count, "check");
+  TLY_TRY(read_truth(resolver, tly_option_find(options, count, "publish_with_drift"), &view->publish_with_drift));
   TLY_TRY(tly_define_reconcile(definitions, options, count, view));
   return tly_view_schedule_read(resolver, options, count, view);
 }
@@ -295,9 +306,13 @@ static bool read_view(struct tly_definitions *definitions, struct tly_node node,
         definitions, TLY_FAIL_AT(resolver, view->location, TLY_E_NOT_SUPPORTED, "a view is defined by a SELECT"));
   struct tly_query query = {.members = NULL};
   struct tly_scope scope = {.query = &query, .select = select};
+  const struct tly_option *check = NULL;
   resolver->scope = &scope;
-  bool fine = tly_definitions_report(definitions, read_head(definitions, node, into, view));
-  fine = read_select(definitions, select, into, view) && fine;
+  bool fine = tly_definitions_report(definitions, read_head(definitions, node, into, view, &check));
+  if (!read_select(definitions, select, into, view))
+    fine = false;
+  else
+    fine = tly_definitions_report(definitions, tly_define_check(resolver, view, check, &view->check)) && fine;
   if (fine && definitions->project->view_count == TLY_VIEWS_MAX)
     fine = tly_definitions_report(
         definitions, TLY_FAIL_AT(resolver, view->location, TLY_E_TOO_MANY, "more than %d views", TLY_VIEWS_MAX));
