@@ -36,7 +36,7 @@ TLY_CHECK enum tly_status tly_recompute(const struct tly_recompute_job *job, str
  * waits for the number of a run on stdin (a line; its end: there is none), computes that run, which stands in batch.db
  * as running, checks drift, writes the manifest. It dies with its parent, which has lowered its priority, and tells
  * what it does as JSON lines on stdout:
- *   {"stage":"recompute","done":n,"all":m}, {"stage":"reconcile",...}, and at last
+ *   {"stage":"recompute","done":n,"all":m}, {"stage":"reconcile",...}, {"stage":"check",...}, and at last
  *   {"manifest":"<hash>"} or {"error":{"sqlstate":...,"message":...}}.
  * Calls tly_process_setup itself. The exit status. */
 int tly_recompute_main(const struct tly_settings *settings);

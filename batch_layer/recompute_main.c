@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "batch_layer/control_totals.h"
 #include "batch_layer/recompute.h"
 #include "batch_layer/reconcile.h"
 #include "common/base/crash_point.h"
@@ -70,6 +71,10 @@ static void say_folded(void *context, uint64_t done, uint64_t all) {
 
 static void say_compared(void *context, uint64_t done, uint64_t all) {
   say_progress(context, "reconcile", done, all);
+}
+
+static void say_checked(void *context, uint64_t done, uint64_t all) {
+  say_progress(context, "check", done, all);
 }
 
 static void say_error(const struct tly_error *error) {
@@ -173,7 +178,35 @@ static int drift_wait_ms(void) {
   return text != NULL ? atoi(text) : TLY_DRIFT_WAIT_MS;
 }
 
-/* Files, then the drift check (which reads them), then the manifest. */
+/* What decides whether the run goes live: it must agree with the live totals, and the checks of its views must hold.
+ * Both read its files. */
+static enum tly_status control(struct child *child, struct tly_run_result *result, struct tly_error *error) {
+  const char *directory = child->settings->directory;
+  struct tly_reconcile_job drift = {.directory = directory,
+                                    .project = child->project,
+                                    .cut = &child->cut,
+                                    .views = child->views,
+                                    .view_count = child->view_count,
+                                    .speed = child->speed,
+                                    .wait_ms = drift_wait_ms(),
+                                    .progress = say_compared,
+                                    .context = child};
+  struct tly_control_totals_job checks = {.directory = directory,
+                                          .run = child->cut.number,
+                                          .views = child->views,
+                                          .view_count = child->view_count,
+                                          .progress = say_checked,
+                                          .context = child};
+  child->last_done = 0;
+  child->speed = NULL; /* it is the drift check's now */
+  tly_reconcile(&drift, &child->arena, result);
+  if (result->note != NULL)
+    tly_log(TLY_LOG_WARN, "drift not known", "run=%" PRId64 " note=\"%s\"", child->cut.number, result->note);
+  child->last_done = 0;
+  return tly_control_totals(&checks, &child->arena, result, error);
+}
+
+/* Files, then the control totals, then the manifest. */
 static enum tly_status compute(struct child *child, const char *folder, struct tly_hash *manifest,
                                struct tly_error *error) {
   struct tly_run_result result;
@@ -191,20 +224,7 @@ static enum tly_status compute(struct child *child, const char *folder, struct t
   TLY_TRY(tly_recompute(&job, &child->arena, &result, error));
   if (flock(child->lock, LOCK_SH) != 0) /* from now on the run may be read, first of all by ourselves */
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "could not share the lock of \"%s\"", folder);
-  struct tly_reconcile_job check = {.directory = child->settings->directory,
-                                    .project = child->project,
-                                    .cut = &child->cut,
-                                    .views = child->views,
-                                    .view_count = child->view_count,
-                                    .speed = child->speed,
-                                    .wait_ms = drift_wait_ms(),
-                                    .progress = say_compared,
-                                    .context = child};
-  child->last_done = 0;
-  child->speed = NULL; /* it is the check's now */
-  tly_reconcile(&check, &child->arena, &result);
-  if (result.note != NULL)
-    tly_log(TLY_LOG_WARN, "drift not known", "run=%" PRId64 " note=\"%s\"", child->cut.number, result.note);
+  TLY_TRY(control(child, &result, error));
   TLY_TRY(tly_manifest_write(folder, &result, manifest, error));
   tly_crash_point("recompute.after_manifest");
   return TLY_OK;

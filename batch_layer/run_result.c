@@ -123,6 +123,16 @@ static json_t *drift_json(const struct tly_run_view_result *view) {
   return array;
 }
 
+static json_t *check_json(const struct tly_run_check *check) {
+  if (check->text == NULL)
+    return json_null();
+  json_t *item = json_object();
+  set(item, "text", json_string(check->text));
+  set(item, "verdict", json_string(check->verdict));
+  set(item, "found", json_string(check->found));
+  return item;
+}
+
 static json_t *view_json(const struct tly_run_view_result *view) {
   json_t *item = json_object();
   set(item, "view", json_string(view->view));
@@ -136,6 +146,7 @@ static json_t *view_json(const struct tly_run_view_result *view) {
   set(item, "files", files_json(view));
   set(item, "set_aside_events", set_aside_json(view));
   set(item, "drift_keys", drift_json(view));
+  set(item, "check", check_json(&view->check));
   return item;
 }
 
@@ -253,6 +264,15 @@ static void read_drift(struct parse *parse, const json_t *view, struct tly_run_v
   }
 }
 
+static void read_check(struct parse *parse, const json_t *view, struct tly_run_check *out) {
+  const json_t *check = json_object_get(view, "check");
+  if (json_is_null(check))
+    return;
+  *out = (struct tly_run_check){.text = text_of(parse, check, "text", false),
+                                .verdict = text_of(parse, check, "verdict", false),
+                                .found = text_of(parse, check, "found", false)};
+}
+
 static void read_view(struct parse *parse, const json_t *view, struct tly_run_view_result *out) {
   *out = (struct tly_run_view_result){.view = text_of(parse, view, "view", false),
                                       .definition_hash = hash_member(parse, view, "definition"),
@@ -267,6 +287,7 @@ static void read_view(struct parse *parse, const json_t *view, struct tly_run_vi
   read_files(parse, view, out);
   read_set_aside(parse, view, out);
   read_drift(parse, view, out);
+  read_check(parse, view, &out->check);
 }
 
 static bool read_root(const json_t *root, struct tly_arena *arena, struct tly_run_result *out) {

@@ -27,6 +27,13 @@ struct tly_run_drift {
   const char *key, *live, *recomputed; /* JSON; live or recomputed NULL: the key is missing there */
 };
 
+/* A control total as it was checked. */
+struct tly_run_check {
+  const char *text;    /* the condition, or NULL: the view has none */
+  const char *verdict; /* "true": it holds; "false", "null", "error": it does not */
+  const char *found;   /* the values it was computed from: "sum(debit) = 12.30, count(*) = 7"; of an error: its words */
+};
+
 struct tly_run_view_result {
   const char *view;
   struct tly_hash definition_hash, content_hash;
@@ -38,6 +45,7 @@ struct tly_run_view_result {
   uint32_t set_aside_listed_count;
   struct tly_run_drift *drift_listed;
   uint32_t drift_listed_count;
+  struct tly_run_check check;
 };
 
 struct tly_run_result {

@@ -55,6 +55,13 @@ enum {
   TLY_BATCH_OUTPUT_BYTES = 1 << 20,      /* unsent replies of one connection; progress is dropped before */
   TLY_MANIFEST_BYTES_MAX = 256 << 20,    /* runs/<run>/manifest.json */
   TLY_DRIFT_WAIT_MS = 60000,             /* the drift check waits this long for a speed layer that does not move */
+  TLY_PUBLISH_ORDERS_MAX = 16,           /* held runs that are being published */
+  TLY_REASON_BYTES_MAX = 1000,           /* of an operator's reason, and of the name */
+  TLY_HOLD_BYTES = 16 << 10,             /* of why a run is held; above it views are counted */
+  TLY_CHECK_TEXT_BYTES = 4096,           /* of a check's condition */
+  TLY_CHECK_BYTES = 64 << 20,            /* distinct values that a check counts, in memory */
+  TLY_CHECK_WORDS_BYTES = 2048,          /* of what a check was computed from ... */
+  TLY_CHECK_VALUE_BYTES = 256,           /* ... and of one value in it */
   TLY_PART_ROWS = 1000,                  /* rows of one part of a large answer */
   TLY_PART_BYTES = 256 << 10,
   TLY_CONNECTIONS_MAX = 1024,

@@ -165,6 +165,9 @@ enum tly_status tly_define_check(struct tly_resolver *resolver, const struct tly
   const char *end = option->value + strlen(option->value);
   if (tly_scan_blank(option->value, end) == end)
     return TLY_FAIL_AT(resolver, option->location, TLY_E_INVALID_PARAMETER, "the check is empty");
+  if (end - option->value > TLY_CHECK_TEXT_BYTES)
+    return TLY_FAIL_AT(resolver, option->location, TLY_E_TOO_LARGE, "a check has at most %d bytes",
+                       TLY_CHECK_TEXT_BYTES);
   check->text = one_line(resolver, option->value, end);
   check->view = TLY_ARENA_NEW(resolver->arena, struct tly_view);
   *check->view = (struct tly_view){.name = view->name, .stream = stream_of(resolver, view)};
