@@ -1,6 +1,6 @@
-/* INVARIANT: states only go running -> ready | failed, ready -> withdrawn | rejected, rejected -> withdrawn. Each
- * change names the state it leaves in its WHERE and must touch one row: a second change of the same run is a bug that
- * stops here, before it is on disk. */
+/* INVARIANT: states only go running -> ready | held | failed, held -> ready, ready -> withdrawn | rejected, and held
+ * and rejected -> withdrawn. Each change names the state it leaves in its WHERE and must touch one row: a second change
+ * of the same run is a bug that stops here, before it is on disk. */
 #include "batch_layer/batch_store.h"
 
 #include <inttypes.h>
@@ -21,11 +21,12 @@ enum statement {
   ADD_POSITION,
   SET_SCHEDULE,
   SET_PAUSE,
-  END_READY,
+  END_RUN,
   END_VIEW,
   ADD_DRIFT,
   ADD_SET_ASIDE,
   END_FAILED,
+  RELEASE,
   WITHDRAW,
   STATEMENT_COUNT
 };
@@ -41,16 +42,19 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, fired_at = excluded.fired_at,"
         " run = excluded.run, attempts = excluded.attempts, try_at = excluded.try_at",
     [SET_PAUSE] = "UPDATE schedule SET paused_at = ?2, paused_by = ?3 WHERE name = ?1",
-    [END_READY] = "UPDATE run SET state = 'ready', finished_at = ?2, events = ?3, drift = ?4, note = ?5"
-                  " WHERE id = ?1 AND state = 'running'",
+    [END_RUN] = "UPDATE run SET state = iif(?6 IS NULL, 'ready', 'held'), finished_at = ?2, events = ?3, drift = ?4,"
+                " note = ?5, hold = ?6 WHERE id = ?1 AND state = 'running'",
     [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
-                 " content_hash = ?8, pieces = ?9 WHERE run = ?1 AND view = ?2",
+                 " content_hash = ?8, pieces = ?9, check_text = ?10, check_verdict = ?11, check_found = ?12"
+                 " WHERE run = ?1 AND view = ?2",
     [ADD_DRIFT] = "INSERT INTO drift (run, view, number, key, live, recomputed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [ADD_SET_ASIDE] = "INSERT INTO set_aside (run, view, partition, \"offset\", sqlstate, message)"
                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [END_FAILED] = "UPDATE run SET state = 'failed', finished_at = ?2, error = ?3, sqlstate = ?4"
                    " WHERE id = ?1 AND state = 'running'",
-    [WITHDRAW] = "UPDATE run SET state = 'withdrawn' WHERE id = ?1 AND state IN ('ready', 'rejected')",
+    [RELEASE] = "UPDATE run SET state = 'ready', released_at = ?2, released_by = ?3, released_reason = ?4"
+                " WHERE id = ?1 AND state = 'held'",
+    [WITHDRAW] = "UPDATE run SET state = 'withdrawn' WHERE id = ?1 AND state IN ('ready', 'held', 'rejected')",
 };
 
 struct tly_batch_store {
@@ -246,32 +250,59 @@ static enum tly_status end_view(tly_batch_store *store, int64_t run, const struc
   bind_drift(statement, 7, view->drift);
   bind_hash(statement, 8, &view->content_hash);
   sqlite3_bind_int64(statement, 9, view->file_count);
+  bind_text(statement, 10, view->check.text);
+  bind_text(statement, 11, view->check.verdict);
+  bind_text(statement, 12, view->check.found);
   TLY_TRY(change_one(store, END_VIEW, run, error));
   return add_lists(store, run, view, error);
 }
 
-static enum tly_status ready_rows(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
-                                  struct tly_error *error) {
-  sqlite3_stmt *statement = store->statements[END_READY];
+static enum tly_status end_rows(tly_batch_store *store, const struct tly_run_result *result, const char *hold,
+                                int64_t now_us, struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[END_RUN];
   sqlite3_bind_int64(statement, 1, result->run);
   sqlite3_bind_int64(statement, 2, now_us);
   sqlite3_bind_int64(statement, 3, (int64_t)result->events);
   bind_drift(statement, 4, tly_run_result_drift(result));
   bind_text(statement, 5, result->note);
-  TLY_TRY(change_one(store, END_READY, result->run, error));
+  bind_text(statement, 6, hold);
+  TLY_TRY(change_one(store, END_RUN, result->run, error));
   for (uint32_t i = 0; i < result->view_count; i++)
     TLY_TRY(end_view(store, result->run, &result->views[i], error));
   return TLY_OK;
 }
 
-enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
-                                      struct tly_error *error) {
+static enum tly_status end_run(tly_batch_store *store, const struct tly_run_result *result, const char *hold,
+                               int64_t now_us, struct tly_error *error) {
   TLY_TRY(tly_batch_store_transaction_begin(store, error));
-  enum tly_status status = ready_rows(store, result, now_us, error);
+  enum tly_status status = end_rows(store, result, hold, now_us, error);
   tly_crash_point("run.before_ready");
   status = tly_batch_store_transaction_end(store, status, error);
   tly_crash_point("run.after_ready");
   return status;
+}
+
+enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result, int64_t now_us,
+                                      struct tly_error *error) {
+  return end_run(store, result, NULL, now_us, error);
+}
+
+enum tly_status tly_batch_store_hold(tly_batch_store *store, const struct tly_run_result *result, const char *why,
+                                     int64_t now_us, struct tly_error *error) {
+  TLY_ASSERT(why != NULL);
+  return end_run(store, result, why, now_us, error);
+}
+
+enum tly_status tly_batch_store_release(tly_batch_store *store, int64_t run, const struct tly_run_release *release,
+                                        struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[RELEASE];
+  sqlite3_bind_int64(statement, 1, run);
+  sqlite3_bind_int64(statement, 2, release->at_us);
+  bind_text(statement, 3, release->by);
+  bind_text(statement, 4, release->reason);
+  TLY_TRY(change_one(store, RELEASE, run, error));
+  tly_crash_point("run.after_release");
+  return TLY_OK;
 }
 
 enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_t now_us, const struct tly_error *why,

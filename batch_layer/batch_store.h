@@ -2,8 +2,9 @@
  *
  * Path of an event: ... -> recompute -> run files -> [batch_store: run k is ready] -> speed layer publishes it.
  *
- * A run is `running`, then `ready` or `failed`; a ready one may become `withdrawn` before its files are deleted, or
- * `rejected` by a rollback. No other change of state exists; each is one synced transaction.
+ * A run is `running`, then `ready`, `held` (its control totals do not hold) or `failed`; a held one may become ready by
+ * an operator's word; a ready one may become `rejected` by a rollback; and all three `withdrawn` before their files are
+ * deleted. No other change of state exists; each is one synced transaction.
  * Thread: belongs to the scheduler's thread, the only writer. */
 #ifndef TLY_BATCH_BATCH_STORE_H
 #define TLY_BATCH_BATCH_STORE_H
@@ -44,10 +45,23 @@ TLY_CHECK enum tly_status tly_batch_store_begin(tly_batch_store *store, const st
 /* running -> ready, with everything the recompute found. */
 TLY_CHECK enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result,
                                                 int64_t now_us, struct tly_error *error);
+/* running -> held, with the same, and the words why. */
+TLY_CHECK enum tly_status tly_batch_store_hold(tly_batch_store *store, const struct tly_run_result *result,
+                                               const char *why, int64_t now_us, struct tly_error *error);
+
+/* An operator's word. */
+struct tly_run_release {
+  int64_t at_us;
+  const char *by, *reason;
+};
+
+/* held -> ready. */
+TLY_CHECK enum tly_status tly_batch_store_release(tly_batch_store *store, int64_t run,
+                                                  const struct tly_run_release *release, struct tly_error *error);
 /* running -> failed, with the words of `why`. */
 TLY_CHECK enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_t now_us,
                                                const struct tly_error *why, struct tly_error *error);
-/* ready or rejected -> withdrawn: from now on nobody may begin to read it. */
+/* ready, held or rejected -> withdrawn: from now on nobody may begin to read it. */
 TLY_CHECK enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error);
 
 /* Remember this of a schedule, all but whether it is paused; a new one is not. */

@@ -12,6 +12,7 @@ enum { CHECK_US = 250000 };
 /* What is known of a view besides its definition. */
 struct view_state {
   bool is_covered;           /* a ready run of its present definition exists */
+  bool is_held;              /* its newest one is held, under the present checks */
   int64_t building_since_us; /* monotonic; 0: not building */
   int64_t not_before_us;     /* after a failed run for its definition */
   uint32_t failures;
@@ -24,20 +25,41 @@ struct tly_definition_watch {
   struct view_state views[];           /* one a view of the project */
 };
 
-/* Which views have a ready run of their present definition. */
-static enum tly_status find_covered(tly_definition_watch *watch, tly_batch_reader *reader, struct tly_error *error) {
+/* Whether the run was held by checks that are still the same. */
+static bool has_same_checks(const struct tly_project *project, const struct tly_run *run) {
+  for (uint32_t v = 0; v < run->view_count; v++) {
+    const struct tly_view *view = tly_project_view(project, run->views[v].view);
+    const char *now = view != NULL && view->check != NULL ? view->check->text : "";
+    const char *then = run->views[v].check != NULL ? run->views[v].check : "";
+    if (strcmp(now, then) != 0)
+      return false;
+  }
+  return true;
+}
+
+static void note_run(tly_definition_watch *watch, const struct tly_run *run) {
   const struct tly_project *project = watch->options.project;
+  bool is_held = strcmp(run->state, "held") == 0;
+  bool is_held_still = is_held && has_same_checks(project, run);
+  for (uint32_t v = 0; v < run->view_count; v++) {
+    const struct tly_view *view = tly_project_view(project, run->views[v].view);
+    if (view == NULL || memcmp(&view->hash, &run->views[v].definition_hash, sizeof view->hash) != 0)
+      continue;
+    struct view_state *state = &watch->views[view - project->views];
+    state->is_covered |= !is_held;
+    state->is_held = is_held_still;
+  }
+}
+
+/* Which views have a run of their present definition, ready or held. */
+static enum tly_status find_covered(tly_definition_watch *watch, tly_batch_reader *reader, struct tly_error *error) {
   struct tly_arena arena;
   struct tly_run *runs;
   uint32_t count;
   tly_arena_init(&arena);
-  enum tly_status status = tly_batch_reader_ready(reader, 0, &arena, &runs, &count, error);
+  enum tly_status status = tly_batch_reader_kept(reader, &arena, &runs, &count, error);
   for (uint32_t r = 0; status == TLY_OK && r < count; r++)
-    for (uint32_t v = 0; v < runs[r].view_count; v++) {
-      const struct tly_view *view = tly_project_view(project, runs[r].views[v].view);
-      if (view != NULL && memcmp(&view->hash, &runs[r].views[v].definition_hash, sizeof view->hash) == 0)
-        watch->views[view - project->views].is_covered = true;
-    }
+    note_run(watch, &runs[r]);
   tly_arena_free(&arena);
   return status;
 }
@@ -88,7 +110,7 @@ static bool needs_run(tly_definition_watch *watch, uint32_t number, bool has_spe
                       const struct tly_published *published) {
   struct view_state *view = &watch->views[number];
   int64_t at = tly_clock_monotonic_us(watch->options.clock), patience_us = (int64_t)watch->options.wait_ms * 1000;
-  if (at < view->not_before_us)
+  if (at < view->not_before_us || view->is_held)
     return false;
   if (!is_known || !has_speed) {
     view->building_since_us = 0;
@@ -136,9 +158,15 @@ void tly_definition_watch_covered(tly_definition_watch *watch, const bool *views
   for (uint32_t v = 0; v < watch->options.project->view_count; v++)
     if (views[v]) {
       watch->views[v].is_covered = true;
+      watch->views[v].is_held = false;
       watch->views[v].failures = 0;
       watch->views[v].not_before_us = 0;
     }
+}
+
+void tly_definition_watch_held(tly_definition_watch *watch, const bool *views) {
+  for (uint32_t v = 0; v < watch->options.project->view_count; v++)
+    watch->views[v].is_held |= views[v];
 }
 
 void tly_definition_watch_failed(tly_definition_watch *watch, const bool *views) {

@@ -32,6 +32,9 @@ void tly_definition_watch_close(tly_definition_watch *watch);
 void tly_definition_watch_queue(tly_definition_watch *watch, int64_t now_us, struct tly_run_queue *queue);
 /* A run of these views, one flag a view of the project, is ready. */
 void tly_definition_watch_covered(tly_definition_watch *watch, const bool *views);
+/* A run of these views is held. Another one would find the same: nothing begins by itself until it is released, or
+ * until the checks of its views are others. */
+void tly_definition_watch_held(tly_definition_watch *watch, const bool *views);
 /* A run of these views has failed. Without one a view never answers: it is tried again, later and later. */
 void tly_definition_watch_failed(tly_definition_watch *watch, const bool *views);
 /* Somebody has cancelled a run of these views. One that has no run at all is not computed by itself any more, until it

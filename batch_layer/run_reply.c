@@ -40,15 +40,35 @@ static json_t *cut_json(const struct tly_run_result *result) {
   return cut;
 }
 
-static json_t *result_json(const struct tly_run_result *result, int64_t duration_ms) {
+/* What the checks of the views were computed from; NULL when no view has one. */
+static json_t *checks_json(const struct tly_run_result *result) {
+  json_t *checks = NULL;
+  for (uint32_t v = 0; v < result->view_count; v++) {
+    const struct tly_run_check *check = &result->views[v].check;
+    if (check->text == NULL)
+      continue;
+    if (checks == NULL)
+      checks = json_array();
+    json_array_append_new(checks, json_pack("{s:s, s:s, s:s, s:s}", "view", result->views[v].view, "check", check->text,
+                                            "verdict", check->verdict, "found", check->found));
+  }
+  return checks;
+}
+
+static json_t *result_json(const struct tly_run_result *result, const char *hold, int64_t duration_ms) {
   int64_t drift = tly_run_result_drift(result);
   json_t *views = json_array();
   for (uint32_t v = 0; v < result->view_count; v++)
     json_array_append_new(views, json_string(result->views[v].view));
-  json_t *object =
-      json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "events", (json_int_t)result->events,
-                "cut", cut_json(result), "drift", drift >= 0 ? json_integer(drift) : json_null(), "views", views,
-                "duration_ms", (json_int_t)duration_ms);
+  json_t *checks = checks_json(result);
+  json_t *object = json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "state",
+                             hold != NULL ? "held" : "published", "events", (json_int_t)result->events, "cut",
+                             cut_json(result), "drift", drift >= 0 ? json_integer(drift) : json_null(), "views", views,
+                             "duration_ms", (json_int_t)duration_ms);
+  if (object != NULL && hold != NULL)
+    json_object_set_new(object, "hold", json_string(hold));
+  if (object != NULL && checks != NULL)
+    json_object_set_new(object, "checks", checks);
   if (object != NULL && result->note != NULL)
     json_object_set_new(object, "note", json_string(result->note));
   TLY_ASSERT(object != NULL);
@@ -76,9 +96,9 @@ static json_t *drift_rows_json(const struct tly_run_result *result) {
 }
 
 static void answer_result(tly_batch_requests *requests, const struct tly_run_waiter *waiter,
-                          const struct tly_run_result *result, int64_t duration_ms) {
+                          const struct tly_run_result *result, const char *hold, int64_t duration_ms) {
   struct tly_buffer reply = {0};
-  json_t *object = result_json(result, duration_ms);
+  json_t *object = result_json(result, hold, duration_ms);
   if (waiter->wants_drift)
     json_object_set_new(object, "drift_rows", drift_rows_json(result));
   tly_reply_result(&reply, waiter->id, object);
@@ -88,9 +108,9 @@ static void answer_result(tly_batch_requests *requests, const struct tly_run_wai
 }
 
 void tly_run_reply_result(tly_batch_requests *requests, const struct tly_run_job *job,
-                          const struct tly_run_result *result, int64_t duration_ms) {
+                          const struct tly_run_result *result, const char *hold, int64_t duration_ms) {
   for (uint32_t i = 0; i < job->waiter_count; i++)
-    answer_result(requests, &job->waiters[i], result, duration_ms);
+    answer_result(requests, &job->waiters[i], result, hold, duration_ms);
 }
 
 void tly_run_reply_failure(tly_batch_requests *requests, const struct tly_run_job *job, const struct tly_error *why) {

@@ -12,9 +12,9 @@
 /* A line of progress to everybody of `job` who wants one. */
 void tly_run_reply_progress(tly_batch_requests *requests, const struct tly_run_job *job, int64_t run, const char *stage,
                             int64_t done, int64_t all);
-/* The run is published: its result to everybody of `job`. */
+/* The run is published, or held with these words (`hold`, else NULL): its result to everybody of `job`. */
 void tly_run_reply_result(tly_batch_requests *requests, const struct tly_run_job *job,
-                          const struct tly_run_result *result, int64_t duration_ms);
+                          const struct tly_run_result *result, const char *hold, int64_t duration_ms);
 /* There is no run, or it is not published: why, to everybody of `job`. */
 void tly_run_reply_failure(tly_batch_requests *requests, const struct tly_run_job *job, const struct tly_error *why);
 /* An error as the answer to one request. */

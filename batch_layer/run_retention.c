@@ -13,12 +13,17 @@
 
 enum { PATH_BYTES = 4096 };
 
-/* How many ready runs newer than `run` have the view. */
+static bool is_held(const struct tly_run *run) {
+  return strcmp(run->state, "held") == 0;
+}
+
+/* How many runs newer than `run` have the view: of a ready run's only ready ones count, so that however many are held,
+ * a run to stand on is not lost. */
 static uint32_t newer_runs(const struct tly_run *runs, uint32_t count, const struct tly_run *run, const char *view) {
   uint32_t newer = 0;
   for (uint32_t i = 0; i < count; i++)
     for (uint32_t v = 0; runs[i].id > run->id && v < runs[i].view_count; v++)
-      if (strcmp(runs[i].views[v].view, view) == 0)
+      if ((is_held(run) || !is_held(&runs[i])) && strcmp(runs[i].views[v].view, view) == 0)
         newer++;
   return newer;
 }
@@ -42,7 +47,7 @@ static enum tly_status withdraw_old(const struct tly_run_retention *retention, c
   struct tly_run *runs;
   uint32_t count;
   tly_arena_init(&arena);
-  enum tly_status status = tly_batch_reader_ready(retention->reader, 0, &arena, &runs, &count, error);
+  enum tly_status status = tly_batch_reader_kept(retention->reader, &arena, &runs, &count, error);
   for (uint32_t i = 0; status == TLY_OK && i < count; i++) {
     if (is_kept(retention, runs, count, &runs[i], published))
       continue;

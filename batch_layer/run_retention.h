@@ -1,6 +1,7 @@
 /* batch_layer/run_retention.h -- delete runs that are no longer kept.
  *
- * Kept are, for each view, its newest `keep_runs` ready runs, and whatever is published. Any other ready run is
+ * Kept are, for each view, its newest `keep_runs` ready runs, held runs that are among its newest `keep_runs` of both,
+ * and whatever is published. Any other of them is
  * withdrawn in batch.db (synced) first; then its folder's lock is taken exclusively, which waits for readers by coming
  * back later; then the folder goes. Folders of failed runs go unless they have a manifest. Folders that no row of
  * batch.db knows are reported, never deleted. Thread: belongs to the scheduler's thread. */

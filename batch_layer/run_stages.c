@@ -1,12 +1,13 @@
 /* A run goes through these stages:
  *
  *   IDLE -> CUTTING: the archiver was asked for a cut
- *        -> RECOMPUTING: row `running` in batch.db, a child at work; it recomputes, checks drift and writes
- *                         the manifest
+ *        -> RECOMPUTING: row `running` in batch.db, a child at work; it recomputes, checks drift, computes the
+ *                         control totals and writes the manifest
  *        -> PUBLISHING: row `ready`; the speed layer was rung and is waited for
  *        -> IDLE: waiters answered
  *
- * A failure in CUTTING has left no trace. A failure in RECOMPUTING makes the row `failed` and removes the folder. In
+ * A failure in CUTTING has left no trace. A failure in RECOMPUTING makes the row `failed` and removes the folder. A run
+ * whose control totals do not hold ends there too: its row is `held`, its files stay, and nobody is rung. In
  * PUBLISHING nothing can fail any more: a speed layer that does not publish in time only costs the waiters their
  * answer; the run stays ready.
  *
@@ -23,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "batch_layer/publish_gate.h"
 #include "batch_layer/recompute_child.h"
 #include "batch_layer/run_reply.h"
 #include "batch_layer/run_retention.h"
@@ -297,16 +299,23 @@ static void hear_progress(void *context, const char *stage, int64_t done, int64_
   tly_run_reply_progress(stages->options.requests, stages->job, stages->run, stage, done, all);
 }
 
-/* The child has succeeded by its own word: check it, and tell the world. */
-static enum tly_status make_ready(tly_run_stages *stages, struct tly_run_end *end, struct tly_error *error) {
-  char folder[4096];
-  struct tly_error why;
-  snprintf(folder, sizeof folder, "%s/runs/%" PRId64, stages->options.settings->directory, stages->run);
-  enum tly_status status = tly_manifest_read(folder, &stages->child.manifest, &stages->arena, &stages->result, &why);
-  if (status == TLY_OK && stages->result.run != stages->run)
-    status = TLY_FAIL(&why, TLY_E_CORRUPT, "the manifest is of run %" PRId64, stages->result.run);
-  if (status != TLY_OK)
-    return fail_run(stages, &why, end, error);
+/* hold NULL: the run is published. */
+static void reply_result(const tly_run_stages *stages, const char *hold) {
+  tly_run_reply_result(stages->options.requests, stages->job, &stages->result, hold,
+                       (monotonic(stages) - stages->began_us) / 1000);
+}
+
+/* Nothing changes for anybody who asks: the runs before it stay published, and generations go on adding up. */
+static enum tly_status hold_run(tly_run_stages *stages, const char *why, struct tly_run_end *end,
+                                struct tly_error *error) {
+  TLY_TRY(tly_batch_store_hold(stages->options.store, &stages->result, why, now(stages), error));
+  tly_log(TLY_LOG_ERROR, "run held", "run=%" PRId64 " why=\"%s\"", stages->run, why);
+  reply_result(stages, why);
+  end_job(stages, TLY_RUN_HELD, end);
+  return TLY_OK;
+}
+
+static enum tly_status make_ready(tly_run_stages *stages, struct tly_error *error) {
   TLY_TRY(tly_batch_store_ready(stages->options.store, &stages->result, now(stages), error));
   int64_t drift = tly_run_result_drift(&stages->result);
   tly_log(drift > 0 ? TLY_LOG_ERROR : TLY_LOG_INFO, drift > 0 ? "run ready, with drift" : "run ready",
@@ -319,34 +328,36 @@ static enum tly_status make_ready(tly_run_stages *stages, struct tly_run_end *en
   return TLY_OK;
 }
 
+/* The child has succeeded by its own word: check it, and let the run through the gate or hold it. */
+static enum tly_status take_result(tly_run_stages *stages, struct tly_run_end *end, struct tly_error *error) {
+  char folder[4096];
+  struct tly_error why;
+  snprintf(folder, sizeof folder, "%s/runs/%" PRId64, stages->options.settings->directory, stages->run);
+  enum tly_status status = tly_manifest_read(folder, &stages->child.manifest, &stages->arena, &stages->result, &why);
+  if (status == TLY_OK && stages->result.run != stages->run)
+    status = TLY_FAIL(&why, TLY_E_CORRUPT, "the manifest is of run %" PRId64, stages->result.run);
+  if (status != TLY_OK)
+    return fail_run(stages, &why, end, error);
+  const char *why_held = tly_publish_gate_judge(stages->options.project, &stages->result, &stages->arena);
+  return why_held != NULL ? hold_run(stages, why_held, end, error) : make_ready(stages, error);
+}
+
 static enum tly_status go_on_recomputing(tly_run_stages *stages, struct tly_run_end *end, struct tly_error *error) {
   struct tly_error why = TLY_ERROR_NONE;
   bool ended;
   enum tly_status status = tly_recompute_child_read(&stages->child, hear_progress, stages, &ended, &why);
   if (!ended)
     return TLY_OK;
-  return status == TLY_OK ? make_ready(stages, end, error) : fail_run(stages, &why, end, error);
+  return status == TLY_OK ? take_result(stages, end, error) : fail_run(stages, &why, end, error);
 }
 
 /* ---- PUBLISHING -------------------------------------------------------------------------------------------------- */
 
-static bool is_published(tly_run_stages *stages) {
-  struct tly_published published[TLY_VIEWS_MAX];
-  bool known[TLY_VIEWS_MAX] = {false};
-  if (!tly_speed_watch_look(stages->options.speed, published, known))
-    return false;
-  for (uint32_t v = 0; v < stages->options.project->view_count; v++)
-    if (stages->job->views[v] && (!known[v] || published[v].run < stages->run))
-      return false;
-  return true;
-}
-
 static void go_on_publishing(tly_run_stages *stages, struct tly_run_end *end) {
   struct tly_error why;
-  if (is_published(stages)) {
+  if (tly_speed_watch_shows(stages->options.speed, stages->run, stages->job->views)) {
     tly_log(TLY_LOG_INFO, "run published", "run=%" PRId64, stages->run);
-    tly_run_reply_result(stages->options.requests, stages->job, &stages->result,
-                         (monotonic(stages) - stages->began_us) / 1000);
+    reply_result(stages, NULL);
     end_job(stages, TLY_RUN_PUBLISHED, end);
     return;
   }

@@ -1,7 +1,7 @@
 /* batch_layer/run_stages.h -- the run under way, one at a time: from the cut it asks for to its publication.
  *
- * Path of an event: archive -> cut -> recompute -> drift check -> run k ready -> published by the speed layer.
- *                             [----------------- seen through here -----------------]
+ * Path of an event: archive -> cut -> recompute, control totals -> gate -> run k ready -> published by the speed layer.
+ *                             [--------------------- seen through here ---------------------]
  *
  * What becomes of a job is told to the scheduler, which decides what is done about it; who waits for it is answered
  * here. Thread: belongs to the scheduler's thread. */
@@ -24,6 +24,7 @@ enum tly_run_outcome {
   TLY_RUN_NOT_BEGUN,   /* no cut: it has left no trace */
   TLY_RUN_FAILED,      /* the row says so; the folder is gone */
   TLY_RUN_CANCELLED,   /* by somebody: as NOT_BEGUN or FAILED, by `run` */
+  TLY_RUN_HELD,        /* its control totals do not hold: computed and kept, but not to be published */
   TLY_RUN_UNPUBLISHED, /* ready, but the speed layer has not published it in time */
   TLY_RUN_PUBLISHED
 };

@@ -16,6 +16,7 @@
 #include "batch_layer/break_store.h"
 #include "batch_layer/definition_watch.h"
 #include "batch_layer/ledger_queue.h"
+#include "batch_layer/publish_orders.h"
 #include "batch_layer/retry_delay.h"
 #include "batch_layer/run_control.h"
 #include "batch_layer/run_queue.h"
@@ -32,7 +33,7 @@
 #include "common/base/memory.h"
 #include "common/store/batch_reader.h"
 
-enum { CUT_TIMEOUT_MS = 30000, DEFINITION_WAIT_MS = 10000 };
+enum { CUT_TIMEOUT_MS = 30000, DEFINITION_WAIT_MS = 10000, ORDERS_POLL_MS = 20 };
 
 enum { STOP, LEDGERS, STAGES, CLIENTS = STAGES + TLY_RUN_STAGES_DESCRIPTORS }; /* descriptors */
 
@@ -46,7 +47,8 @@ struct tly_scheduler {
   tly_break_store *breaks;
   tly_run_schedule *schedule;
   tly_definition_watch *definitions;
-  tly_run_stages *stages; /* the run under way */
+  tly_run_stages *stages;     /* the run under way */
+  tly_publish_orders *orders; /* held runs that an operator publishes, beside it */
   struct tly_speed_watch speed;
   struct tly_run_queue queue;
   enum tly_status broken; /* batch.db failed while a request was dealt with: the next turn says so */
@@ -113,9 +115,17 @@ static enum tly_status deal_with_cancelled(tly_scheduler *scheduler, const struc
                        : tly_run_schedule_dropped(scheduler->schedule, end->job, error);
 }
 
+static void note_end(tly_definition_watch *definitions, enum tly_run_outcome outcome, const bool *views) {
+  if (outcome == TLY_RUN_FAILED)
+    tly_definition_watch_failed(definitions, views);
+  else if (outcome == TLY_RUN_HELD)
+    tly_definition_watch_held(definitions, views);
+  else
+    tly_definition_watch_covered(definitions, views);
+}
+
 static enum tly_status deal_with_end(tly_scheduler *scheduler, struct tly_run_end end, struct tly_error *error) {
   enum tly_status status = TLY_OK;
-  bool is_ready = end.outcome == TLY_RUN_UNPUBLISHED || end.outcome == TLY_RUN_PUBLISHED;
   if (end.outcome == TLY_RUN_NOT_BEGUN) {
     put_back(scheduler, end.job);
     return TLY_OK;
@@ -123,12 +133,14 @@ static enum tly_status deal_with_end(tly_scheduler *scheduler, struct tly_run_en
   if (end.outcome == TLY_RUN_CANCELLED) {
     status = deal_with_cancelled(scheduler, &end, error);
   } else {
-    (is_ready ? tly_definition_watch_covered : tly_definition_watch_failed)(scheduler->definitions, end.job->views);
+    note_end(scheduler->definitions, end.outcome, end.job->views);
     status = tly_run_schedule_ended(scheduler->schedule, now(scheduler), end.job, end.run,
-                                    is_ready ? TLY_SCHEDULE_SERVED : TLY_SCHEDULE_FAILED, error);
+                                    end.outcome == TLY_RUN_FAILED ? TLY_SCHEDULE_FAILED : TLY_SCHEDULE_SERVED, error);
   }
   tly_run_job_free(end.job);
-  return status == TLY_OK && end.outcome == TLY_RUN_PUBLISHED ? clean_up(scheduler, error) : status;
+  return status == TLY_OK && (end.outcome == TLY_RUN_PUBLISHED || end.outcome == TLY_RUN_HELD)
+             ? clean_up(scheduler, error)
+             : status;
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
@@ -148,9 +160,12 @@ static enum tly_status control(tly_scheduler *scheduler, uint64_t client, const 
 
 static enum tly_status queue_request(tly_scheduler *scheduler, uint64_t client, const struct tly_request *request,
                                      struct tly_error *error) {
+  if (request->method == TLY_METHOD_PUBLISH)
+    return tly_publish_orders_add(scheduler->orders, client, request, error);
   if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
-    return TLY_FAIL(error, TLY_E_NOT_SUPPORTED,
-                    "the batch layer answers recompute, reconcile, pause, resume, cancel and queue only");
+    return TLY_FAIL(
+        error, TLY_E_NOT_SUPPORTED,
+        "the batch layer answers recompute, reconcile, publish, break, pause, resume, cancel and queue only");
   if (request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL)
     return tly_ledger_queue_add(scheduler->ledgers, client, request, error);
   return tly_run_request_queue(&scheduler->queue, scheduler->options.project, now(scheduler), client, request, error);
@@ -203,6 +218,7 @@ static enum tly_status go_on(tly_scheduler *scheduler, const struct pollfd *poll
   }
   if (end.job != NULL)
     TLY_TRY(deal_with_end(scheduler, end, error));
+  TLY_TRY(tly_publish_orders_go_on(scheduler->orders, error));
   tly_run_stages_tend_child(scheduler->stages);
   return tly_ledger_queue_go_on(scheduler->ledgers, error);
 }
@@ -212,6 +228,8 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
   polled[STOP] = (struct pollfd){.fd = tly_process_stop_fd(), .events = POLLIN};
   polled[LEDGERS] = (struct pollfd){.fd = tly_ledger_queue_fd(scheduler->ledgers), .events = POLLIN};
   tly_run_stages_poll(scheduler->stages, polled + STAGES, &timeout_ms);
+  if (!tly_publish_orders_is_idle(scheduler->orders) && timeout_ms > ORDERS_POLL_MS)
+    timeout_ms = ORDERS_POLL_MS;
   uint32_t clients = tly_batch_requests_poll(scheduler->requests, polled + CLIENTS);
   if (poll(polled, CLIENTS + clients, timeout_ms) < 0 && errno != EINTR)
     return TLY_FAIL_ERRNO(error, TLY_E_IO, "poll");
@@ -225,7 +243,7 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
 
 bool tly_scheduler_is_idle(const tly_scheduler *scheduler) {
   return tly_run_stages_is_idle(scheduler->stages) && scheduler->queue.count == 0 &&
-         tly_ledger_queue_is_idle(scheduler->ledgers);
+         tly_ledger_queue_is_idle(scheduler->ledgers) && tly_publish_orders_is_idle(scheduler->orders);
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
@@ -259,11 +277,25 @@ static enum tly_status open_stages(tly_scheduler *scheduler, struct tly_error *e
   return tly_run_stages_open(&stages, &scheduler->stages, error);
 }
 
+static void open_orders(tly_scheduler *scheduler) {
+  struct tly_publish_orders_options orders = {.directory = scheduler->directory,
+                                              .project = scheduler->options.project,
+                                              .clock = scheduler->options.clock,
+                                              .store = scheduler->store,
+                                              .reader = scheduler->reader,
+                                              .requests = scheduler->requests,
+                                              .speed = &scheduler->speed,
+                                              .definitions = scheduler->definitions,
+                                              .publish_wait_ms = scheduler->options.publish_wait_ms};
+  scheduler->orders = tly_publish_orders_new(&orders);
+}
+
 static enum tly_status open_all(tly_scheduler *scheduler, struct tly_error *error) {
   TLY_TRY(open_stores(scheduler, error));
   TLY_TRY(clean_up(scheduler, error));
   TLY_TRY(tly_batch_requests_open(scheduler->directory, handle_request, scheduler, &scheduler->requests, error));
   TLY_TRY(open_stages(scheduler, error));
+  open_orders(scheduler);
   struct tly_ledger_queue_options ledgers = {.settings = scheduler->options.settings,
                                              .project = scheduler->options.project,
                                              .clock = scheduler->options.clock,
@@ -293,6 +325,7 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   if (scheduler == NULL)
     return;
   tly_run_stages_close(scheduler->stages);
+  tly_publish_orders_free(scheduler->orders);
   tly_ledger_queue_close(scheduler->ledgers);
   tly_batch_requests_close(scheduler->requests);
   tly_definition_watch_close(scheduler->definitions);

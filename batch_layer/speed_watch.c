@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/base/limits.h"
+
 void tly_speed_watch_init(struct tly_speed_watch *watch, const char *directory, const struct tly_project *project) {
   *watch = (struct tly_speed_watch){.directory = directory, .project = project};
 }
@@ -22,6 +24,17 @@ bool tly_speed_watch_look(struct tly_speed_watch *watch, struct tly_published *p
     known[v] = tly_speed_snapshot_view(watch->reader, &project->views[v], &published[v], NULL) == TLY_OK &&
                memcmp(&published[v].definition_hash, &project->views[v].hash, sizeof published[v].definition_hash) == 0;
   tly_speed_snapshot_end(watch->reader);
+  return true;
+}
+
+bool tly_speed_watch_shows(struct tly_speed_watch *watch, int64_t run, const bool *views) {
+  struct tly_published published[TLY_VIEWS_MAX];
+  bool known[TLY_VIEWS_MAX] = {false};
+  if (!tly_speed_watch_look(watch, published, known))
+    return false;
+  for (uint32_t v = 0; v < watch->project->view_count; v++)
+    if (views[v] && (!known[v] || published[v].run < run))
+      return false;
   return true;
 }
 

@@ -103,9 +103,18 @@ static const struct tly_command commands[] = {
      "Cuts the log, recomputes the views (all of them without VIEW; with --job those of the job) from the raw events\n"
      "up to the cut, compares the result with the live one, key by key, and publishes it. Every recompute is a full "
      "one for now; --full says so.\n"
-     "The last line on stdout is `run K published: E events, cut C, drift D`. Exit code 1 when it failed or "
-     "drifted.\n\n" CLIENT_OPTIONS,
+     "The last line on stdout is `run K published: E events, cut C, drift D`. A run whose control totals do not hold\n"
+     "(a view's check, or drift; docs/SQL.md) is kept but does not go live: the line says `run K held: ...` then, and\n"
+     "stderr why. Exit code 1 when it failed, drifted or is held.\n\n" CLIENT_OPTIONS,
      false, 0, TLY_ARGUMENTS_MAX, tly_command_recompute},
+    {"publish", "let a held run go live after all",
+     "Usage: tally publish RUN --reason TEXT\n\n"
+     "A run whose control totals do not hold is held: computed and kept, but not live. This lets it go live all the\n"
+     "same, with all its views at once. Who, when and why is recorded, and shown by tally runs. Refused when a newer\n"
+     "run of one of its views has been published meanwhile, or when one of them is defined otherwise now.\n\n"
+     "First look at it: tally query 'SELECT * FROM run_13.account_daily'\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally publish 13 --reason 'the missing credits come with tomorrow''s file, ticket 4711'\n",
+     false, 1, 1, tly_command_publish},
     {"reconcile", "compare a view with recomputed totals, or with a ledger",
      "Usage: tally reconcile VIEW [--format table|csv|json]\n"
      "       tally reconcile VIEW --against LEDGER [--tolerance AMOUNT] [--format table|csv|json]\n\n"
@@ -155,7 +164,8 @@ static const struct tly_command commands[] = {
      "when it is tried next: runs that queue (q1, q2, ...), failed ones that are tried again, paused schedules. Then "
      "one\n"
      "row a run, newest first: state, reason, job, scheduled minute and start, attempt, cut, events, rate, drift, "
-     "error.\n\n"
+     "error; why\n"
+     "it is held, and who let it go live after all.\n\n"
      "  --queue     only what is under way and waits (csv, json, ndjson: only what waits)\n"
      "  --follow    a progress bar of the run under way, a line for each run that ends, until nothing is left to do\n\n"
      "csv, json and ndjson are a row a run, without what waits.\n\n" CLIENT_OPTIONS,

@@ -48,6 +48,20 @@ static long long drift_of(const json_t *result) {
   return (long long)json_integer_value(json_object_get(result, "drift"));
 }
 
+/* A run that did not pass the gate, on stderr: which control totals do not hold, and what can be done. */
+static bool tell_held(const json_t *result) {
+  const char *hold = json_string_value(json_object_get(result, "hold"));
+  if (hold == NULL)
+    return false;
+  long long run = (long long)json_integer_value(json_object_get(result, "run"));
+  fprintf(
+      stderr,
+      "held: %s\nThe runs published before stay so. Look at run_%lld.VIEW in SQL; tally publish %lld --reason TEXT\n"
+      "lets it go live after all.\n",
+      hold, run, run);
+  return true;
+}
+
 int tly_command_recompute(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result, *params = json_pack("{s:b,s:b}", "full", 1, "progress", 1);
@@ -66,14 +80,15 @@ int tly_command_recompute(struct tly_options *options) {
   long long drift = drift_of(result);
   if (json_is_null(json_object_get(result, "drift")))
     fprintf(stderr, "nothing to compare with yet: this is the first run of a definition\n");
+  bool is_held = tell_held(result);
   if (drift > 0)
     fprintf(stderr, "drift: live and recomputed values differ; see tally runs --format json\n");
-  printf("run %lld published: %lld events, cut ", (long long)json_integer_value(json_object_get(result, "run")),
-         (long long)json_integer_value(json_object_get(result, "events")));
+  printf("run %lld %s: %lld events, cut ", (long long)json_integer_value(json_object_get(result, "run")),
+         is_held ? "held" : "published", (long long)json_integer_value(json_object_get(result, "events")));
   print_cut(json_object_get(result, "cut"), stdout);
   printf(", drift %lld\n", drift);
   json_decref(result);
-  return drift > 0 ? TLY_EXIT_FAILED : TLY_EXIT_OK;
+  return drift > 0 || is_held ? TLY_EXIT_FAILED : TLY_EXIT_OK;
 }
 
 int tly_command_reconcile(struct tly_options *options) {
@@ -91,6 +106,7 @@ int tly_command_reconcile(struct tly_options *options) {
   if (status != TLY_OK)
     return tly_command_fail(&error);
   long long drift = drift_of(result);
+  bool is_held = tell_held(result);
   const json_t *rows = json_object_get(result, "drift_rows");
   if (json_array_size(rows) > 0)
     tly_table_print_objects(rows, options->format, stdout);
@@ -99,5 +115,5 @@ int tly_command_reconcile(struct tly_options *options) {
   print_cut(json_object_get(result, "cut"), stdout);
   printf(", drift %lld\n", drift);
   json_decref(result);
-  return drift > 0 ? TLY_EXIT_FAILED : TLY_EXIT_OK;
+  return drift > 0 || is_held ? TLY_EXIT_FAILED : TLY_EXIT_OK;
 }

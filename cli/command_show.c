@@ -14,12 +14,23 @@ static enum tly_status ask(const struct tly_options *options, const char *method
   return status;
 }
 
+/* Runs in a table, where each is a line, go without what their checks found: why one was held is told anyway. */
+static void shorten(json_t *runs, enum tly_output_format format) {
+  size_t i;
+  json_t *run;
+  json_array_foreach(runs, i, run) {
+    if (format == TLY_OUTPUT_TABLE)
+      json_object_del(run, "checks");
+  }
+}
+
 /* An answer {"<member>":[{...},...]}: the list. */
 static int show_list(const struct tly_options *options, const char *method, const char *member) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result;
   if (ask(options, method, &result, &error) != TLY_OK)
     return tly_command_fail(&error);
+  shorten(json_object_get(result, "runs"), options->format);
   tly_table_print_objects(json_object_get(result, member), options->format, stdout);
   json_decref(result);
   return TLY_EXIT_OK;
@@ -40,6 +51,7 @@ int tly_command_status(struct tly_options *options) {
     json_dumpf(result, stdout, JSON_INDENT(2));
     putchar('\n');
   } else {
+    shorten(json_object_get(result, "runs"), options->format);
     json_object_foreach(result, name, value) {
       if (json_is_array(value) && json_is_object(json_array_get(value, 0))) {
         printf("%s\n", name);

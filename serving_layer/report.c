@@ -97,6 +97,27 @@ static enum tly_status add_drift_rows(tly_batch_reader *batch, const struct tly_
   return TLY_OK;
 }
 
+/* The control totals of the run's views, if they have any: [{"view":..,"check":..,"verdict":..,"found":..}]. */
+static void add_checks(const struct tly_run *run, json_t *out) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; i < run->view_count; i++)
+    if (run->views[i].check != NULL)
+      json_array_append_new(list,
+                            json_pack("{s:s,s:s,s:s,s:s}", "view", run->views[i].view, "check", run->views[i].check,
+                                      "verdict", run->views[i].verdict, "found", run->views[i].found));
+  if (json_array_size(list) > 0)
+    json_object_set(out, "checks", list);
+  json_decref(list);
+}
+
+/* Who let a held run go live, when and why; null: nobody. */
+static json_t *released_json(const struct tly_run *run) {
+  if (run->released_at_us == 0)
+    return json_null();
+  return json_pack("{s:s,s:o,s:s}", "by", run->released_by, "at", time_json(run->released_at_us), "reason",
+                   run->released_reason);
+}
+
 static json_t *run_json(const struct tly_run *run) {
   json_t *out = json_object();
   json_t *views = json_array();
@@ -126,6 +147,9 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "error", text_json(run->error));
   json_object_set_new(out, "sqlstate", text_json(run->sqlstate));
   json_object_set_new(out, "note", text_json(run->note));
+  json_object_set_new(out, "hold", text_json(run->hold));
+  json_object_set_new(out, "released", released_json(run));
+  add_checks(run, out);
   return out;
 }
 
@@ -195,6 +219,8 @@ static json_t *view_json(const struct tly_view_facts *facts) {
   json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
   json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
   json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));
+  json_object_set_new(out, "check", text_json(view->check != NULL ? view->check->text : NULL));
+  json_object_set_new(out, "held", facts->held > 0 ? json_integer(facts->held) : json_null());
   add_schedule(view, facts->schedule, out);
   return out;
 }

@@ -235,6 +235,7 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   case TLY_METHOD_PAUSE:
   case TLY_METHOD_RESUME:
   case TLY_METHOD_CANCEL:
+  case TLY_METHOD_PUBLISH:
     session->relay = tly_relay_new(server, session, request->id, line, size, &error);
     if (session->relay == NULL)
       reply_error(session, request->id, TLY_RPC_SERVER_ERROR, &error);
@@ -242,7 +243,7 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   default:
     (void)TLY_FAIL(&error, TLY_E_PROTOCOL,
                    "unknown method; there are query, ingest, recompute, runs, status, views, "
-                   "reconcile, reconciliations, breaks, break, pause, resume, cancel");
+                   "reconcile, reconciliations, breaks, break, publish, pause, resume, cancel");
     reply_error(session, request->id, TLY_RPC_METHOD_NOT_FOUND, &error);
     return;
   }

@@ -50,7 +50,7 @@ static enum tly_status run_facts(tly_store_source *source, int64_t run, const ch
   for (uint32_t i = 0; status == TLY_OK && i < facts.view_count; i++)
     if (strcmp(facts.views[i].view, view) == 0)
       *out = facts.views[i];
-  out->view = NULL; /* it ends with the arena */
+  out->view = out->check = out->verdict = out->found = NULL; /* they end with the arena */
   tly_arena_free(&arena);
   return status;
 }
@@ -73,13 +73,33 @@ static const struct tly_schedule_row *schedule_of(const struct tly_view *view, c
   return NULL;
 }
 
+/* Runs that are kept; none when there is no batch.db yet. */
+static enum tly_status kept_runs(tly_store_source *source, struct tly_arena *arena, struct tly_run **runs,
+                                 uint32_t *count, struct tly_error *error) {
+  tly_batch_reader *batch;
+  *runs = NULL;
+  *count = 0;
+  TLY_TRY(tly_facts_batch(source, &batch, error));
+  return batch == NULL ? TLY_OK : tly_batch_reader_kept(batch, arena, runs, count, error);
+}
+
+static int64_t find_held(const struct tly_view *view, int64_t published, const struct tly_run *runs, uint32_t count) {
+  for (uint32_t r = count; r > 0 && runs[r - 1].id > published; r--)
+    for (uint32_t v = 0; v < runs[r - 1].view_count && strcmp(runs[r - 1].state, "held") == 0; v++)
+      if (strcmp(runs[r - 1].views[v].view, view->name) == 0)
+        return runs[r - 1].id;
+  return 0;
+}
+
 enum tly_status tly_facts_views(tly_store_source *source, const struct tly_project *project, tly_speed_reader *speed,
                                 struct tly_arena *arena, struct tly_view_facts **out, struct tly_error *error) {
   struct tly_view_facts *facts = TLY_ARENA_ARRAY(arena, struct tly_view_facts, project->view_count);
   struct tly_schedule_row *schedules;
-  uint32_t schedule_count;
+  struct tly_run *kept;
+  uint32_t schedule_count, kept_count;
   *out = facts;
   TLY_TRY(read_schedules(source, arena, &schedules, &schedule_count, error));
+  TLY_TRY(kept_runs(source, arena, &kept, &kept_count, error));
   for (uint32_t i = 0; i < project->view_count; i++) {
     facts[i].view = &project->views[i];
     facts[i].schedule = schedule_of(facts[i].view, schedules, schedule_count);
@@ -89,6 +109,7 @@ enum tly_status tly_facts_views(tly_store_source *source, const struct tly_proje
       status = TLY_OK;
     TLY_TRY(status);
     TLY_TRY(run_facts(source, facts[i].published.run, facts[i].view->name, &facts[i].run, error));
+    facts[i].held = find_held(facts[i].view, facts[i].published.run, kept, kept_count);
   }
   return TLY_OK;
 }

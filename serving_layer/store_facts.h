@@ -20,8 +20,9 @@ TLY_CHECK enum tly_status tly_facts_runs(tly_store_source *source, int64_t below
 struct tly_view_facts {
   const struct tly_view *view;
   struct tly_published published;          /* of this very definition; not ready: it is being built */
-  struct tly_run_view run;                 /* what batch.db knows of the published run; its `view` is NULL */
+  struct tly_run_view run;                 /* what batch.db knows of the published run: its counts, no texts */
   const struct tly_schedule_row *schedule; /* what batch.db remembers of its schedule, its own or its job's; or NULL */
+  int64_t held; /* the newest run of it that is held and newer than the published one; 0: none */
 };
 /* One a view of the project, in its order. */
 TLY_CHECK enum tly_status tly_facts_views(tly_store_source *source, const struct tly_project *project,

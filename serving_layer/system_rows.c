@@ -142,6 +142,13 @@ static enum tly_status give_run(struct look *look, struct tly_system_rows *rows,
   tly_system_rows_text(rows, run->error);
   tly_system_rows_text(rows, run->sqlstate);
   tly_system_rows_text(rows, run->note);
+  tly_system_rows_text(rows, run->hold);
+  if (run->released_at_us == 0)
+    tly_system_rows_null(rows);
+  else
+    tly_system_rows_time(rows, run->released_at_us);
+  tly_system_rows_text(rows, run->released_by);
+  tly_system_rows_text(rows, run->released_reason);
   return TLY_OK;
 }
 
@@ -161,6 +168,9 @@ static enum tly_status give_run_views(struct look *look, struct tly_system_rows 
     add_count(rows, view->filtered);
     add_count(rows, view->set_aside);
     add_count(rows, view->drift);
+    tly_system_rows_text(rows, view->check);
+    tly_system_rows_text(rows, view->verdict);
+    tly_system_rows_text(rows, view->found);
   }
   return TLY_OK;
 }
@@ -273,6 +283,8 @@ static enum tly_status read_views(struct look *look, struct tly_system_rows *row
     tly_system_rows_integer(rows, run->set_aside + (int64_t)published->live_set_aside);
     tly_system_rows_text(rows, view->recompute);
     tly_system_rows_text(rows, view->time_zone);
+    tly_system_rows_text(rows, view->check != NULL ? view->check->text : NULL);
+    add_number(rows, views[v].held);
   }
   return TLY_OK;
 }

@@ -6,7 +6,7 @@
 
 static const struct tly_system_column runs[] = {
     {"run", TLY_TYPE_BIGINT, false, "its number, and that of its cut"},
-    {"state", TLY_TYPE_TEXT, false, "running, ready, failed, withdrawn (its files are deleted) or rejected"},
+    {"state", TLY_TYPE_TEXT, false, "running, ready, held, failed, withdrawn (its files are deleted) or rejected"},
     {"reason", TLY_TYPE_TEXT, false, "schedule, manual, or definition (new or changed)"},
     {"started_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
     {"finished_at", TLY_TYPE_TIMESTAMPTZ, true, ""},
@@ -15,6 +15,10 @@ static const struct tly_system_column runs[] = {
     {"error", TLY_TYPE_TEXT, true, "why it failed"},
     {"sqlstate", TLY_TYPE_TEXT, true, ""},
     {"note", TLY_TYPE_TEXT, true, "what else to know of it"},
+    {"hold", TLY_TYPE_TEXT, true, "which control totals did not hold"},
+    {"released_at", TLY_TYPE_TIMESTAMPTZ, true, "when an operator let it go live after all"},
+    {"released_by", TLY_TYPE_TEXT, true, "who"},
+    {"released_reason", TLY_TYPE_TEXT, true, "and why"},
 };
 
 static const struct tly_system_column run_views[] = {
@@ -26,6 +30,9 @@ static const struct tly_system_column run_views[] = {
     {"filtered", TLY_TYPE_BIGINT, true, "events that WHERE left out"},
     {"set_aside", TLY_TYPE_BIGINT, true, "events on which an expression raised"},
     {"drift", TLY_TYPE_BIGINT, true, "groups that differ; NULL: not compared"},
+    {"check_text", TLY_TYPE_TEXT, true, "its check as it was then"},
+    {"check_verdict", TLY_TYPE_TEXT, true, "true: it holds; false, null or error"},
+    {"check_found", TLY_TYPE_TEXT, true, "the values it was computed from"},
 };
 
 static const struct tly_system_column run_positions[] = {
@@ -66,6 +73,8 @@ static const struct tly_system_column views[] = {
     {"set_aside", TLY_TYPE_BIGINT, false, "events on which an expression raised"},
     {"recompute", TLY_TYPE_TEXT, true, "when it is recomputed, a cron text"},
     {"time_zone", TLY_TYPE_TEXT, true, "by whose clocks; NULL: UTC"},
+    {"check_text", TLY_TYPE_TEXT, true, "its check"},
+    {"held", TLY_TYPE_BIGINT, true, "the newest run that is held and not published"},
 };
 
 static const struct tly_system_column streams[] = {

@@ -9,17 +9,19 @@
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
 
-enum statement { RUNS, READY, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
+enum statement { RUNS, READY, KEPT, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
 
 #define RUN_COLUMNS                                                                                                    \
-  "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt FROM run "
+  "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt, hold,"       \
+  " released_at, released_by, released_reason FROM run "
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [RUNS] = RUN_COLUMNS "WHERE id < ?2 ORDER BY id DESC LIMIT ?1",
     [READY] = RUN_COLUMNS "WHERE state = 'ready' AND id > ?1 ORDER BY id",
+    [KEPT] = RUN_COLUMNS "WHERE state IN ('ready', 'held') AND id > ?1 ORDER BY id",
     [RUN] = RUN_COLUMNS "WHERE id = ?1",
-    [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift, scheduled_at FROM run_view"
-              " WHERE run = ?1 ORDER BY view",
+    [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift, scheduled_at, check_text,"
+              " check_verdict, check_found FROM run_view WHERE run = ?1 ORDER BY view",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
                   " ORDER BY stream, partition",
     [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
@@ -144,7 +146,11 @@ static void read_run(const tly_batch_reader *reader, sqlite3_stmt *statement, st
                                             .sqlstate = text_at(statement, 8, arena),
                                             .note = text_at(statement, 9, arena),
                                             .job = text_at(statement, 10, arena),
-                                            .attempt = (uint32_t)sqlite3_column_int64(statement, 11)};
+                                            .attempt = (uint32_t)sqlite3_column_int64(statement, 11),
+                                            .hold = text_at(statement, 12, arena),
+                                            .released_at_us = integer_at(statement, 13, 0),
+                                            .released_by = text_at(statement, 14, arena),
+                                            .released_reason = text_at(statement, 15, arena)};
 }
 
 static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
@@ -156,7 +162,10 @@ static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, s
                                                       .filtered = integer_at(statement, 4, -1),
                                                       .set_aside = integer_at(statement, 5, -1),
                                                       .drift = integer_at(statement, 6, -1),
-                                                      .scheduled_at_us = sqlite3_column_int64(statement, 7)};
+                                                      .scheduled_at_us = sqlite3_column_int64(statement, 7),
+                                                      .check = text_at(statement, 8, arena),
+                                                      .verdict = text_at(statement, 9, arena),
+                                                      .found = text_at(statement, 10, arena)};
 }
 
 static void read_position(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
@@ -218,6 +227,11 @@ enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_t below, u
 enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                        struct tly_run **out, uint32_t *count, struct tly_error *error) {
   return read_runs(reader, READY, after, arena, out, count, error);
+}
+
+enum tly_status tly_batch_reader_kept(tly_batch_reader *reader, struct tly_arena *arena, struct tly_run **out,
+                                      uint32_t *count, struct tly_error *error) {
+  return read_runs(reader, KEPT, 0, arena, out, count, error);
 }
 
 enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena, struct tly_run *out,

@@ -12,6 +12,8 @@ struct tly_run_view {
   int64_t scheduled_at_us;                     /* the scheduled minute that the run serves; 0: not of a schedule */
   int64_t groups, folded, filtered, set_aside; /* -1: not known (running) */
   int64_t drift;                               /* -1: nothing to compare with */
+  const char *check, *verdict, *found; /* its control total: the condition, "true", "false", "null" or "error", and what
+                                          it was computed from; NULL: it had none */
 };
 
 struct tly_run {
@@ -24,6 +26,9 @@ struct tly_run {
   int64_t drift;                         /* -1: nothing to compare with */
   const char *error, *sqlstate;          /* NULL: none */
   const char *note;                      /* what else to know of it (why drift was not checked), or NULL */
+  const char *hold;                      /* which control totals did not hold, or NULL */
+  int64_t released_at_us;                /* an operator let it go live after all; 0: nobody did */
+  const char *released_by, *released_reason;
   struct tly_run_view *views;
   uint32_t view_count;
   struct tly_position *positions;
@@ -46,6 +51,9 @@ TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_
 /* Runs in state 'ready' with id > `after`, ascending: what the speed layer publishes. */
 TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                                  struct tly_run **out, uint32_t *count, struct tly_error *error);
+/* Runs in state 'ready' or 'held', ascending: those whose files are kept. */
+TLY_CHECK enum tly_status tly_batch_reader_kept(tly_batch_reader *reader, struct tly_arena *arena, struct tly_run **out,
+                                                uint32_t *count, struct tly_error *error);
 /* TLY_E_UNDEFINED_OBJECT when there is none of that number. */
 TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
                                                struct tly_run *out, struct tly_error *error);

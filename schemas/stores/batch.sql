@@ -7,7 +7,7 @@ CREATE TABLE meta (
 
 CREATE TABLE run (
   id          INTEGER PRIMARY KEY,   -- never reused; equals the number of the cut it covers
-  state       TEXT NOT NULL CHECK (state IN ('running', 'ready', 'failed', 'withdrawn', 'rejected')),
+  state       TEXT NOT NULL CHECK (state IN ('running', 'ready', 'held', 'failed', 'withdrawn', 'rejected')),
   reason      TEXT NOT NULL,         -- 'schedule', 'manual', 'definition'
   job         TEXT,                  -- whose views these are; NULL: of none
   attempt     INTEGER,               -- to run for the scheduled minute, from 1; NULL: not of a schedule
@@ -17,7 +17,11 @@ CREATE TABLE run (
   drift       INTEGER,               -- keys that differed, over all views; NULL: nothing to compare with
   error       TEXT,                  -- why it failed
   sqlstate    TEXT,
-  note        TEXT                   -- what else to know of it: why its drift was not checked
+  note        TEXT,                  -- what else to know of it: why its drift was not checked
+  hold        TEXT,                  -- why it did not go live by itself: which control totals did not hold
+  released_at     INTEGER,           -- an operator let it go live after all: when, who, why
+  released_by     TEXT,
+  released_reason TEXT
 ) STRICT;
 
 CREATE TABLE run_view (
@@ -32,6 +36,9 @@ CREATE TABLE run_view (
   drift           INTEGER,           -- NULL: nothing to compare with (first run of this definition)
   content_hash    BLOB,              -- over the canonical content: equal for any thread count
   pieces          INTEGER,
+  check_text      TEXT,              -- the view's check as it was then; NULL: it had none
+  check_verdict   TEXT CHECK (check_verdict IN ('true', 'false', 'null', 'error')),
+  check_found     TEXT,              -- the values it was computed from
   PRIMARY KEY (run, view)
 ) STRICT, WITHOUT ROWID;
 
