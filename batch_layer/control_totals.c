@@ -185,7 +185,7 @@ static enum tly_status fold_rows(struct computation *computation, const struct t
 
 static enum tly_status sort_totals(struct computation *computation, struct tly_error *error) {
   uint32_t part_count = computation->program->part_count;
-  computation->totals = tly_calloc(part_count, sizeof *computation->totals);
+  computation->totals = tly_calloc(part_count, sizeof(tly_sorted_groups *));
   for (uint32_t p = 0; p < part_count; p++) {
     computation->totals[p] = tly_sorted_groups_new(computation->program, p, NULL);
     TLY_TRY(tly_group_table_drain(tly_fold_part(computation->fold, p), TLY_EVALUATE_ROWS, tly_sorted_groups_append,
@@ -198,7 +198,7 @@ static enum tly_status sort_totals(struct computation *computation, struct tly_e
 static enum tly_status finish_output(const struct computation *computation, uint32_t output, struct tly_buffer *out,
                                      struct tly_value *value, struct tly_error *error) {
   uint32_t part_count = computation->program->part_count;
-  tly_sorted_cursor **cursors = tly_calloc(part_count, sizeof *cursors);
+  tly_sorted_cursor **cursors = tly_calloc(part_count, sizeof(tly_sorted_cursor *));
   struct tly_group_source *sources = tly_calloc(part_count, sizeof *sources);
   bool *wanted = tly_calloc(computation->program->view->output_count, sizeof *wanted);
   struct tly_text unbounded = {.data = NULL};

@@ -45,7 +45,8 @@ bool tly_publish_orders_is_idle(const tly_publish_orders *orders) {
 
 static void reply_error(const tly_publish_orders *orders, const struct order *order, const struct tly_error *why) {
   struct tly_buffer reply = {0};
-  tly_reply_error(&reply, order->id, TLY_RPC_SERVER_ERROR, why);
+  bool is_own_fault = why->status == TLY_E_INVALID_PARAMETER || why->status == TLY_E_UNDEFINED_OBJECT;
+  tly_reply_error(&reply, order->id, is_own_fault ? TLY_RPC_INVALID_PARAMS : TLY_RPC_SERVER_ERROR, why);
   tly_batch_requests_answer(orders->options.requests, order->client, &reply);
   tly_buffer_free(&reply);
 }

@@ -241,9 +241,7 @@ static void take_request(struct tly_session *session, struct tly_request *reques
       reply_error(session, request->id, TLY_RPC_SERVER_ERROR, &error);
     return;
   default:
-    (void)TLY_FAIL(&error, TLY_E_PROTOCOL,
-                   "unknown method; there are query, ingest, recompute, runs, status, views, "
-                   "reconcile, reconciliations, breaks, break, publish, pause, resume, cancel");
+    (void)TLY_FAIL(&error, TLY_E_PROTOCOL, "unknown method; there are " TLY_CLIENT_METHODS);
     reply_error(session, request->id, TLY_RPC_METHOD_NOT_FOUND, &error);
     return;
   }

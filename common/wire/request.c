@@ -88,9 +88,7 @@ static enum tly_status take_members(json_t *object, struct tly_request *out, int
   }
   if (!method_of(json_string_value(method), &out->method)) {
     *rpc_code = TLY_RPC_METHOD_NOT_FOUND;
-    return TLY_FAIL(error, TLY_E_PROTOCOL,
-                    "unknown method \"%s\"; there are query, ingest, recompute, runs, status, views, reconcile, "
-                    "pause, resume, cancel",
+    return TLY_FAIL(error, TLY_E_PROTOCOL, "unknown method \"%s\"; there are " TLY_CLIENT_METHODS,
                     json_string_value(method));
   }
   if (json_is_object(params)) {

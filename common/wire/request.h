@@ -11,6 +11,11 @@
 #include "common/base/buffer.h"
 #include "common/base/error.h"
 
+/* Those a client may ask for, in words. */
+#define TLY_CLIENT_METHODS                                                                                             \
+  "query, ingest, recompute, runs, status, views, reconcile, reconciliations, breaks, break, publish, pause, resume, " \
+  "cancel"
+
 enum tly_method {
   TLY_METHOD_QUERY,
   TLY_METHOD_INGEST,
