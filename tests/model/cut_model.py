@@ -197,6 +197,8 @@ def cut_steps(state, rules):
 
 # ---- the batch layer ---------------------------------------------------------------------------------------------------
 
+# A run becomes ready at any time after its cut, or never: a held run is one that nobody publishes, and an operator's word
+# is this step, late.
 def batch_steps(state):
     for cut in state.cuts:
         if run_of(state, cut.number) is None and is_prefix(cut.events, events_of(state.log)):
