@@ -34,6 +34,12 @@ RULES = {
     "same_definition": "only what was counted by the same definition is added up (publish.c)",
     "building_waits": "a new view does not answer before it has its past (rebuild.c)",
     "shadow_catches_up": "a built view shows up only where its own fold meets the layer's (fold_loop.c)",
+    "rejected_is_not_used": "a run that was rejected for a view is never taken for it again (batch_reader.c, publish.c)",
+    "rollback_folds_anew": "going back to a run needs the events after its cut again, which were trimmed (go_back.c)",
+    "answers_stay": "what is shown stays until the older run and all after it can take its place (go_back.c)",
+    "publishing_is_synced": "what readers saw published cannot be taken back by a power cut (publish.c, go_back.c)",
+    "rolled_back_together": "views that showed one run and were rolled back together switch together (go_back.c)",
+    "newest_good_is_kept": "the newest run not rejected is never deleted, whatever is published (run_retention.c)",
 }
 
 # status of a block: on the disk; in the page cache after a kill; in the page cache after a failed sync, marked clean
@@ -42,30 +48,33 @@ DURABLE, VISIBLE, HOLE = "durable", "visible", "hole"
 Block = collections.namedtuple("Block", "event stamp status")
 Cut = collections.namedtuple("Cut", "number events views")  # events: those below it, a tuple a partition
 Run = collections.namedtuple("Run", "number events views has_files is_ready")  # views: ((view, definition, counted), ...)
-View = collections.namedtuple("View", "definition is_ready run cut live shadow")  # live: sorted ((generation, event), ...)
+# live: sorted ((generation, event), ...); shadow: how far a building view has folded; back: the view to take its place
+View = collections.namedtuple("View", "definition is_ready run cut live shadow back")
 Speed = collections.namedtuple("Speed", "folded stamps cuts views")  # a partition: events, last stamp; the cuts known
 State = collections.namedtuple(
-    "State", "log cuts synced_cuts is_archiver_up pending acked runs definitions speed disk is_checked seen made left")
+    "State", "log cuts synced_cuts is_archiver_up pending acked runs definitions speed disk is_checked seen made left"
+             " rejected gone")  # rejected: {(run, view, decision or 0 if the view did not show it)}; gone: replaced before
 
 # what may happen how often; `faults` bounds the sum of the last ones
 Bounds = collections.namedtuple("Bounds", "partitions views events cuts power_cuts kills failed_syncs losses restores"
-                                          " changes deletions readers faults")
+                                          " changes deletions readers rollbacks faults")
+NO_FAULTS = ("events", "cuts", "readers", "deletions", "rollbacks")
 
 
 def bounds(partitions=1, views=1, events=2, cuts=1, power_cuts=0, kills=0, failed_syncs=0, losses=0, restores=0,
-           changes=0, deletions=0, readers=0, faults=3):
+           changes=0, deletions=0, readers=0, rollbacks=0, faults=3):
     return Bounds(partitions, views, events, cuts, power_cuts, kills, failed_syncs, losses, restores, changes, deletions,
-                  readers, faults)
+                  readers, rollbacks, faults)
 
 
 def start(limit):
     """A fresh data folder: all views are ready, all live."""
     nothing = ((),) * limit.partitions
-    view = View(definition=0, is_ready=True, run=0, cut=0, live=(), shadow=None)
+    view = View(definition=0, is_ready=True, run=0, cut=0, live=(), shadow=None, back=None)
     speed = Speed(nothing, (0,) * limit.partitions, (), (view,) * limit.views)
     return State(log=nothing, cuts=(), synced_cuts=0, is_archiver_up=True, pending=None, acked=frozenset(), runs=(),
                  definitions=(0,) * limit.views, speed=speed, disk=speed, is_checked=True, seen=frozenset(), made=0,
-                 left=limit)
+                 left=limit, rejected=frozenset(), gone=frozenset())
 
 
 # ---- reading a state --------------------------------------------------------------------------------------------------
@@ -84,6 +93,10 @@ def run_of(state, number):
 
 def counted_by(run, view_index):
     return next(((definition, counted) for view, definition, counted in run.views if view == view_index), None)
+
+
+def is_rejected(state, number, view_index):
+    return any((run, view) == (number, view_index) for run, view, _ in state.rejected)
 
 
 def is_prefix(shorter, longer):
@@ -110,6 +123,7 @@ def problems(state, rules):
             yield f"acknowledged event {event} is in the archive {in_archive.count(event)} times"
     if any(block.stamp > len(state.cuts) + 1 for blocks in state.log for block in blocks):
         yield "a block is stamped after a cut that nobody knows"
+    yield from rollback_problems(state)
     if not state.is_checked and "checked_since_boot" in rules:
         return  # readers are told to wait
     archived = events_of(state.log)
@@ -130,6 +144,24 @@ def problems(state, rules):
             yield f"view {v} takes back event(s) {sorted(state.seen - {event for _, event in got})}"
 
 
+def rollback_problems(state):
+    for v, view in enumerate(state.speed.views):
+        if view.back is not None and not view.is_ready:
+            yield f"view {v} does not answer while it is rolled back"
+        if state.is_checked and view.is_ready and (view.run, v) in state.gone:
+            yield f"view {v} shows run {view.run} again, which was rejected and had been replaced"
+        if view.is_ready and is_rejected(state, view.run, v) and not any(is_good(state, run, v) for run in state.runs):
+            yield f"view {v} cannot go back from run {view.run}: all others are gone"
+    if not state.is_checked:
+        return
+    for number, v, decision in state.rejected:
+        for other, w, same in state.rejected if decision else ():
+            shown, beside = state.speed.views[v], state.speed.views[w]
+            if (other, same) == (number, decision) and shown.is_ready and beside.is_ready and \
+                    shown.run == number and 0 < beside.run < number:
+                yield f"view {v} still shows run {number}, view {w} is rolled back to run {beside.run} already"
+
+
 # ---- the archiver ------------------------------------------------------------------------------------------------------
 
 def appended(state, p, event, status):
@@ -139,13 +171,13 @@ def appended(state, p, event, status):
 
 def spend(state, what):
     left = state.left._replace(**{what: getattr(state.left, what) - 1})
-    if what not in ("events", "cuts", "readers", "deletions"):
+    if what not in NO_FAULTS:
         left = left._replace(faults=left.faults - 1)
     return state._replace(left=left)
 
 
 def may(state, what):
-    return getattr(state.left, what) > 0 and (what in ("events", "cuts", "readers", "deletions") or state.left.faults > 0)
+    return getattr(state.left, what) > 0 and (what in NO_FAULTS or state.left.faults > 0)
 
 
 def archiver_steps(state, rules):
@@ -197,9 +229,26 @@ def cut_steps(state, rules):
 
 # ---- the batch layer ---------------------------------------------------------------------------------------------------
 
+def is_good(state, run, v):
+    """Could an operator go back to it?"""
+    definition, _ = counted_by(run, v) or (None, ())
+    return run.has_files and definition == state.speed.views[v].definition and not is_rejected(state, run.number, v)
+
+
+def may_delete(state, run, rules):
+    for v, _, _ in run.views:
+        shown = state.speed.views[v].run
+        newer = [other for other in state.runs if other.number > run.number]
+        is_superseded = any(is_good(state, other, v) for other in newer) if "newest_good_is_kept" in rules \
+            else shown > run.number
+        if shown == run.number or not is_superseded:
+            return False
+    return True
+
+
 # A run becomes ready at any time after its cut, or never: a held run is one that nobody publishes, and an operator's word
 # is this step, late.
-def batch_steps(state):
+def batch_steps(state, rules):
     for cut in state.cuts:
         if run_of(state, cut.number) is None and is_prefix(cut.events, events_of(state.log)):
             below = tuple(sorted(b.event for blocks in state.log for b in blocks if b.stamp <= cut.number))
@@ -208,11 +257,29 @@ def batch_steps(state):
             yield f"run {cut.number} is ready", state._replace(runs=tuple(sorted(state.runs + (run,))))
     if may(state, "deletions"):
         for i, run in enumerate(state.runs):
-            published = [state.speed.views[v].run for v, _, _ in run.views]
-            if run.has_files and all(p > run.number for p in published):
+            if run.has_files and may_delete(state, run, rules):
                 gone = run._replace(has_files=False, is_ready=False)
                 yield f"run {run.number} is withdrawn and deleted", spend(state, "deletions")._replace(
                     runs=replaced(state.runs, i, gone))
+    if may(state, "rollbacks"):
+        yield from decide_steps(state)
+
+
+def decide_steps(state):
+    """`tally rollback`: every newer run is rejected for the views, in batch.db, before anything else happens."""
+    every = tuple(range(len(state.speed.views)))
+    for views in [every] + [(v,) for v in every if len(every) > 1]:
+        for target in state.runs:
+            if not all(state.speed.views[v].is_ready and target.number < state.speed.views[v].run and
+                       is_good(state, target, v) for v in views):
+                continue
+            decision = 1 + max([made for _, _, made in state.rejected], default=0)
+            new = {(run.number, v, decision if run.number == state.speed.views[v].run else 0)
+                   for v in views for run in state.runs if run.number > target.number and
+                   counted_by(run, v) is not None and not is_rejected(state, run.number, v)}
+            if new:
+                yield f"views {views} are rolled back to run {target.number}", spend(state, "rollbacks")._replace(
+                    rejected=state.rejected | new)
 
 
 # ---- the speed layer ---------------------------------------------------------------------------------------------------
@@ -265,10 +332,12 @@ def fold_steps(state, rules):
                 state, "kills")._replace(speed=state.speed._replace(views=views))
 
 
-def is_usable(state, run, view_index, rules):
-    """May a view stand on this run?"""
+def is_usable(state, run, view_index, rules, is_shown=False):
+    """May a view stand on this run? On the one that it shows also while it is being rolled back."""
     definition, _ = counted_by(run, view_index) or (None, ())
     if definition is None:
+        return False
+    if "rejected_is_not_used" in rules and not is_shown and is_rejected(state, run.number, view_index):
         return False
     if "same_definition" in rules and definition != state.speed.views[view_index].definition:
         return False
@@ -294,14 +363,18 @@ def publish_steps(state, rules):
             newer = run.number > view.cut or "never_older" not in rules
             if view.is_ready and run.number != view.run and newer and is_usable(state, run, v, rules):
                 kept = tuple((g, e) for g, e in view.live if g > run.number)
-                views[v] = view._replace(run=run.number, cut=run.number, live=kept)
+                views[v] = view._replace(run=run.number, cut=run.number, live=kept, back=None)
                 chosen = True
         if chosen and "published_per_view" not in rules:  # one number for all hides every view's generations up to it
             views = [view._replace(cut=run.number, live=tuple((g, e) for g, e in view.live if g > run.number))
                      for view in views]
         if chosen:
-            yield f"run {run.number} is published", state._replace(
-                speed=state.speed._replace(views=tuple(views)))
+            yield f"run {run.number} is published", published(state, tuple(views), rules)
+
+
+def published(state, views, rules):
+    speed = state.speed._replace(views=views)
+    return state._replace(speed=speed, disk=speed if "publishing_is_synced" in rules else state.disk)
 
 
 def build_steps(state, rules):
@@ -316,15 +389,59 @@ def build_steps(state, rules):
                     yield f"view {v} builds on run {run.number}", with_view(
                         state, v, view._replace(run=run.number, cut=run.number, live=(), shadow=shadow))
             continue
-        behind = [p for p, folded in enumerate(state.speed.folded) if view.shadow[p] < len(folded)]
-        for p in behind:
-            block = state.log[p][view.shadow[p]] if view.shadow[p] < len(state.log[p]) else None
-            if block is not None:
-                further = fold_into(state, v, block, view, rules)
-                yield f"event {block.event} is folded into the shadow of view {v}", with_view(
-                    state, v, further._replace(shadow=replaced(view.shadow, p, view.shadow[p] + 1)))
-        if not behind or "shadow_catches_up" not in rules:
+        for label, further in catch_up_steps(state, v, view, rules):
+            yield label, with_view(state, v, further)
+        if has_caught_up(state, view) or "shadow_catches_up" not in rules:
             yield f"view {v} is ready", with_view(state, v, view._replace(is_ready=True, shadow=None))
+
+
+def has_caught_up(state, view):
+    return all(view.shadow[p] >= len(folded) for p, folded in enumerate(state.speed.folded))
+
+
+def catch_up_steps(state, v, view, rules):
+    """A view that has a tail of its own comes nearer to the layer's."""
+    for p, folded in enumerate(state.speed.folded):
+        if view.shadow[p] < min(len(folded), len(state.log[p])):
+            block = state.log[p][view.shadow[p]]
+            further = fold_into(state, v, block, view, rules)
+            yield f"event {block.event} is folded into the shadow of view {v}", further._replace(
+                shadow=replaced(view.shadow, p, view.shadow[p] + 1))
+
+
+def rollback_steps(state, rules):
+    """A view that shows a rejected run: an older one and all events since its cut, in the shadow, take its place."""
+    for number in sorted({run for run, _, _ in state.rejected}):
+        group = {v: view for v, view in enumerate(state.speed.views)
+                 if view.run == number and (view.is_ready or view.back) and is_rejected(state, number, v)}
+        bases = {v: next((run for run in reversed(state.runs) if run.number < number and is_usable(state, run, v, rules)),
+                         None) for v in group}
+        if group and None not in bases.values():
+            yield from go_back_steps(state, number, group, bases, rules)
+
+
+def go_back_steps(state, number, group, bases, rules):
+    stale = [v for v, view in group.items() if view.back is None or view.back.run != bases[v].number]
+    if stale:
+        yield f"views {stale} begin to go back from run {number}", state._replace(speed=state.speed._replace(
+            views=tuple(begin_to_go_back(view, bases[v], rules) if v in stale else view
+                        for v, view in enumerate(state.speed.views))))
+        return
+    for v, view in group.items():
+        for label, further in catch_up_steps(state, v, view.back, rules):
+            yield label, with_view(state, v, view._replace(back=further))
+    met = [v for v, view in group.items() if has_caught_up(state, view.back) or "shadow_catches_up" not in rules]
+    if len(met) == len(group) or (met and "rolled_back_together" not in rules):
+        yield f"views {met} have gone back from run {number}", published(
+            state, tuple(view.back._replace(is_ready=True, shadow=None) if v in met else view
+                         for v, view in enumerate(state.speed.views)), rules)
+
+
+def begin_to_go_back(view, run, rules):
+    if "rollback_folds_anew" not in rules:
+        return view._replace(run=run.number, cut=run.number)
+    back = View(view.definition, False, run.number, run.number, (), tuple(map(len, run.events)), None)
+    return view._replace(back=back, is_ready="answers_stay" in rules)
 
 
 def rebuilt(state, rules):
@@ -341,16 +458,17 @@ def rebuilt(state, rules):
     for v, view in enumerate(state.speed.views):
         number = bases[v].number if bases[v] else 0
         is_ready = bases[v] is not None or not runs
-        views.append(View(view.definition, is_ready, number, number, (), None))
-    return state._replace(speed=Speed(folded, stamps, state.cuts, tuple(views)), is_checked=False)
+        views.append(View(view.definition, is_ready, number, number, (), None, None))
+    speed = Speed(folded, stamps, state.cuts, tuple(views))  # under a new name, synced: the old one never comes back
+    return state._replace(speed=speed, disk=speed, is_checked=False)
 
 
 def check_steps(state, rules):
     """After a boot or a rebuild: readers wait until the store is known to be the archive's, and to miss nothing of it."""
     if state.is_checked or not agrees_with_archive(state, rules):
         return
-    published = [(v, run_of(state, view.run)) for v, view in enumerate(state.speed.views) if view.run]
-    if any(run is None or not is_usable(state, run, v, rules) for v, run in published):
+    shown = [(v, run_of(state, view.run)) for v, view in enumerate(state.speed.views) if view.run]
+    if any(run is None or not is_usable(state, run, v, rules, is_shown=True) for v, run in shown):
         yield "a published run is not usable, speed layer starts over", rebuilt(state, rules)
     elif all(len(folded) >= len(state.log[p]) for p, folded in enumerate(state.speed.folded)):
         yield "speed layer has caught up, readers may go on", state._replace(is_checked=True)
@@ -371,7 +489,7 @@ def following_definitions(state, rules):
     is_ready = not any(state.speed.folded) or "building_waits" not in rules
     for v, view in enumerate(state.speed.views):
         if view.definition != state.definitions[v]:
-            state = with_view(state, v, View(state.definitions[v], is_ready, 0, 0, (), None))
+            state = with_view(state, v, View(state.definitions[v], is_ready, 0, 0, (), None, None))
     return state
 
 
@@ -401,14 +519,19 @@ def fault_steps(state, rules):
             yield f"a reader sees {sorted(seen)}", spend(state, "readers")._replace(seen=state.seen | seen)
 
 
+def replacements_seen(state):
+    """Rejected runs in whose place readers may have seen something else."""
+    views = state.speed.views
+    return state.gone | {(run, v) for run, v, _ in state.rejected if views[v].is_ready and views[v].run != run}
+
+
 def steps(state, rules):
-    yield from archiver_steps(state, rules)
-    yield from batch_steps(state)
-    yield from fold_steps(state, rules)
-    yield from publish_steps(state, rules)
-    yield from build_steps(state, rules)
-    yield from check_steps(state, rules)
-    yield from fault_steps(state, rules)
+    for source in (archiver_steps, batch_steps, fold_steps, publish_steps, build_steps, rollback_steps, check_steps,
+                   fault_steps):
+        for label, following in source(state, rules):
+            if following.rejected and following.is_checked:
+                following = following._replace(gone=replacements_seen(following))
+            yield label, following
 
 
 # ---- visiting states ---------------------------------------------------------------------------------------------------
@@ -461,11 +584,11 @@ def walk(limit, rules, seed, length):
 
 def settles(state, rules):
     """Without further faults and after some more cuts: is every event folded, every view ready, every reader answered?"""
-    quiet = state._replace(left=state.left._replace(events=0, cuts=4, faults=0, deletions=0, readers=0))
+    quiet = state._replace(left=state.left._replace(events=0, cuts=4, faults=0, deletions=0, readers=0, rollbacks=0))
     for _ in range(300):
         following = next(steps(quiet, rules), None)
         if following is None:
             break
         quiet = following[1]
-    return quiet.is_checked and quiet.speed.folded == events_of(quiet.log) and all(
-        view.is_ready for view in quiet.speed.views) and next(problems(quiet, rules), None) is None
+    return quiet.is_checked and quiet.speed.folded == events_of(quiet.log) and next(problems(quiet, rules), None) is None \
+        and all(view.is_ready and not is_rejected(quiet, view.run, v) for v, view in enumerate(quiet.speed.views))
