@@ -1,6 +1,6 @@
-/* INVARIANT: states only go running -> ready | held | failed, held -> ready, ready -> withdrawn | rejected, and held
- * and rejected -> withdrawn. Each change names the state it leaves in its WHERE and must touch one row: a second change
- * of the same run is a bug that stops here, before it is on disk. */
+/* INVARIANT: states only go running -> ready | held | failed | rejected, held -> ready, ready -> withdrawn | rejected,
+ * and held and rejected -> withdrawn. Each change names the state it leaves in its WHERE and must touch one row: a
+ * second change of the same run is a bug that stops here, before it is on disk. */
 #include "batch_layer/batch_store.h"
 
 #include <inttypes.h>
@@ -28,6 +28,9 @@ enum statement {
   END_FAILED,
   RELEASE,
   WITHDRAW,
+  ADD_ROLLBACK,
+  REJECT_VIEW,
+  REJECT_RUNS,
   STATEMENT_COUNT
 };
 
@@ -42,8 +45,10 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         " ON CONFLICT (name) DO UPDATE SET cron = excluded.cron, fired_at = excluded.fired_at,"
         " run = excluded.run, attempts = excluded.attempts, try_at = excluded.try_at",
     [SET_PAUSE] = "UPDATE schedule SET paused_at = ?2, paused_by = ?3 WHERE name = ?1",
-    [END_RUN] = "UPDATE run SET state = iif(?6 IS NULL, 'ready', 'held'), finished_at = ?2, events = ?3, drift = ?4,"
-                " note = ?5, hold = ?6 WHERE id = ?1 AND state = 'running'",
+    [END_RUN] =
+        "UPDATE run SET state = CASE WHEN NOT EXISTS (SELECT 1 FROM run_view WHERE run = ?1 AND rollback IS NULL)"
+        " THEN 'rejected' WHEN ?6 IS NULL THEN 'ready' ELSE 'held' END, finished_at = ?2, events = ?3, drift = ?4,"
+        " note = ?5, hold = ?6 WHERE id = ?1 AND state = 'running'",
     [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
                  " content_hash = ?8, pieces = ?9, check_text = ?10, check_verdict = ?11, check_found = ?12"
                  " WHERE run = ?1 AND view = ?2",
@@ -55,6 +60,11 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [RELEASE] = "UPDATE run SET state = 'ready', released_at = ?2, released_by = ?3, released_reason = ?4"
                 " WHERE id = ?1 AND state = 'held'",
     [WITHDRAW] = "UPDATE run SET state = 'withdrawn' WHERE id = ?1 AND state IN ('ready', 'held', 'rejected')",
+    [ADD_ROLLBACK] = "INSERT INTO rollback (at, by, reason) VALUES (?1, ?2, ?3)",
+    [REJECT_VIEW] = "UPDATE run_view SET rollback = ?1 WHERE view = ?2 AND definition_hash = ?3 AND run > ?4"
+                    " AND rollback IS NULL AND run IN (SELECT id FROM run WHERE state IN ('running', 'ready'))",
+    [REJECT_RUNS] = "UPDATE run SET state = 'rejected' WHERE state = 'ready' AND NOT EXISTS"
+                    " (SELECT 1 FROM run_view WHERE run = id AND rollback IS NULL)",
 };
 
 struct tly_batch_store {
@@ -318,6 +328,41 @@ enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_
 enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error) {
   sqlite3_bind_int64(store->statements[WITHDRAW], 1, run);
   return change_one(store, WITHDRAW, run, error);
+}
+
+/* ---- rollback ---------------------------------------------------------------------------------------------------- */
+
+static enum tly_status rollback_rows(tly_batch_store *store, const struct tly_rollback_order *order,
+                                     uint32_t *rejected_count, struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[ADD_ROLLBACK];
+  sqlite3_bind_int64(statement, 1, order->at_us);
+  bind_text(statement, 2, order->by);
+  bind_text(statement, 3, order->reason);
+  TLY_TRY(tly_sqlite_run(statement, error));
+  int64_t rollback = sqlite3_last_insert_rowid(store->database);
+  statement = store->statements[REJECT_VIEW];
+  for (uint32_t v = 0; v < order->view_count; v++) {
+    sqlite3_bind_int64(statement, 1, rollback);
+    bind_text(statement, 2, order->views[v]->name);
+    bind_hash(statement, 3, &order->views[v]->hash);
+    sqlite3_bind_int64(statement, 4, order->targets[v]);
+    TLY_TRY(tly_sqlite_run(statement, error));
+    *rejected_count += (uint32_t)sqlite3_changes(store->database);
+  }
+  return tly_sqlite_run(store->statements[REJECT_RUNS], error);
+}
+
+enum tly_status tly_batch_store_roll_back(tly_batch_store *store, const struct tly_rollback_order *order,
+                                          uint32_t *rejected_count, struct tly_error *error) {
+  *rejected_count = 0;
+  TLY_TRY(tly_batch_store_transaction_begin(store, error));
+  enum tly_status status = rollback_rows(store, order, rejected_count, error);
+  if (status == TLY_OK && *rejected_count == 0)
+    return tly_sqlite_execute(store->database, "ROLLBACK", error);
+  tly_crash_point("rollback.before_decision");
+  status = tly_batch_store_transaction_end(store, status, error);
+  tly_crash_point("rollback.after_decision");
+  return status;
 }
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */

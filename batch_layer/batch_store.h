@@ -4,7 +4,8 @@
  *
  * A run is `running`, then `ready`, `held` (its control totals do not hold) or `failed`; a held one may become ready by
  * an operator's word; a ready one may become `rejected` by a rollback; and all three `withdrawn` before their files are
- * deleted. No other change of state exists; each is one synced transaction.
+ * deleted. No other change of state exists; each is one synced transaction. A rollback is of views: a run is rejected
+ * for each of them, and as a whole once it is for all that it has; one that is still running, when it ends.
  * Thread: belongs to the scheduler's thread, the only writer. */
 #ifndef TLY_BATCH_BATCH_STORE_H
 #define TLY_BATCH_BATCH_STORE_H
@@ -42,7 +43,7 @@ struct tly_run_start {
 
 TLY_CHECK enum tly_status tly_batch_store_begin(tly_batch_store *store, const struct tly_run_start *start,
                                                 struct tly_error *error);
-/* running -> ready, with everything the recompute found. */
+/* running -> ready, with everything the recompute found; or rejected, when it has been for all its views meanwhile. */
 TLY_CHECK enum tly_status tly_batch_store_ready(tly_batch_store *store, const struct tly_run_result *result,
                                                 int64_t now_us, struct tly_error *error);
 /* running -> held, with the same, and the words why. */
@@ -61,6 +62,19 @@ TLY_CHECK enum tly_status tly_batch_store_release(tly_batch_store *store, int64_
 /* running -> failed, with the words of `why`. */
 TLY_CHECK enum tly_status tly_batch_store_fail(tly_batch_store *store, int64_t run, int64_t now_us,
                                                const struct tly_error *why, struct tly_error *error);
+/* An operator's word: of each view, runs of its definition newer than `target` are never shown again. */
+struct tly_rollback_order {
+  int64_t at_us;
+  const char *by, *reason;
+  const struct tly_view *const *views;
+  const int64_t *targets; /* one a view */
+  uint32_t view_count;
+};
+
+/* Reject, ready or running, what the order says. `rejected_count` is for how many runs and views; nothing is recorded
+ * when there are none. */
+TLY_CHECK enum tly_status tly_batch_store_roll_back(tly_batch_store *store, const struct tly_rollback_order *order,
+                                                    uint32_t *rejected_count, struct tly_error *error);
 /* ready, held or rejected -> withdrawn: from now on nobody may begin to read it. */
 TLY_CHECK enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error);
 

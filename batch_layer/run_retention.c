@@ -17,13 +17,16 @@ static bool is_held(const struct tly_run *run) {
   return strcmp(run->state, "held") == 0;
 }
 
-/* How many runs newer than `run` have the view: of a ready run's only ready ones count, so that however many are held,
- * a run to stand on is not lost. */
-static uint32_t newer_runs(const struct tly_run *runs, uint32_t count, const struct tly_run *run, const char *view) {
+/* How many runs newer than `run` have the view, and count against it: of a rejected run's those that are rejected for
+ * it too, of another one's those that are not; and of a ready run's no held ones, so that however many are held, a run
+ * to stand on is not lost. */
+static uint32_t newer_runs(const struct tly_run *runs, uint32_t count, const struct tly_run *run,
+                           const struct tly_run_view *view) {
   uint32_t newer = 0;
   for (uint32_t i = 0; i < count; i++)
     for (uint32_t v = 0; runs[i].id > run->id && v < runs[i].view_count; v++)
-      if ((is_held(run) || !is_held(&runs[i])) && strcmp(runs[i].views[v].view, view) == 0)
+      if (strcmp(runs[i].views[v].view, view->view) == 0 &&
+          (runs[i].views[v].rollback == NULL) == (view->rollback == NULL) && (is_held(run) || !is_held(&runs[i])))
         newer++;
   return newer;
 }
@@ -36,7 +39,7 @@ static bool is_kept(const struct tly_run_retention *retention, const struct tly_
       return true;
   for (uint32_t v = 0; v < run->view_count; v++)
     if (tly_project_view(project, run->views[v].view) != NULL &&
-        newer_runs(runs, count, run, run->views[v].view) < retention->keep_runs)
+        newer_runs(runs, count, run, &run->views[v]) < retention->keep_runs)
       return true;
   return false;
 }

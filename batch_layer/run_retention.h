@@ -1,10 +1,11 @@
 /* batch_layer/run_retention.h -- delete runs that are no longer kept.
  *
  * Kept are, for each view, its newest `keep_runs` ready runs, held runs that are among its newest `keep_runs` of both,
- * and whatever is published. Any other of them is
- * withdrawn in batch.db (synced) first; then its folder's lock is taken exclusively, which waits for readers by coming
- * back later; then the folder goes. Folders of failed runs go unless they have a manifest. Folders that no row of
- * batch.db knows are reported, never deleted. Thread: belongs to the scheduler's thread. */
+ * as many that were rejected, and whatever is published. So the newest run that may be shown is always there, also
+ * while a view goes back to it. Any other of them is withdrawn in batch.db (synced) first; then its folder's lock is
+ * taken exclusively, which waits for readers by coming back later; then the folder goes. Folders of failed runs go
+ * unless they have a manifest. Folders that no row of batch.db knows are reported, never deleted. Thread: belongs to
+ * the scheduler's thread. */
 #ifndef TLY_BATCH_RUN_RETENTION_H
 #define TLY_BATCH_RUN_RETENTION_H
 

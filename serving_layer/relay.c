@@ -1,5 +1,6 @@
-/* recompute, reconcile, pause, resume and cancel are the batch layer's: the request line goes to DIR/batch.sock as it
- * came, and its reply lines come back as they are, progress lines too, up to the one with the result or the error. */
+/* recompute, reconcile, publish, rollback and the other decisions of operators are the batch layer's: the request line
+ * goes to DIR/batch.sock as it came, and its reply lines come back as they are, progress lines too, up to the one with
+ * the result or the error. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

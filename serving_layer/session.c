@@ -236,6 +236,7 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   case TLY_METHOD_RESUME:
   case TLY_METHOD_CANCEL:
   case TLY_METHOD_PUBLISH:
+  case TLY_METHOD_ROLLBACK:
     session->relay = tly_relay_new(server, session, request->id, line, size, &error);
     if (session->relay == NULL)
       reply_error(session, request->id, TLY_RPC_SERVER_ERROR, &error);

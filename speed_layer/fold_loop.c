@@ -11,7 +11,7 @@
  *
  * The views of a stream fold from the layer's own tail. A view that is being built on a run has a tail of its own,
  * which starts at the run's cut and never passes the layer's; in the very transaction in which the two meet, the view
- * is ready.
+ * is ready. One that will take the place of a view that is shown (go_back.c) folds in the same way, and waits there.
  *
  * INVARIANTS
  *   (1) Every block taken begins with the running hash at which the fold stands, or its own events prove it.
@@ -58,7 +58,7 @@ struct budget {
 
 static size_t fold_bytes(const struct tly_speed *speed) {
   size_t bytes = 0;
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     bytes += tly_fold_bytes(speed->views[v].fold);
   return bytes;
 }
@@ -73,6 +73,16 @@ static bool is_spent(const struct tly_speed *speed, const struct budget *budget)
 
 /* ---- one block --------------------------------------------------------------------------------------------------- */
 
+/* The views that `cut` names end a generation there. */
+static void note_cut(struct tly_speed *speed, const struct tly_cut *cut) {
+  for (uint32_t n = 0; n < cut->view_count; n++)
+    for (uint32_t v = 0; v < speed->live_count; v++) {
+      struct tly_live_view *live = &speed->views[v];
+      if (cut->number > live->cut && strcmp(live->view->name, cut->views[n]) == 0)
+        tly_cut_list_add(&live->cuts, cut->number);
+    }
+}
+
 /* The cuts below `stamp` are recorded, with a sync, before any block is stamped with it: they can be read now. */
 static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct tly_error *error) {
   struct tly_cut *cuts;
@@ -85,11 +95,7 @@ static enum tly_status know_cuts(struct tly_speed *speed, int64_t stamp, struct 
     TLY_ASSERT(cuts[c].number > speed->cut_known);
     speed->cut_known = cuts[c].number;
     speed->cut_chain = tly_tail_chain_cut(speed->cut_chain, &cuts[c]);
-    for (uint32_t v = 0; v < cuts[c].view_count; v++) {
-      struct tly_live_view *live = tly_speed_view(speed, cuts[c].views[v]);
-      if (live != NULL && cuts[c].number > live->cut)
-        tly_cut_list_add(&live->cuts, cuts[c].number);
-    }
+    note_cut(speed, &cuts[c]);
   }
   if (stamp - 1 > speed->cut_known)
     return tly_speed_archive_status(speed,
@@ -112,7 +118,7 @@ static bool collect_wanted(struct tly_speed *speed, const struct tly_live_view *
                            int64_t stamp, bool *wanted) {
   bool any = false;
   memset(wanted, 0, stream->column_count * sizeof *wanted);
-  for (uint32_t v = 0; v < speed->view_count; v++) {
+  for (uint32_t v = 0; v < speed->live_count; v++) {
     const struct tly_live_view *live = &speed->views[v];
     if (!takes_part(live, only, stream, stamp))
       continue;
@@ -127,7 +133,7 @@ static enum tly_status fold_events(struct tly_speed *speed, const struct tly_liv
                                    const struct tly_block_ref *ref, const struct tly_event_batch *events,
                                    int64_t first_offset, struct tly_error *error) {
   TLY_TRY(know_cuts(speed, ref->generation, error));
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     if (takes_part(&speed->views[v], only, events->stream, ref->generation))
       TLY_TRY(tly_live_view_fold(&speed->views[v], speed->store, speed->merge, events, ref->generation, ref->partition,
                                  first_offset, error));
@@ -271,7 +277,7 @@ static int64_t folds_until(const struct tly_speed *speed, int64_t behind, int64_
   return until_us > gathered_us ? until_us : gathered_us;
 }
 
-/* ---- views that are being built ---------------------------------------------------------------------------------- */
+/* ---- views that fold from a tail of their own ---------------------------------------------------------------------------------- */
 
 /* Bring a building view's own tail towards the layer's. *met: they are at the same place. */
 static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *live, struct budget *budget, bool *met,
@@ -293,19 +299,18 @@ static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *l
 static enum tly_status catch_up_views(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
   struct budget budget = {.events_left = STEP_EVENTS_MAX,
                           .until_us = tly_clock_monotonic_us(speed->clock) + CATCH_UP_US};
-  bool met;
-  for (uint32_t v = 0; v < speed->view_count; v++) {
+  for (uint32_t v = 0; v < speed->live_count; v++) {
     struct tly_live_view *live = &speed->views[v];
-    if (!live->is_catching_up)
-      continue;
+    if (!live->is_catching_up || (live->has_caught_up && !*did_work))
+      continue; /* nothing has come since */
     *did_work = true;
-    TLY_TRY(catch_up(speed, live, &budget, &met, error));
+    TLY_TRY(catch_up(speed, live, &budget, &live->has_caught_up, error));
     if (speed->disagrees)
       return TLY_OK;
     TLY_TRY(tly_speed_store_begin(speed->store, error));
     TLY_TRY(tly_live_view_flush(live, speed->store, speed->merge, error));
     TLY_TRY(tly_speed_store_save_catch_up(speed->store, live->id, &live->catch_up, error));
-    if (met)
+    if (live->has_caught_up && v < speed->view_count) /* one that takes another's place: go_back.c */
       TLY_TRY(tly_publish_built(speed, live, error));
   }
   return TLY_OK;
@@ -321,7 +326,7 @@ static bool becomes_checked(const struct tly_speed *speed) {
 static enum tly_status commit(struct tly_speed *speed, struct tly_error *error) {
   int64_t began_us = tly_clock_monotonic_us(speed->clock);
   TLY_TRY(tly_speed_store_begin(speed->store, error));
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     TLY_TRY(tly_live_view_flush(&speed->views[v], speed->store, speed->merge, error));
   TLY_TRY(tly_speed_store_save_positions(speed->store, &speed->tail, error));
   if (speed->cut_known > speed->cut_stored) {

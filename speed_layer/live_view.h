@@ -25,6 +25,7 @@ struct tly_live_view {
   bool is_ready;
   int64_t run, cut;    /* published, or what a building view builds on; 0: none */
   bool is_catching_up; /* building, on a run: folds from `catch_up` towards the layer's own tail */
+  bool has_caught_up;  /* ... and stood there at the end of the last step */
   struct tly_tail catch_up;
   struct tly_cut_list cuts; /* above `cut`, naming this view */
   tly_fold *fold;

@@ -1,8 +1,8 @@
 /* Publishing run k for a view moves everything up to cut k from the live generations to the run, in one transaction.
  * It is right exactly if both count the same events, so it asks for all of:
  *
- *   (1) The run is ready in batch.db, and newer than what the view shows. (Going back is rolling back, another
- *       matter.)
+ *   (1) The run is ready in batch.db, not rejected for the view, and newer than what the view shows. (How a view
+ *       goes back to an older one: go_back.c.)
  *   (2) The run's definition hash is the view's: both count by the same rules.
  *   (3) The run's cut is the archive's cut k: for the same views, and in the streams that they read the same positions
  *       and running hashes; and the archive's events up to there still have these hashes. So the run read the events
@@ -38,6 +38,13 @@ static bool covers(const struct tly_run *run, const struct tly_live_view *live) 
   for (uint32_t v = 0; v < run->view_count; v++)
     if (strcmp(run->views[v].view, live->view->name) == 0)
       return same_hash(&run->views[v].definition_hash, &live->view->hash);
+  return false;
+}
+
+static bool is_rejected(const struct tly_run *run, const struct tly_live_view *live) {
+  for (uint32_t v = 0; v < run->view_count; v++)
+    if (strcmp(run->views[v].view, live->view->name) == 0)
+      return run->views[v].rollback != NULL;
   return false;
 }
 
@@ -173,9 +180,8 @@ static enum tly_status switch_ready(struct tly_speed *speed, struct tly_live_vie
   return TLY_OK;
 }
 
-/* From the run's cut on, with a tail of its own. */
-static enum tly_status start_catch_up(struct tly_speed *speed, struct tly_live_view *live, const struct tly_run *run,
-                                      struct tly_error *error) {
+enum tly_status tly_publish_catch_up_from(struct tly_speed *speed, struct tly_live_view *live,
+                                          const struct tly_run *run, struct tly_error *error) {
   TLY_TRY(tly_speed_store_set_view(speed->store, live->id, false, run->id, run->id, error));
   tly_live_view_published(live, run->id, run->id);
   live->is_catching_up = true;
@@ -192,11 +198,11 @@ static enum tly_status start_catch_up(struct tly_speed *speed, struct tly_live_v
 
 static enum tly_status publish(struct tly_speed *speed, const struct tly_run *run, const bool *chosen,
                                struct tly_error *error) {
-  TLY_TRY(tly_speed_store_begin(speed->store, error));
+  TLY_TRY(tly_speed_store_begin_durable(speed->store, error));
   for (uint32_t v = 0; v < speed->view_count; v++)
     if (chosen[v])
       TLY_TRY(speed->views[v].is_ready ? switch_ready(speed, &speed->views[v], run, error)
-                                       : start_catch_up(speed, &speed->views[v], run, error));
+                                       : tly_publish_catch_up_from(speed, &speed->views[v], run, error));
   TLY_TRY(tly_speed_store_drop_hidden(speed->store, error));
   tly_crash_point("publish.before_commit");
   TLY_TRY(tly_speed_store_commit(speed->store, error));
@@ -259,11 +265,20 @@ enum tly_status tly_publish_step(struct tly_speed *speed, bool *did_publish, str
   return TLY_OK;
 }
 
+enum tly_status tly_publish_rejected(struct tly_speed *speed, int64_t oldest, struct tly_rejected **out,
+                                     uint32_t *count, struct tly_error *error) {
+  *count = 0;
+  TLY_TRY(open_batch(speed, error));
+  if (speed->batch == NULL)
+    return TLY_OK;
+  return tly_batch_reader_rejected(speed->batch, oldest, &speed->arena, out, count, error);
+}
+
 static enum tly_status is_base(struct tly_speed *speed, const struct tly_live_view *live, const struct tly_run *run,
                                bool *out, struct tly_error *error) {
   struct tly_error why;
   *out = false;
-  if (strcmp(run->state, "ready") != 0 || !covers(run, live))
+  if (!covers(run, live))
     return TLY_OK;
   TLY_TRY(archive_agrees(speed, run, out, error));
   if (!*out)
@@ -273,7 +288,7 @@ static enum tly_status is_base(struct tly_speed *speed, const struct tly_live_vi
 }
 
 enum tly_status tly_publish_is_base(struct tly_speed *speed, const struct tly_live_view *live, int64_t run_id,
-                                    bool *out, struct tly_error *error) {
+                                    bool is_shown, bool *out, struct tly_error *error) {
   struct tly_run run;
   *out = false;
   TLY_TRY(open_batch(speed, error));
@@ -283,6 +298,9 @@ enum tly_status tly_publish_is_base(struct tly_speed *speed, const struct tly_li
   if (status == TLY_E_UNDEFINED_OBJECT)
     return TLY_OK;
   TLY_TRY(status);
+  bool has_been_rejected = is_rejected(&run, live);
+  if (has_been_rejected ? !is_shown || strcmp(run.state, "withdrawn") == 0 : strcmp(run.state, "ready") != 0)
+    return TLY_OK;
   return is_base(speed, live, &run, out, error);
 }
 
@@ -301,6 +319,11 @@ enum tly_status tly_publish_find_base(struct tly_speed *speed, const struct tly_
 
 /* ---- a view that was built --------------------------------------------------------------------------------------- */
 
+void tly_publish_forget_cuts(struct tly_speed *speed) {
+  speed->cut_known = 0;
+  memset(&speed->cut_chain, 0, sizeof speed->cut_chain);
+}
+
 /* The row of a new view takes the place of the old one; what was folded under the old id is nobody's and is trimmed. */
 static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {
   struct tly_view_row row = {.name = live->view->name, .definition_hash = live->view->hash};
@@ -308,11 +331,10 @@ static enum tly_status start_over(struct tly_speed *speed, struct tly_live_view 
   TLY_TRY(tly_speed_store_drop_hidden(speed->store, error));
   tly_delta_merge_forget(speed->merge, live->id, INT64_MAX);
   TLY_TRY(tly_speed_store_add_view(speed->store, &row, error));
-  live->is_catching_up = false;
+  live->is_catching_up = live->has_caught_up = false;
   tly_tail_free(&live->catch_up);
   tly_cut_list_free(&live->cuts);
-  speed->cut_known = 0; /* the lists of all views are read again */
-  memset(&speed->cut_chain, 0, sizeof speed->cut_chain);
+  tly_publish_forget_cuts(speed);
   return tly_live_view_adopt(live, speed->store, &row, error);
 }
 
@@ -323,7 +345,7 @@ enum tly_status tly_publish_built(struct tly_speed *speed, struct tly_live_view 
   TLY_TRY(tly_speed_store_set_view(speed->store, live->id, true, live->run, live->cut, error));
   TLY_TRY(tly_speed_store_forget_catch_up(speed->store, live->id, error));
   live->is_ready = true;
-  live->is_catching_up = false;
+  live->is_catching_up = live->has_caught_up = false;
   tly_tail_free(&live->catch_up);
   tly_log(TLY_LOG_INFO, "view is ready", "view=%s run=%lld", live->view->name, (long long)live->run);
   tly_crash_point("catch_up.before_commit");

@@ -70,13 +70,22 @@ static enum tly_status check_cuts(struct tly_speed *speed, bool *agrees, struct 
   return TLY_OK;
 }
 
-/* The runs that the store shows must be the archive's as much as its own folds. */
+/* A second row of a name: the view that will take the place of the first one, which is shown. */
+static bool is_successor(const struct tly_view_row *rows, uint32_t number) {
+  for (uint32_t r = 0; r < number; r++)
+    if (strcmp(rows[r].name, rows[number].name) == 0)
+      return true;
+  return false;
+}
+
+/* The runs that the store shows must be the archive's as much as its own folds. What a successor stands on is looked at
+ * before it shows up (go_back.c). */
 static enum tly_status check_runs(struct tly_speed *speed, const struct tly_view_row *rows, uint32_t row_count,
                                   bool *agrees, struct tly_error *error) {
   for (uint32_t r = 0; r < row_count && *agrees; r++) {
     const struct tly_live_view *live = tly_speed_view(speed, rows[r].name);
-    if (live != NULL && is_same_view(&rows[r], live->view) && rows[r].run > 0)
-      TLY_TRY(tly_publish_is_base(speed, live, rows[r].run, agrees, error));
+    if (live != NULL && is_same_view(&rows[r], live->view) && rows[r].run > 0 && !is_successor(rows, r))
+      TLY_TRY(tly_publish_is_base(speed, live, rows[r].run, rows[r].is_ready, agrees, error));
   }
   return TLY_OK;
 }
@@ -153,7 +162,7 @@ static enum tly_status plan_stream(struct tly_speed *speed, const struct tly_str
 }
 
 static enum tly_status fill_new_store(struct tly_speed *speed, const struct base *bases, struct tly_error *error) {
-  TLY_TRY(tly_speed_store_begin(speed->store, error));
+  TLY_TRY(tly_speed_store_begin_durable(speed->store, error)); /* what it takes the place of never comes back */
   for (uint32_t v = 0; v < speed->view_count; v++) {
     const struct tly_view *view = speed->views[v].view;
     struct tly_view_row row = {.name = view->name,
@@ -226,9 +235,13 @@ static enum tly_status follow_definitions(struct tly_speed *speed, struct tly_er
   tly_crash_point("definitions.before_commit");
   TLY_TRY(tly_speed_store_commit(speed->store, error));
   TLY_TRY(tly_speed_store_load_views(speed->store, &speed->arena, &rows, &count, error));
-  TLY_ASSERT(count == speed->view_count);
-  for (uint32_t r = 0; r < count; r++)
-    TLY_TRY(tly_live_view_adopt(tly_speed_view(speed, rows[r].name), speed->store, &rows[r], error));
+  for (uint32_t r = 0; r < count; r++) {
+    struct tly_live_view *live = tly_speed_view(speed, rows[r].name);
+    if (is_successor(rows, r))
+      live = tly_speed_add_successor(speed, live);
+    TLY_TRY(tly_live_view_adopt(live, speed->store, &rows[r], error));
+  }
+  TLY_ASSERT(count == speed->live_count);
   return TLY_OK;
 }
 

@@ -1,6 +1,6 @@
 /* A transaction of this store carries everything that belongs together: the deltas a fold made, the counts, the
  * set-aside events and the positions. With synchronous=NORMAL a power cut takes whole transactions from the end, so
- * state and offsets stay together (invariant 2 of the product).
+ * state and offsets stay together (invariant 2 of the product). Those that publish something are FULL.
  *
  * The WAL is moved into the file by this thread alone, between transactions: in steps as far as readers allow, and when
  * idle with truncation. */
@@ -63,7 +63,8 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [LOAD_POSITIONS] = "SELECT stream, partition, next_offset, chain, generation FROM position",
     [SAVE_POSITION] = "INSERT OR REPLACE INTO position (stream, partition, next_offset, chain, generation)"
                       " VALUES (?1, ?2, ?3, ?4, ?5)",
-    [LOAD_VIEWS] = "SELECT id, name, definition_hash, state = 'ready', run, cut FROM view ORDER BY id",
+    [LOAD_VIEWS] = "SELECT id, name, definition_hash, state = 'ready', run, cut FROM view"
+                   " ORDER BY state = 'ready' DESC, id",
     [ADD_VIEW] = "INSERT INTO view (name, definition_hash, state, run, cut) VALUES (?1, ?2, ?3, ?4, ?5)",
     [SET_VIEW] = "UPDATE view SET state = ?2, run = ?3, cut = ?4 WHERE id = ?1",
     [REMOVE_VIEW] = "DELETE FROM view WHERE id = ?1",
@@ -96,7 +97,7 @@ struct tly_speed_store {
   int64_t epoch;
   sqlite3 *database;
   sqlite3_stmt *statements[STATEMENT_COUNT];
-  bool is_in_transaction;
+  bool is_in_transaction, is_durable;
   struct tly_log_steps log;
   struct tly_buffer block; /* the body being written */
   tly_wal_sync *wal_sync;  /* from the first commit on, when there is a WAL */
@@ -216,6 +217,13 @@ enum tly_status tly_speed_store_begin(tly_speed_store *store, struct tly_error *
   return TLY_OK;
 }
 
+enum tly_status tly_speed_store_begin_durable(tly_speed_store *store, struct tly_error *error) {
+  TLY_ASSERT(!store->is_in_transaction);
+  TLY_TRY(tly_sqlite_execute(store->database, "PRAGMA synchronous = FULL", error));
+  store->is_durable = true;
+  return tly_speed_store_begin(store, error);
+}
+
 bool tly_speed_store_is_in_transaction(const tly_speed_store *store) {
   return store->is_in_transaction;
 }
@@ -224,6 +232,9 @@ enum tly_status tly_speed_store_commit(tly_speed_store *store, struct tly_error 
   TLY_ASSERT(store->is_in_transaction);
   TLY_TRY(tly_sqlite_run(store->statements[COMMIT], error));
   store->is_in_transaction = false;
+  if (store->is_durable)
+    TLY_TRY(tly_sqlite_execute(store->database, "PRAGMA synchronous = NORMAL", error));
+  store->is_durable = false;
   if (store->wal_sync == NULL)
     TLY_TRY(tly_wal_sync_start(sqlite3_db_filename(store->database, "main"), &store->wal_sync, error));
   return tly_wal_sync_note(store->wal_sync, error);
@@ -313,13 +324,13 @@ enum tly_status tly_speed_store_load_views(tly_speed_store *store, struct tly_ar
                                            uint32_t *count, struct tly_error *error) {
   sqlite3_stmt *statement = store->statements[LOAD_VIEWS];
   bool has_row;
-  *out = TLY_ARENA_ARRAY(arena, struct tly_view_row, TLY_VIEWS_MAX);
+  *out = TLY_ARENA_ARRAY(arena, struct tly_view_row, 2 * TLY_VIEWS_MAX);
   *count = 0;
   for (;;) {
     TLY_TRY(tly_sqlite_step(statement, &has_row, error));
     if (!has_row)
       return TLY_OK;
-    TLY_ASSERT(*count < TLY_VIEWS_MAX);
+    TLY_ASSERT(*count < 2 * TLY_VIEWS_MAX);
     struct tly_text name = tly_column_text(statement, 1);
     struct tly_view_row *row = &(*out)[(*count)++];
     row->id = sqlite3_column_int64(statement, 0);

@@ -30,6 +30,9 @@ int64_t tly_speed_store_epoch(const tly_speed_store *store);
 /* One transaction at a time; begin within one does nothing, so that work which may have nothing to write begins late. A
  * failed commit ends the process (the caller passes the status on): memory has gone on, the store has not. */
 TLY_CHECK enum tly_status tly_speed_store_begin(tly_speed_store *store, struct tly_error *error);
+/* Begin one, outside of any, that is on the disk before its commit returns and before anybody sees it: what readers have
+ * seen published must not be taken back by a power cut (tests/model: publishing_is_synced). */
+TLY_CHECK enum tly_status tly_speed_store_begin_durable(tly_speed_store *store, struct tly_error *error);
 bool tly_speed_store_is_in_transaction(const tly_speed_store *store);
 TLY_CHECK enum tly_status tly_speed_store_commit(tly_speed_store *store, struct tly_error *error);
 /* Between transactions: move the WAL into the file when it has grown past its bound, or, when idle, at all. Never waits
@@ -54,6 +57,7 @@ TLY_CHECK enum tly_status tly_speed_store_save_positions(tly_speed_store *store,
                                                          struct tly_error *error);
 
 /* ---- views ------------------------------------------------------------------------------------------------------- */
+/* A name has one row; while the view goes back to an older run, a second one, which is not ready. */
 struct tly_view_row {
   int64_t id;
   const char *name;
@@ -63,6 +67,7 @@ struct tly_view_row {
   bool is_catching_up; /* building on `run` */
 };
 
+/* Those that are ready first. */
 TLY_CHECK enum tly_status tly_speed_store_load_views(tly_speed_store *store, struct tly_arena *arena,
                                                      struct tly_view_row **out, uint32_t *count,
                                                      struct tly_error *error);

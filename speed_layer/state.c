@@ -5,6 +5,7 @@
 #include "common/base/assert.h"
 #include "common/base/memory.h"
 #include "speed_layer/fold_loop.h"
+#include "speed_layer/go_back.h"
 #include "speed_layer/publish.h"
 #include "speed_layer/rebuild.h"
 #include "speed_layer/trim.h"
@@ -39,8 +40,22 @@ void tly_speed_ring(const struct tly_speed *speed) {
   tly_doorbell_ring(speed->directory, "batch");
 }
 
+struct tly_live_view *tly_speed_add_successor(struct tly_speed *speed, const struct tly_live_view *live) {
+  TLY_ASSERT(live < speed->views + speed->view_count && tly_speed_successor(speed, live) == NULL);
+  struct tly_live_view *successor = &speed->views[speed->live_count++];
+  tly_live_view_init(successor, live->view);
+  return successor;
+}
+
+struct tly_live_view *tly_speed_successor(struct tly_speed *speed, const struct tly_live_view *live) {
+  for (uint32_t v = speed->view_count; v < speed->live_count; v++)
+    if (speed->views[v].view == live->view)
+      return &speed->views[v];
+  return NULL;
+}
+
 void tly_speed_rest(struct tly_speed *speed) {
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     tly_live_view_rest(&speed->views[v]);
 }
 
@@ -56,10 +71,10 @@ static struct tly_speed *new_state(const char *directory, const struct tly_proje
   speed->batches = tly_calloc(project->stream_count, sizeof *speed->batches);
   for (uint32_t s = 0; s < project->stream_count; s++)
     tly_event_batch_init(&speed->batches[s], &project->streams[s]);
-  speed->views = tly_calloc(project->view_count, sizeof *speed->views);
+  speed->views = tly_calloc(2 * (size_t)project->view_count, sizeof *speed->views);
   for (uint32_t v = 0; v < project->view_count; v++)
     tly_live_view_init(&speed->views[v], &project->views[v]);
-  speed->view_count = project->view_count;
+  speed->view_count = speed->live_count = project->view_count;
   return speed;
 }
 
@@ -86,7 +101,7 @@ void tly_speed_close(struct tly_speed *speed) {
   tly_speed_store_close(speed->store);
   tly_batch_reader_close(speed->batch);
   tly_archive_reader_close(speed->archive);
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     tly_live_view_free(&speed->views[v]);
   for (uint32_t s = 0; s < speed->project->stream_count; s++)
     tly_event_batch_free(&speed->batches[s]);
@@ -101,7 +116,7 @@ void tly_speed_close(struct tly_speed *speed) {
 
 static const struct tly_view_program *program_of(void *context, int64_t view) {
   struct tly_speed *speed = context;
-  for (uint32_t v = 0; v < speed->view_count; v++)
+  for (uint32_t v = 0; v < speed->live_count; v++)
     if (speed->views[v].id == view)
       return speed->views[v].program;
   TLY_UNREACHABLE(); /* the deltas of a view go with it */
@@ -128,7 +143,7 @@ static enum tly_status keep_up(struct tly_speed *speed, bool *more, struct tly_e
 }
 
 enum tly_status tly_speed_step(struct tly_speed *speed, bool *did_work, struct tly_error *error) {
-  bool did_publish = false, more;
+  bool did_publish = false, did_go_back = false, more;
   TLY_TRY(tly_fold_loop_step(speed, did_work, error));
   if (speed->disagrees)
     return TLY_OK;
@@ -136,8 +151,9 @@ enum tly_status tly_speed_step(struct tly_speed *speed, bool *did_work, struct t
   if (!*did_work || now_us - speed->runs_looked_for_us >= PUBLISH_LOOK_US) {
     speed->runs_looked_for_us = now_us;
     TLY_TRY(tly_publish_step(speed, &did_publish, error));
+    TLY_TRY(tly_go_back_step(speed, &did_go_back, error));
   }
   TLY_TRY(keep_up(speed, &more, error));
-  *did_work |= did_publish | more;
+  *did_work |= did_publish | did_go_back | more;
   return tly_speed_store_checkpoint(speed->store, false, error);
 }

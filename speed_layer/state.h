@@ -21,8 +21,9 @@ struct tly_speed {
   tly_batch_reader *batch; /* NULL until batch.db is there */
   tly_speed_store *store;
   tly_delta_merge *merge;
-  struct tly_live_view *views; /* one a view of the project */
-  uint32_t view_count;
+  struct tly_live_view *views; /* one a view of the project, and behind them those that will take the place of one */
+  uint32_t view_count;         /* of the project */
+  uint32_t live_count;         /* of all; at most twice as many */
   struct tly_tail tail;    /* every event below is in every ready view, or below its cut */
   struct tly_tail target;  /* the archive's end at the start: readers wait until the tail has come there */
   bool is_checked;         /* it has, and the store says so */
@@ -56,7 +57,12 @@ void tly_speed_rest(struct tly_speed *speed);
 
 /* A stream's batch for reading. */
 struct tly_event_batch *tly_speed_batch(struct tly_speed *speed, const struct tly_stream *stream);
+/* The view that is shown, or is being built, under this name; NULL: none. */
 struct tly_live_view *tly_speed_view(struct tly_speed *speed, const char *name);
+/* Room for a view that will take the place of `live`, which is one of the project's; not in the store yet. */
+struct tly_live_view *tly_speed_add_successor(struct tly_speed *speed, const struct tly_live_view *live);
+/* The one that will take its place, or NULL. */
+struct tly_live_view *tly_speed_successor(struct tly_speed *speed, const struct tly_live_view *live);
 /* `status`, noted as a failure of the archive when it is one. */
 TLY_CHECK enum tly_status tly_speed_archive_status(struct tly_speed *speed, enum tly_status status);
 /* Readers that wait for a commit. */

@@ -52,11 +52,12 @@ enum {
   TLY_RUN_ATTEMPTS_MAX = 5,              /* runs for one scheduled minute; then it is left to the next one */
   TLY_WHO_BYTES_MAX = 128,               /* who paused a schedule or cancelled a run, as a client says it */
   TLY_QUEUE_WAIT_MS = 1000,              /* the serving layer waits this long to be told what waits */
+  TLY_ROLLBACKS_MAX = 16,                /* rollbacks that somebody waits for */
+  TLY_REASON_BYTES_MAX = 1000,           /* of an operator's reason, and of the name */
   TLY_BATCH_OUTPUT_BYTES = 1 << 20,      /* unsent replies of one connection; progress is dropped before */
   TLY_MANIFEST_BYTES_MAX = 256 << 20,    /* runs/<run>/manifest.json */
   TLY_DRIFT_WAIT_MS = 60000,             /* the drift check waits this long for a speed layer that does not move */
   TLY_PUBLISH_ORDERS_MAX = 16,           /* held runs that are being published */
-  TLY_REASON_BYTES_MAX = 1000,           /* of an operator's reason, and of the name */
   TLY_HOLD_BYTES = 16 << 10,             /* of why a run is held; above it views are counted */
   TLY_CHECK_TEXT_BYTES = 4096,           /* of a check's condition */
   TLY_CHECK_BYTES = 64 << 20,            /* distinct values that a check counts, in memory */

@@ -9,7 +9,7 @@
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
 
-enum statement { RUNS, READY, KEPT, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
+enum statement { RUNS, READY, KEPT, RUN, REJECTED, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
 
 #define RUN_COLUMNS                                                                                                    \
   "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt, hold,"       \
@@ -18,10 +18,12 @@ enum statement { RUNS, READY, KEPT, RUN, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCH
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [RUNS] = RUN_COLUMNS "WHERE id < ?2 ORDER BY id DESC LIMIT ?1",
     [READY] = RUN_COLUMNS "WHERE state = 'ready' AND id > ?1 ORDER BY id",
-    [KEPT] = RUN_COLUMNS "WHERE state IN ('ready', 'held') AND id > ?1 ORDER BY id",
+    [KEPT] = RUN_COLUMNS "WHERE state IN ('ready', 'held', 'rejected') AND id > ?1 ORDER BY id",
     [RUN] = RUN_COLUMNS "WHERE id = ?1",
+    [REJECTED] = "SELECT run, view FROM run_view WHERE rollback IS NOT NULL AND run >= ?1 ORDER BY run, view",
     [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift, scheduled_at, check_text,"
-              " check_verdict, check_found FROM run_view WHERE run = ?1 ORDER BY view",
+              " check_verdict, check_found, at, by, rollback.reason"
+              " FROM run_view LEFT JOIN rollback ON rollback.id = run_view.rollback WHERE run = ?1 ORDER BY view",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
                   " ORDER BY stream, partition",
     [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
@@ -153,6 +155,17 @@ static void read_run(const tly_batch_reader *reader, sqlite3_stmt *statement, st
                                             .released_reason = text_at(statement, 15, arena)};
 }
 
+/* NULL: the run was not rejected for this view. */
+static const struct tly_rollback *read_rollback(sqlite3_stmt *statement, int column, struct tly_arena *arena) {
+  if (sqlite3_column_type(statement, column) == SQLITE_NULL)
+    return NULL;
+  struct tly_rollback *rollback = TLY_ARENA_ARRAY(arena, struct tly_rollback, 1);
+  *rollback = (struct tly_rollback){.at_us = sqlite3_column_int64(statement, column),
+                                    .by = text_at(statement, column + 1, arena),
+                                    .reason = text_at(statement, column + 2, arena)};
+  return rollback;
+}
+
 static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
   (void)reader;
   *(struct tly_run_view *)row = (struct tly_run_view){.view = text_at(statement, 0, arena),
@@ -165,7 +178,8 @@ static void read_view(const tly_batch_reader *reader, sqlite3_stmt *statement, s
                                                       .scheduled_at_us = sqlite3_column_int64(statement, 7),
                                                       .check = text_at(statement, 8, arena),
                                                       .verdict = text_at(statement, 9, arena),
-                                                      .found = text_at(statement, 10, arena)};
+                                                      .found = text_at(statement, 10, arena),
+                                                      .rollback = read_rollback(statement, 11, arena)};
 }
 
 static void read_position(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
@@ -224,9 +238,20 @@ enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_t below, u
   return read_runs(reader, RUNS, max, arena, out, count, error);
 }
 
+static void leave_out_rejected(struct tly_run *run) {
+  uint32_t kept = 0;
+  for (uint32_t v = 0; v < run->view_count; v++)
+    if (run->views[v].rollback == NULL)
+      run->views[kept++] = run->views[v];
+  run->view_count = kept;
+}
+
 enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                        struct tly_run **out, uint32_t *count, struct tly_error *error) {
-  return read_runs(reader, READY, after, arena, out, count, error);
+  TLY_TRY(read_runs(reader, READY, after, arena, out, count, error));
+  for (uint32_t i = 0; i < *count; i++)
+    leave_out_rejected(&(*out)[i]);
+  return TLY_OK;
 }
 
 enum tly_status tly_batch_reader_kept(tly_batch_reader *reader, struct tly_arena *arena, struct tly_run **out,
@@ -243,6 +268,21 @@ enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struc
     return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "there is no run %" PRId64, id);
   *out = runs[0];
   return TLY_OK;
+}
+
+static void read_rejected(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {
+  (void)reader;
+  *(struct tly_rejected *)row =
+      (struct tly_rejected){.run = sqlite3_column_int64(statement, 0), .view = text_at(statement, 1, arena)};
+}
+
+enum tly_status tly_batch_reader_rejected(tly_batch_reader *reader, int64_t oldest, struct tly_arena *arena,
+                                          struct tly_rejected **out, uint32_t *count, struct tly_error *error) {
+  struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_rejected)};
+  enum tly_status status = read_rows(reader, REJECTED, oldest, read_rejected, &rows, error);
+  *out = (struct tly_rejected *)(void *)rows.items;
+  *count = rows.count;
+  return status;
 }
 
 static void read_drift(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena, void *row) {

@@ -6,6 +6,12 @@
 #include "common/archive/archive_reader.h"
 #include "common/store/set_aside_row.h"
 
+/* An operator's word that a run is not shown again for a view: `tally rollback`. */
+struct tly_rollback {
+  int64_t at_us;
+  const char *by, *reason;
+};
+
 struct tly_run_view {
   const char *view;
   struct tly_hash definition_hash;
@@ -14,6 +20,7 @@ struct tly_run_view {
   int64_t drift;                               /* -1: nothing to compare with */
   const char *check, *verdict, *found; /* its control total: the condition, "true", "false", "null" or "error", and what
                                           it was computed from; NULL: it had none */
+  const struct tly_rollback *rollback; /* NULL: none */
 };
 
 struct tly_run {
@@ -48,12 +55,23 @@ void tly_batch_snapshot_end(tly_batch_reader *reader);
 TLY_CHECK enum tly_status tly_batch_reader_runs(tly_batch_reader *reader, int64_t below, uint32_t max,
                                                 struct tly_arena *arena, struct tly_run **out, uint32_t *count,
                                                 struct tly_error *error);
-/* Runs in state 'ready' with id > `after`, ascending: what the speed layer publishes. */
+/* Runs in state 'ready' with id > `after`, ascending, with those of their views for which they are not rejected: what
+ * the speed layer publishes. */
 TLY_CHECK enum tly_status tly_batch_reader_ready(tly_batch_reader *reader, int64_t after, struct tly_arena *arena,
                                                  struct tly_run **out, uint32_t *count, struct tly_error *error);
-/* Runs in state 'ready' or 'held', ascending: those whose files are kept. */
+/* Runs whose files are kept, ready, held or rejected, ascending, with all their views. */
 TLY_CHECK enum tly_status tly_batch_reader_kept(tly_batch_reader *reader, struct tly_arena *arena, struct tly_run **out,
                                                 uint32_t *count, struct tly_error *error);
+
+/* A run that is not shown again for this view. */
+struct tly_rejected {
+  int64_t run;
+  const char *view;
+};
+/* Of runs >= `oldest`, by run and view. */
+TLY_CHECK enum tly_status tly_batch_reader_rejected(tly_batch_reader *reader, int64_t oldest, struct tly_arena *arena,
+                                                    struct tly_rejected **out, uint32_t *count,
+                                                    struct tly_error *error);
 /* TLY_E_UNDEFINED_OBJECT when there is none of that number. */
 TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
                                                struct tly_run *out, struct tly_error *error);

@@ -29,6 +29,7 @@ enum statement {
   DATA_VERSION,
   CHECKED,
   VIEWS,
+  GOING_BACK,
   POSITIONS,
   SET_ASIDE,
   DELTAS,
@@ -46,7 +47,11 @@ static const char *const statement_sql[STATEMENT_COUNT] = {
     [VIEWS] = "SELECT v.id, v.name, v.definition_hash, v.state = 'ready',"
               " iif(v.state = 'ready', v.run, 0), iif(v.state = 'ready', v.cut, 0), coalesce(sum(g.folded), 0),"
               " coalesce(sum(g.filtered), 0), coalesce(sum(g.set_aside), 0) FROM view AS v LEFT JOIN generation AS g"
-              " ON g.view = v.id AND g.number > v.cut GROUP BY v.id",
+              " ON g.view = v.id AND g.number > v.cut WHERE v.state = 'ready' OR NOT EXISTS"
+              " (SELECT 1 FROM view AS shown WHERE shown.name = v.name AND shown.state = 'ready') GROUP BY v.id",
+    [GOING_BACK] = "SELECT run, (SELECT coalesce(sum(next_offset), 0) FROM catch_up WHERE view = id),"
+                   " (SELECT coalesce(sum(next_offset), 0) FROM position WHERE stream = ?2)"
+                   " FROM view WHERE name = ?1 AND state = 'building'",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM position ORDER BY stream, partition",
     [SET_ASIDE] = "SELECT partition, \"offset\", sqlstate, message FROM set_aside WHERE view = ?1 AND generation > ?2"
                   " ORDER BY partition, \"offset\" LIMIT ?3",
@@ -323,6 +328,24 @@ enum tly_status tly_speed_snapshot_view(tly_speed_reader *reader, const struct t
     return TLY_OK;
   }
   return TLY_FAIL(error, TLY_E_NOT_READY, "view \"%s\" is not known to the speed layer yet", view->name);
+}
+
+enum tly_status tly_speed_snapshot_going_back(tly_speed_reader *reader, const struct tly_view *view,
+                                              struct tly_going_back *out, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[GOING_BACK];
+  bool has_row;
+  *out = (struct tly_going_back){.run = 0};
+  TLY_ASSERT(reader->in_snapshot);
+  sqlite3_bind_text(statement, 1, view->name, -1, SQLITE_STATIC);
+  sqlite3_bind_text(statement, 2, view->stream->name, -1, SQLITE_STATIC);
+  enum tly_status status = tly_sqlite_step(statement, &has_row, error);
+  if (status == TLY_OK && has_row)
+    *out = (struct tly_going_back){.run = sqlite3_column_int64(statement, 0),
+                                   .reached = sqlite3_column_int64(statement, 1),
+                                   .goal = sqlite3_column_int64(statement, 2)};
+  sqlite3_reset(statement);
+  sqlite3_clear_bindings(statement);
+  return status;
 }
 
 enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const struct tly_stream *stream,

@@ -39,6 +39,15 @@ struct tly_published {
 /* Within a snapshot. TLY_E_NOT_READY when the view is not there yet, with words about its state. */
 TLY_CHECK enum tly_status tly_speed_snapshot_view(tly_speed_reader *reader, const struct tly_view *view,
                                                   struct tly_published *out, struct tly_error *error);
+/* How far a view has come that goes back to an older run, in events of its stream: it folds those from that run's cut
+ * on again. */
+struct tly_going_back {
+  int64_t run;           /* 0: it does not go back */
+  int64_t reached, goal; /* the sums of the offsets below which it has folded, and the layer has */
+};
+/* Within a snapshot. */
+TLY_CHECK enum tly_status tly_speed_snapshot_going_back(tly_speed_reader *reader, const struct tly_view *view,
+                                                        struct tly_going_back *out, struct tly_error *error);
 /* The next offset folded, for each partition of `stream` (NULL: of all); in `arena`. */
 TLY_CHECK enum tly_status tly_speed_snapshot_positions(tly_speed_reader *reader, const struct tly_stream *stream,
                                                        struct tly_arena *arena, struct tly_position **out,

@@ -13,7 +13,8 @@
 
 /* Those a client may ask for, in words. */
 #define TLY_CLIENT_METHODS                                                                                             \
-  "query, ingest, recompute, runs, status, views, reconcile, reconciliations, breaks, break, publish, pause, resume, " \
+  "query, ingest, recompute, runs, status, views, reconcile, reconciliations, breaks, break, publish, rollback, "      \
+  "pause, resume, "                                                                                                    \
   "cancel"
 
 enum tly_method {
@@ -28,6 +29,7 @@ enum tly_method {
   TLY_METHOD_BREAKS,
   TLY_METHOD_BREAK,
   TLY_METHOD_PUBLISH,
+  TLY_METHOD_ROLLBACK,
   TLY_METHOD_PAUSE,
   TLY_METHOD_RESUME,
   TLY_METHOD_CANCEL,

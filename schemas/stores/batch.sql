@@ -39,8 +39,17 @@ CREATE TABLE run_view (
   check_text      TEXT,              -- the view's check as it was then; NULL: it had none
   check_verdict   TEXT CHECK (check_verdict IN ('true', 'false', 'null', 'error')),
   check_found     TEXT,              -- the values it was computed from
+  rollback        INTEGER,           -- the rollback that has rejected the run for this view; NULL: none has
   PRIMARY KEY (run, view)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX run_view_rejected ON run_view (run, view) WHERE rollback IS NOT NULL;
+
+CREATE TABLE rollback (              -- an operator's word; it is never taken back. A run that is rejected for all its
+  id     INTEGER PRIMARY KEY,        -- views is in state 'rejected'
+  at     INTEGER NOT NULL,           -- microseconds since 1970
+  by     TEXT NOT NULL,
+  reason TEXT NOT NULL
+) STRICT;
 
 CREATE TABLE run_position (          -- the cut, with chain hashes
   run         INTEGER NOT NULL,

@@ -21,13 +21,15 @@ CREATE TABLE known_cuts (       -- the archive's cuts on which the generations r
   chain  BLOB NOT NULL          -- running hash over all cuts up to it: number, time, views
 ) STRICT;
 
-CREATE TABLE view (             -- the views that are folded, a row a definition
+CREATE TABLE view (             -- the views that are folded, a row a definition; and, while a view goes back to an older
+                                -- run (a rollback), a second row, building, that will take the place of the first
   id              INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused: what belongs to no view is dropped
-  name            TEXT NOT NULL UNIQUE,
+  name            TEXT NOT NULL,
   definition_hash BLOB NOT NULL,
   state           TEXT NOT NULL CHECK (state IN ('building', 'ready')),
   run             INTEGER NOT NULL,  -- published run; 0: none, the view is all live since the archive's beginning
-  cut             INTEGER NOT NULL   -- the cut that run covers; 0: none. Generations <= cut are invisible
+  cut             INTEGER NOT NULL,  -- the cut that run covers; 0: none. Generations <= cut are invisible
+  UNIQUE (name, state)
 ) STRICT;
 
 CREATE TABLE catch_up (         -- a view that is building on a run: how far its folding has come from the run's cut

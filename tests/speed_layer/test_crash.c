@@ -62,6 +62,18 @@ static void prepare_building(struct rig *rig) {
   rig_ingest_payments(rig, 0, 1000, 500, 300);
 }
 
+/* Run 2 is shown and was rejected; folded anew is what came after run 1. */
+static void prepare_going_back(struct rig *rig) {
+  rig_ingest_payments(rig, 0, 0, 900, 300);
+  rig_cut_and_run(rig, all_views);
+  rig_ingest_payments(rig, 0, 900, 900, 300);
+  rig_cut_and_run(rig, all_views);
+  rig_ingest_payments(rig, 1, 1800, 100, 300);
+  rig_settle(rig);
+  rig_stop(rig);
+  rig_roll_back(rig, 1, all_views);
+}
+
 struct crash_case {
   const char *point;
   void (*prepare)(struct rig *rig);
@@ -76,6 +88,8 @@ static const struct crash_case cases[] = {
     {"merge.before_switch", prepare_merging},      {"rebuild.before_epoch", prepare_rebuilding},
     {"rebuild.after_epoch", prepare_rebuilding},   {"definitions.before_commit", prepare_definitions},
     {"publish.before_commit", prepare_building},   {"publish.after_commit", prepare_building},
+    {"go_back.before_begin", prepare_going_back},  {"go_back.after_begin", prepare_going_back},
+    {"go_back.before_switch", prepare_going_back}, {"go_back.after_switch", prepare_going_back},
     {"catch_up.before_commit", prepare_building},  {"catch_up.before_commit:2", prepare_building},
 };
 

@@ -217,6 +217,23 @@ int64_t rig_cut_and_run(struct rig *rig, const char *const *views) {
 
 /* ---- the speed layer --------------------------------------------------------------------------------------------- */
 
+void rig_roll_back(struct rig *rig, int64_t target, const char *const *names) {
+  const struct tly_view *views[TLY_VIEWS_MAX];
+  int64_t targets[TLY_VIEWS_MAX];
+  uint32_t count = 0, rejected;
+  tly_batch_store *store;
+  for (; names[count] != NULL; count++) {
+    views[count] = tly_project_view(rig->project, names[count]);
+    targets[count] = target;
+  }
+  struct tly_rollback_order order = {
+      .at_us = 3, .by = "ops", .reason = "test", .views = views, .targets = targets, .view_count = count};
+  MUST(tly_batch_store_open(rig->directory, 3, &store, &error));
+  MUST(tly_batch_store_roll_back(store, &order, &rejected, &error));
+  assert_int_not_equal(rejected, 0);
+  tly_batch_store_close(store);
+}
+
 void rig_start(struct rig *rig) {
   assert_null(rig->speed);
   start_writer(rig); /* makes the archive */

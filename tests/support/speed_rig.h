@@ -38,6 +38,9 @@ void rig_run(struct rig *rig, int64_t cut, const char *const *views);
 /* rig_cut and rig_run. */
 int64_t rig_cut_and_run(struct rig *rig, const char *const *views);
 
+/* Reject, for these views, all runs newer than `target`: `tally rollback`. */
+void rig_roll_back(struct rig *rig, int64_t target, const char *const *views);
+
 /* Start, stop, and go on until nothing is left to do. */
 void rig_start(struct rig *rig);
 void rig_stop(struct rig *rig);
