@@ -31,6 +31,7 @@ enum statement {
   ADD_ROLLBACK,
   REJECT_VIEW,
   REJECT_RUNS,
+  REJECTED,
   STATEMENT_COUNT
 };
 
@@ -63,6 +64,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [ADD_ROLLBACK] = "INSERT INTO rollback (at, by, reason) VALUES (?1, ?2, ?3)",
     [REJECT_VIEW] = "UPDATE run_view SET rollback = ?1 WHERE view = ?2 AND definition_hash = ?3 AND run > ?4"
                     " AND rollback IS NULL AND run IN (SELECT id FROM run WHERE state IN ('running', 'ready'))",
+    [REJECTED] = "SELECT view FROM run_view WHERE run = ?1 AND rollback IS NOT NULL",
     [REJECT_RUNS] = "UPDATE run SET state = 'rejected' WHERE state = 'ready' AND NOT EXISTS"
                     " (SELECT 1 FROM run_view WHERE run = id AND rollback IS NULL)",
 };
@@ -363,6 +365,22 @@ enum tly_status tly_batch_store_roll_back(tly_batch_store *store, const struct t
   status = tly_batch_store_transaction_end(store, status, error);
   tly_crash_point("rollback.after_decision");
   return status;
+}
+
+enum tly_status tly_batch_store_rejected(tly_batch_store *store, int64_t run, const struct tly_project *project,
+                                         bool *views, struct tly_error *error) {
+  sqlite3_stmt *statement = store->statements[REJECTED];
+  bool has_row;
+  memset(views, 0, project->view_count * sizeof *views);
+  sqlite3_bind_int64(statement, 1, run);
+  for (;;) {
+    TLY_TRY(tly_sqlite_step(statement, &has_row, error));
+    if (!has_row)
+      return TLY_OK;
+    const struct tly_view *view = tly_project_view(project, (const char *)sqlite3_column_text(statement, 0));
+    if (view != NULL)
+      views[view - project->views] = true;
+  }
 }
 
 /* ---- schedules --------------------------------------------------------------------------------------------------- */

@@ -75,6 +75,10 @@ struct tly_rollback_order {
  * when there are none. */
 TLY_CHECK enum tly_status tly_batch_store_roll_back(tly_batch_store *store, const struct tly_rollback_order *order,
                                                     uint32_t *rejected_count, struct tly_error *error);
+/* For which views, one flag a view of the project, the run was rejected. */
+TLY_CHECK enum tly_status tly_batch_store_rejected(tly_batch_store *store, int64_t run,
+                                                   const struct tly_project *project, bool *views,
+                                                   struct tly_error *error);
 /* ready, held or rejected -> withdrawn: from now on nobody may begin to read it. */
 TLY_CHECK enum tly_status tly_batch_store_withdraw(tly_batch_store *store, int64_t run, struct tly_error *error);
 

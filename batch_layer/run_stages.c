@@ -353,25 +353,46 @@ static enum tly_status go_on_recomputing(tly_run_stages *stages, struct tly_run_
 
 /* ---- PUBLISHING -------------------------------------------------------------------------------------------------- */
 
-static void go_on_publishing(tly_run_stages *stages, struct tly_run_end *end) {
+/* The views of the run that will show it: it was not rejected for them by a rollback. False: there are none. */
+static enum tly_status read_wanted(tly_run_stages *stages, bool *wanted, bool *is_wanted, struct tly_error *error) {
+  TLY_TRY(tly_batch_store_rejected(stages->options.store, stages->run, stages->options.project, wanted, error));
+  *is_wanted = false;
+  for (uint32_t v = 0; v < stages->options.project->view_count; v++) {
+    wanted[v] = stages->job->views[v] && !wanted[v];
+    *is_wanted = *is_wanted || wanted[v];
+  }
+  return TLY_OK;
+}
+
+static enum tly_status go_on_publishing(tly_run_stages *stages, struct tly_run_end *end, struct tly_error *error) {
   struct tly_error why;
-  if (tly_speed_watch_shows(stages->options.speed, stages->run, stages->job->views)) {
+  bool wanted[TLY_VIEWS_MAX], is_wanted;
+  TLY_TRY(read_wanted(stages, wanted, &is_wanted, error));
+  if (!is_wanted) {
+    (void)TLY_FAIL(&why, TLY_E_CANCELLED, "run %" PRId64 " was rejected by a rollback before it was published",
+                   stages->run);
+    tly_run_reply_failure(stages->options.requests, stages->job, &why);
+    end_job(stages, TLY_RUN_UNPUBLISHED, end);
+    return TLY_OK;
+  }
+  if (tly_speed_watch_shows(stages->options.speed, stages->run, wanted)) {
     tly_log(TLY_LOG_INFO, "run published", "run=%" PRId64, stages->run);
     reply_result(stages, NULL);
     end_job(stages, TLY_RUN_PUBLISHED, end);
-    return;
+    return TLY_OK;
   }
   int64_t sum = tly_speed_watch_progress(stages->options.speed);
   if (sum != stages->positions_seen)
     stages->deadline_us = monotonic(stages) + (int64_t)stages->options.publish_wait_ms * 1000;
   stages->positions_seen = sum;
   if (monotonic(stages) < stages->deadline_us)
-    return;
+    return TLY_OK;
   (void)TLY_FAIL(&why, TLY_E_NOT_READY, "run %" PRId64 " is ready, but the speed layer does not publish it",
                  stages->run);
   tly_log(TLY_LOG_WARN, "run not published", "run=%" PRId64, stages->run);
   tly_run_reply_failure(stages->options.requests, stages->job, &why);
   end_job(stages, TLY_RUN_UNPUBLISHED, end);
+  return TLY_OK;
 }
 
 /* ---- the loop's part --------------------------------------------------------------------------------------------- */
@@ -400,7 +421,7 @@ enum tly_status tly_run_stages_go_on(tly_run_stages *stages, const struct pollfd
     case IDLE: break;
     case CUTTING: TLY_TRY(go_on_cutting(stages, polled[ARCHIVER].revents != 0, end, error)); break;
     case RECOMPUTING: TLY_TRY(go_on_recomputing(stages, end, error)); break;
-    case PUBLISHING: go_on_publishing(stages, end); break;
+    case PUBLISHING: TLY_TRY(go_on_publishing(stages, end, error)); break;
     }
     check_invariants(stages);
   } while (stages->stage != before);

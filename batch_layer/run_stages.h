@@ -25,7 +25,7 @@ enum tly_run_outcome {
   TLY_RUN_FAILED,      /* the row says so; the folder is gone */
   TLY_RUN_CANCELLED,   /* by somebody: as NOT_BEGUN or FAILED, by `run` */
   TLY_RUN_HELD,        /* its control totals do not hold: computed and kept, but not to be published */
-  TLY_RUN_UNPUBLISHED, /* ready, but the speed layer has not published it in time */
+  TLY_RUN_UNPUBLISHED, /* ready, but rejected before it was published, or the speed layer has not done so in time */
   TLY_RUN_PUBLISHED
 };
 

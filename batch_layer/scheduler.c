@@ -18,6 +18,7 @@
 #include "batch_layer/ledger_queue.h"
 #include "batch_layer/publish_orders.h"
 #include "batch_layer/retry_delay.h"
+#include "batch_layer/rollback.h"
 #include "batch_layer/run_control.h"
 #include "batch_layer/run_queue.h"
 #include "batch_layer/run_reply.h"
@@ -49,6 +50,7 @@ struct tly_scheduler {
   tly_definition_watch *definitions;
   tly_run_stages *stages;     /* the run under way */
   tly_publish_orders *orders; /* held runs that an operator publishes, beside it */
+  tly_rollbacks *rollbacks;   /* decisions to go back, and who waits for the speed layer to do so */
   struct tly_speed_watch speed;
   struct tly_run_queue queue;
   enum tly_status broken; /* batch.db failed while a request was dealt with: the next turn says so */
@@ -162,10 +164,12 @@ static enum tly_status queue_request(tly_scheduler *scheduler, uint64_t client, 
                                      struct tly_error *error) {
   if (request->method == TLY_METHOD_PUBLISH)
     return tly_publish_orders_add(scheduler->orders, client, request, error);
+  if (request->method == TLY_METHOD_ROLLBACK)
+    return tly_rollbacks_add(scheduler->rollbacks, client, request, error);
   if (request->method != TLY_METHOD_RECOMPUTE && request->method != TLY_METHOD_RECONCILE)
     return TLY_FAIL(
         error, TLY_E_NOT_SUPPORTED,
-        "the batch layer answers recompute, reconcile, publish, break, pause, resume, cancel and queue only");
+        "the batch layer answers recompute, reconcile, publish, rollback, break, pause, resume, cancel and queue only");
   if (request->method == TLY_METHOD_RECONCILE && json_object_get(request->params, "against") != NULL)
     return tly_ledger_queue_add(scheduler->ledgers, client, request, error);
   return tly_run_request_queue(&scheduler->queue, scheduler->options.project, now(scheduler), client, request, error);
@@ -220,6 +224,7 @@ static enum tly_status go_on(tly_scheduler *scheduler, const struct pollfd *poll
     TLY_TRY(deal_with_end(scheduler, end, error));
   TLY_TRY(tly_publish_orders_go_on(scheduler->orders, error));
   tly_run_stages_tend_child(scheduler->stages);
+  TLY_TRY(tly_rollbacks_go_on(scheduler->rollbacks, error));
   return tly_ledger_queue_go_on(scheduler->ledgers, error);
 }
 
@@ -228,7 +233,8 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
   polled[STOP] = (struct pollfd){.fd = tly_process_stop_fd(), .events = POLLIN};
   polled[LEDGERS] = (struct pollfd){.fd = tly_ledger_queue_fd(scheduler->ledgers), .events = POLLIN};
   tly_run_stages_poll(scheduler->stages, polled + STAGES, &timeout_ms);
-  if (!tly_publish_orders_is_idle(scheduler->orders) && timeout_ms > ORDERS_POLL_MS)
+  bool has_orders = !tly_publish_orders_is_idle(scheduler->orders) || !tly_rollbacks_is_idle(scheduler->rollbacks);
+  if (has_orders && timeout_ms > ORDERS_POLL_MS)
     timeout_ms = ORDERS_POLL_MS;
   uint32_t clients = tly_batch_requests_poll(scheduler->requests, polled + CLIENTS);
   if (poll(polled, CLIENTS + clients, timeout_ms) < 0 && errno != EINTR)
@@ -243,7 +249,8 @@ enum tly_status tly_scheduler_turn(tly_scheduler *scheduler, int timeout_ms, str
 
 bool tly_scheduler_is_idle(const tly_scheduler *scheduler) {
   return tly_run_stages_is_idle(scheduler->stages) && scheduler->queue.count == 0 &&
-         tly_ledger_queue_is_idle(scheduler->ledgers) && tly_publish_orders_is_idle(scheduler->orders);
+         tly_ledger_queue_is_idle(scheduler->ledgers) && tly_publish_orders_is_idle(scheduler->orders) &&
+         tly_rollbacks_is_idle(scheduler->rollbacks);
 }
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
@@ -290,11 +297,24 @@ static void open_orders(tly_scheduler *scheduler) {
   scheduler->orders = tly_publish_orders_new(&orders);
 }
 
+static void open_rollbacks(tly_scheduler *scheduler) {
+  struct tly_rollbacks_options options = {.directory = scheduler->directory,
+                                          .project = scheduler->options.project,
+                                          .clock = scheduler->options.clock,
+                                          .store = scheduler->store,
+                                          .reader = scheduler->reader,
+                                          .requests = scheduler->requests,
+                                          .speed = &scheduler->speed,
+                                          .publish_wait_ms = scheduler->options.publish_wait_ms};
+  scheduler->rollbacks = tly_rollbacks_new(&options);
+}
+
 static enum tly_status open_all(tly_scheduler *scheduler, struct tly_error *error) {
   TLY_TRY(open_stores(scheduler, error));
   TLY_TRY(clean_up(scheduler, error));
   TLY_TRY(tly_batch_requests_open(scheduler->directory, handle_request, scheduler, &scheduler->requests, error));
   TLY_TRY(open_stages(scheduler, error));
+  open_rollbacks(scheduler);
   open_orders(scheduler);
   struct tly_ledger_queue_options ledgers = {.settings = scheduler->options.settings,
                                              .project = scheduler->options.project,
@@ -325,6 +345,7 @@ void tly_scheduler_close(tly_scheduler *scheduler) {
   if (scheduler == NULL)
     return;
   tly_run_stages_close(scheduler->stages);
+  tly_rollbacks_free(scheduler->rollbacks);
   tly_publish_orders_free(scheduler->orders);
   tly_ledger_queue_close(scheduler->ledgers);
   tly_batch_requests_close(scheduler->requests);

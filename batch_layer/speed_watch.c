@@ -38,6 +38,16 @@ bool tly_speed_watch_shows(struct tly_speed_watch *watch, int64_t run, const boo
   return true;
 }
 
+bool tly_speed_watch_going_back(struct tly_speed_watch *watch, const struct tly_view *view,
+                                struct tly_going_back *out) {
+  *out = (struct tly_going_back){.run = 0};
+  if (watch->reader == NULL || tly_speed_snapshot_begin(watch->reader, NULL) != TLY_OK)
+    return false;
+  bool is_read = tly_speed_snapshot_going_back(watch->reader, view, out, NULL) == TLY_OK;
+  tly_speed_snapshot_end(watch->reader);
+  return is_read && out->run > 0;
+}
+
 int64_t tly_speed_watch_progress(struct tly_speed_watch *watch) {
   struct tly_position *positions;
   struct tly_arena arena;

@@ -20,6 +20,8 @@ void tly_speed_watch_free(struct tly_speed_watch *watch);
 bool tly_speed_watch_look(struct tly_speed_watch *watch, struct tly_published *published, bool *known);
 /* Whether each view with a flag in `views`, one a view of the project, shows `run` or a newer one. */
 bool tly_speed_watch_shows(struct tly_speed_watch *watch, int64_t run, const bool *views);
+/* How far a view has come that goes back to an older run; false: it does not, or there is no speed.db to ask. */
+bool tly_speed_watch_going_back(struct tly_speed_watch *watch, const struct tly_view *view, struct tly_going_back *out);
 /* The sum of the offsets up to which events are folded: it grows while the speed layer moves. */
 int64_t tly_speed_watch_progress(struct tly_speed_watch *watch);
 

@@ -135,6 +135,18 @@ static const struct tly_command commands[] = {
      "known.\n\n" CLIENT_OPTIONS
      "\nExample:\n  tally reconcile account_totals --against bank_accounts --tolerance 0.01\n",
      false, 1, 1, tly_command_reconcile},
+    {"rollback", "let views show an older run again",
+     "Usage: tally rollback [VIEW...] [--to RUN] --reason TEXT\n\n"
+     "The views (without VIEW: all that show the newest published run) show an older run again: RUN, or the newest\n"
+     "older one of their definition. Every newer run is rejected for them, for good: who, when and why is recorded, "
+     "and\n"
+     "tally runs shows it. A run that is begun afterwards is published as always.\n\n"
+     "No event is lost: what came after the older run's cut is folded again from the archive first, with a progress\n"
+     "bar; until then answers stay what they are, and all views that showed one run switch at once. The last line is\n"
+     "`run 11 published again: VIEW, ...; run 12 rejected`. An interrupted wait changes nothing about the "
+     "decision.\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally rollback account_daily --reason 'run 12 was computed with a broken disk, ticket 4711'\n",
+     false, 0, TLY_ARGUMENTS_MAX, tly_command_rollback},
     {"reconciliations", "list the reconciliations with ledgers",
      "Usage: tally reconciliations [VIEW] [--against LEDGER] [--format table|csv|json|ndjson]\n\n"
      "One row each, newest first (20): result, who started it, keys, breaks, what changed, and why one is INCOMPLETE.\n"
@@ -165,7 +177,7 @@ static const struct tly_command commands[] = {
      "one\n"
      "row a run, newest first: state, reason, job, scheduled minute and start, attempt, cut, events, rate, drift, "
      "error; why\n"
-     "it is held, and who let it go live after all.\n\n"
+     "it is held, and who let it go live after all; for which views a rollback has rejected it.\n\n"
      "  --queue     only what is under way and waits (csv, json, ndjson: only what waits)\n"
      "  --follow    a progress bar of the run under way, a line for each run that ends, until nothing is left to do\n\n"
      "csv, json and ndjson are a row a run, without what waits.\n\n" CLIENT_OPTIONS,

@@ -118,6 +118,21 @@ static json_t *released_json(const struct tly_run *run) {
                    run->released_reason);
 }
 
+/* For which views the run is not shown again: [{"view":..,"at":..,"by":..,"reason":..}], or null. */
+static json_t *rejected_json(const struct tly_run *run) {
+  json_t *list = NULL;
+  for (uint32_t i = 0; i < run->view_count; i++) {
+    const struct tly_rollback *rollback = run->views[i].rollback;
+    if (rollback == NULL)
+      continue;
+    if (list == NULL)
+      list = json_array();
+    json_array_append_new(list, json_pack("{s:s,s:o,s:s,s:s}", "view", run->views[i].view, "at",
+                                          time_json(rollback->at_us), "by", rollback->by, "reason", rollback->reason));
+  }
+  return list != NULL ? list : json_null();
+}
+
 static json_t *run_json(const struct tly_run *run) {
   json_t *out = json_object();
   json_t *views = json_array();
@@ -150,6 +165,7 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "hold", text_json(run->hold));
   json_object_set_new(out, "released", released_json(run));
   add_checks(run, out);
+  json_object_set_new(out, "rejected", rejected_json(run));
   return out;
 }
 

@@ -277,7 +277,8 @@ static int64_t folds_until(const struct tly_speed *speed, int64_t behind, int64_
   return until_us > gathered_us ? until_us : gathered_us;
 }
 
-/* ---- views that fold from a tail of their own ---------------------------------------------------------------------------------- */
+/* ---- views that fold from a tail of their own
+ * ---------------------------------------------------------------------------------- */
 
 /* Bring a building view's own tail towards the layer's. *met: they are at the same place. */
 static enum tly_status catch_up(struct tly_speed *speed, struct tly_live_view *live, struct budget *budget, bool *met,

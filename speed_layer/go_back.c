@@ -4,8 +4,8 @@
  *
  * The generations between the older run's cut and the present were trimmed when the newer run was published. So the
  * view gets a successor: a second row of its name, building on the older run, with a tail and deltas of its own, which
- * folds the archive from that run's cut on exactly as a new view does (fold_loop.c). The view itself goes on folding and
- * answering with what it has. When the successor stands where the layer stands, it takes the view's place.
+ * folds the archive from that run's cut on exactly as a new view does (fold_loop.c). The view itself goes on folding
+ * and answering with what it has. When the successor stands where the layer stands, it takes the view's place.
  *
  * INVARIANTS (tests/model has a counterexample for each)
  *   (1) A rejected run is never taken again. What is shown already stays until there is something to take its place.
@@ -65,8 +65,7 @@ static void forget_successor(struct tly_speed *speed, struct tly_live_view *succ
 
 static enum tly_status drop_successor(struct tly_speed *speed, struct tly_live_view *successor,
                                       struct tly_error *error) {
-  tly_log(TLY_LOG_INFO, "going back is given up", "view=%s run=%lld", successor->view->name,
-          (long long)successor->run);
+  tly_log(TLY_LOG_INFO, "going back is given up", "view=%s run=%lld", successor->view->name, (long long)successor->run);
   TLY_TRY(tly_speed_store_begin(speed->store, error));
   TLY_TRY(tly_speed_store_remove_view(speed->store, successor->id, error));
   TLY_TRY(tly_speed_store_drop_hidden(speed->store, error));
@@ -164,8 +163,8 @@ static enum tly_status check_bases(struct tly_speed *speed, const struct group *
 static enum tly_status replace(struct tly_speed *speed, struct tly_live_view *live, struct tly_error *error) {
   struct tly_live_view *successor = tly_speed_successor(speed, live);
   TLY_ASSERT(successor->has_caught_up && successor->given_count == 0 && live->given_count == 0);
-  tly_log(TLY_LOG_INFO, "published again", "run=%lld view=%s instead=%lld", (long long)successor->run,
-          live->view->name, (long long)live->run);
+  tly_log(TLY_LOG_INFO, "published again", "run=%lld view=%s instead=%lld", (long long)successor->run, live->view->name,
+          (long long)live->run);
   TLY_TRY(tly_speed_store_remove_view(speed->store, live->id, error));
   TLY_TRY(tly_speed_store_set_view(speed->store, successor->id, true, successor->run, successor->cut, error));
   TLY_TRY(tly_speed_store_forget_catch_up(speed->store, successor->id, error));

@@ -30,8 +30,8 @@ int64_t tly_speed_store_epoch(const tly_speed_store *store);
 /* One transaction at a time; begin within one does nothing, so that work which may have nothing to write begins late. A
  * failed commit ends the process (the caller passes the status on): memory has gone on, the store has not. */
 TLY_CHECK enum tly_status tly_speed_store_begin(tly_speed_store *store, struct tly_error *error);
-/* Begin one, outside of any, that is on the disk before its commit returns and before anybody sees it: what readers have
- * seen published must not be taken back by a power cut (tests/model: publishing_is_synced). */
+/* Begin one, outside of any, that is on the disk before its commit returns and before anybody sees it: what readers
+ * have seen published must not be taken back by a power cut (tests/model: publishing_is_synced). */
 TLY_CHECK enum tly_status tly_speed_store_begin_durable(tly_speed_store *store, struct tly_error *error);
 bool tly_speed_store_is_in_transaction(const tly_speed_store *store);
 TLY_CHECK enum tly_status tly_speed_store_commit(tly_speed_store *store, struct tly_error *error);

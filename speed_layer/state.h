@@ -24,14 +24,14 @@ struct tly_speed {
   struct tly_live_view *views; /* one a view of the project, and behind them those that will take the place of one */
   uint32_t view_count;         /* of the project */
   uint32_t live_count;         /* of all; at most twice as many */
-  struct tly_tail tail;    /* every event below is in every ready view, or below its cut */
-  struct tly_tail target;  /* the archive's end at the start: readers wait until the tail has come there */
-  bool is_checked;         /* it has, and the store says so */
-  bool disagrees;          /* the archive is not the one that was folded: open again, which checks and rebuilds */
-  bool is_archive_failure; /* the last failed status came from reading the archive, not the store */
-  int64_t cut_known;       /* all cuts up to this one are in the views' lists */
-  tly_chain cut_chain;     /* over all of these */
-  int64_t cut_stored;      /* up to which the store has them */
+  struct tly_tail tail;        /* every event below is in every ready view, or below its cut */
+  struct tly_tail target;      /* the archive's end at the start: readers wait until the tail has come there */
+  bool is_checked;             /* it has, and the store says so */
+  bool disagrees;              /* the archive is not the one that was folded: open again, which checks and rebuilds */
+  bool is_archive_failure;     /* the last failed status came from reading the archive, not the store */
+  int64_t cut_known;           /* all cuts up to this one are in the views' lists */
+  tly_chain cut_chain;         /* over all of these */
+  int64_t cut_stored;          /* up to which the store has them */
   struct tly_event_batch *batches; /* one a stream, for reading */
   struct tly_vector *columns;      /* room for the columns of a part of a batch */
   struct tly_arena arena;          /* of one step */

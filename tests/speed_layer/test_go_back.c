@@ -68,7 +68,8 @@ static void assert_nothing_is_left_over(struct rig *rig) {
   assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM view"), 3);
   assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM catch_up"), 0);
   assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM delta WHERE view NOT IN (SELECT id FROM view)"), 0);
-  assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM generation WHERE view NOT IN (SELECT id FROM view)"), 0);
+  assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM generation WHERE view NOT IN (SELECT id FROM view)"),
+                   0);
   assert_int_equal(rig_store_integer(rig, "SELECT count(*) FROM delta_block WHERE delta NOT IN (SELECT id FROM delta)"),
                    0);
 }
