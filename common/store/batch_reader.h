@@ -37,9 +37,8 @@ struct tly_run {
   int64_t released_at_us;                /* an operator let it go live after all; 0: nobody did */
   const char *released_by, *released_reason;
   struct tly_run_view *views;
-  uint32_t view_count;
   struct tly_position *positions;
-  uint32_t position_count;
+  uint32_t view_count, position_count;
 };
 
 typedef struct tly_batch_reader tly_batch_reader;
