@@ -43,7 +43,8 @@ static void note_run(tly_definition_watch *watch, const struct tly_run *run) {
   bool is_held_still = is_held && has_same_checks(project, run);
   for (uint32_t v = 0; v < run->view_count; v++) {
     const struct tly_view *view = tly_project_view(project, run->views[v].view);
-    if (view == NULL || memcmp(&view->hash, &run->views[v].definition_hash, sizeof view->hash) != 0)
+    bool is_rejected = run->views[v].rollback != NULL;
+    if (view == NULL || is_rejected || memcmp(&view->hash, &run->views[v].definition_hash, sizeof view->hash) != 0)
       continue;
     struct view_state *state = &watch->views[view - project->views];
     state->is_covered |= !is_held;

@@ -159,7 +159,7 @@ static enum tly_status choose_views(const struct tly_project *project, const str
 /* ---- the run to go back to --------------------------------------------------------------------------------------- */
 
 struct kept {
-  struct tly_run *runs; /* ready or rejected, ascending */
+  struct tly_run *runs; /* ready, held or rejected, ascending */
   uint32_t count;
 };
 
