@@ -33,6 +33,7 @@ static enum tly_status prepare_all(struct tly_active_file *file, struct tly_erro
   };
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     TLY_TRY(tly_sqlite_prepare(file->database, all[i].sql, all[i].statement, error));
+  TLY_TRY(tly_import_memory_open(file->database, &file->imports, error));
   return tly_block_writer_open(file->database, file->stream, TLY_EFFORT_LIVE, &file->blocks, error);
 }
 
@@ -45,6 +46,7 @@ void tly_active_file_close(struct tly_active_file *file) {
   sqlite3_finalize(file->find_reply);
   sqlite3_finalize(file->put_reply);
   sqlite3_finalize(file->drop_replies);
+  tly_import_memory_close(&file->imports);
   tly_sqlite_close(file->database);
   tly_free(file->path);
   tly_free(file);
@@ -178,6 +180,8 @@ enum tly_status tly_active_file_create(const char *directory, const struct tly_s
     status = put_facts(file, now_us, error);
   if (status == TLY_OK && before != NULL)
     status = copy_replies(before, file, error);
+  if (status == TLY_OK && before != NULL)
+    status = tly_import_memory_copy(before->database, file->database, error);
   if (status == TLY_OK)
     status = tly_active_file_commit(file, &may_go_on, error);
   if (status == TLY_OK)

@@ -1,5 +1,5 @@
-/* batch_layer/active_file.h -- the file that a stream's events are appended to, and the replies its producers were
- * given.
+/* batch_layer/active_file.h -- the file that a stream's events are appended to, the replies its producers were
+ * given, and where imports stand.
  *
  * Path of an event: archive writer -> [active file] -> archive/<stream>/<number>.db, in WAL mode, synchronous=FULL.
  * Thread: belongs to the archiver's writing thread. */
@@ -7,6 +7,7 @@
 #define TLY_BATCH_ACTIVE_FILE_H
 
 #include "batch_layer/block_writer.h"
+#include "batch_layer/import_memory.h"
 
 enum {
   TLY_PRODUCER_REPLIES_KEPT = 64, /* sequences of one producer that a retry may repeat */
@@ -21,6 +22,7 @@ struct tly_active_file {
   struct tly_log_steps log;
   struct tly_block_writer blocks;
   sqlite3_stmt *last_sequence, *find_reply, *put_reply, *drop_replies;
+  struct tly_import_memory imports;
   int64_t created_at_us;
 };
 

@@ -16,6 +16,13 @@ static void free_batches(struct tly_archive_job *job) {
   job->batch_count = job->batch_capacity = 0;
 }
 
+static void free_names(struct tly_archive_job *job) {
+  tly_free(job->producer);
+  tly_free(job->import_name);
+  tly_free(job->import_content);
+  tly_free(job->import_place);
+}
+
 void tly_archive_job_free(struct tly_archive_job *job) {
   if (job == NULL)
     return;
@@ -23,7 +30,7 @@ void tly_archive_job_free(struct tly_archive_job *job) {
   tly_buffer_free(&job->payload);
   tly_buffer_free(&job->header);
   tly_buffer_free(&job->result);
-  tly_free(job->producer);
+  free_names(job);
   tly_free(job->views);
   tly_free(job->id);
   tly_free(job);
@@ -31,7 +38,7 @@ void tly_archive_job_free(struct tly_archive_job *job) {
 
 void tly_archive_job_reset(struct tly_archive_job *job) {
   struct tly_archive_job kept = *job;
-  tly_free(job->producer);
+  free_names(job);
   tly_free(job->views);
   tly_free(job->id);
   *job = (struct tly_archive_job){.kind = TLY_JOB_INGEST,

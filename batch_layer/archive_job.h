@@ -8,7 +8,7 @@
 
 #include "common/event/event_batch.h"
 
-enum tly_job_kind { TLY_JOB_INGEST, TLY_JOB_CUT, TLY_JOB_SEAL, TLY_JOB_STATUS };
+enum tly_job_kind { TLY_JOB_INGEST, TLY_JOB_CUT, TLY_JOB_SEAL, TLY_JOB_STATUS, TLY_JOB_IMPORT };
 
 struct tly_ingest_session;
 
@@ -28,8 +28,12 @@ struct tly_archive_job {
   struct tly_event_batch *batches;
   uint32_t batch_count, batch_capacity; /* batches up to capacity are initialised, for reuse */
   uint64_t event_count;
+  uint64_t rejected_count;
   char *producer; /* or NULL */
   int64_t sequence;
+
+  /* TLY_JOB_INGEST of an import, and TLY_JOB_IMPORT, which has a stream and no place; else NULL */
+  char *import_name, *import_content, *import_place;
 
   /* TLY_JOB_CUT: views of the project */
   const char **views;

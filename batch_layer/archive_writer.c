@@ -543,6 +543,10 @@ enum tly_status tly_archive_writer_remember(tly_archive_writer *writer, const ch
   return tly_active_file_put_reply(writer->group->active, producer, sequence, reply, writer->group_time_us, error);
 }
 
+struct tly_import_memory *tly_archive_writer_imports(tly_archive_writer *writer, const struct tly_stream *stream) {
+  return &state_of(writer, stream)->active->imports;
+}
+
 static void end_group(struct tly_archive_writer *writer, bool is_committed) {
   for (uint32_t i = 0; i < writer->group->partition_count; i++) {
     struct partition_state *partition = &writer->group->partitions[i];

@@ -43,6 +43,8 @@ TLY_CHECK enum tly_status tly_archive_writer_append(tly_archive_writer *writer, 
                                                     struct tly_text header, struct tly_error *error);
 TLY_CHECK enum tly_status tly_archive_writer_remember(tly_archive_writer *writer, const char *producer,
                                                       int64_t sequence, const char *reply, struct tly_error *error);
+/* Where the stream's imports stand, in its active file: until the next rotation. Moved within a group. */
+struct tly_import_memory *tly_archive_writer_imports(tly_archive_writer *writer, const struct tly_stream *stream);
 TLY_CHECK enum tly_status tly_archive_writer_commit(tly_archive_writer *writer, struct tly_error *error);
 /* Take the open group back; after a failed call of it, and allowed when none is open. */
 void tly_archive_writer_rollback(tly_archive_writer *writer);

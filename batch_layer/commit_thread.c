@@ -1,6 +1,7 @@
 /* Two lists under one mutex: what was submitted and what is done. The thread takes all that was submitted and works it
  * off without the mutex: a run of ingest jobs is divided by stream into groups of at most GROUP_EVENTS_MAX events, each
- * one transaction; a cut, a seal or a status ends the run, so that it sees everything submitted before it.
+ * one transaction; a cut, a seal, a status or the question where an import stands ends the run, so that it sees
+ * everything submitted before it.
  *
  * Sealing runs beside, in a thread of its own, one file at a time: it reads a file that gets no more events and writes
  * one that nobody knows yet. When it has ended, this thread switches the index.
@@ -125,30 +126,65 @@ static void fail_sequence(struct tly_archive_job *job, int64_t expected) {
                  (long long)job->sequence, (long long)expected);
 }
 
+static struct tly_import_step import_step(const struct tly_archive_job *job) {
+  return (struct tly_import_step){.name = job->import_name,
+                                  .content = job->import_content,
+                                  .place = job->import_place,
+                                  .sequence = job->sequence,
+                                  .accepted = job->event_count,
+                                  .rejected = job->rejected_count};
+}
+
+static enum tly_status check_import(tly_commit_thread *thread, struct tly_archive_job *job, bool *is_next,
+                                    struct tly_error *error) {
+  struct tly_import_step step = import_step(job);
+  enum tly_import_turn turn;
+  struct tly_import_memory *memory = tly_archive_writer_imports(thread->writer, job->stream);
+  TLY_TRY(tly_import_memory_check(memory, &step, &turn, &job->result, &job->error, error));
+  *is_next = turn == TLY_IMPORT_NEXT;
+  return TLY_OK;
+}
+
+static enum tly_status check_producer(tly_commit_thread *thread, struct tly_archive_job *job, bool *is_next,
+                                      struct tly_error *error) {
+  enum tly_sequence verdict;
+  struct tly_buffer earlier = {0};
+  int64_t expected;
+  enum tly_status status = tly_archive_writer_check_sequence(thread->writer, job->producer, job->sequence, &verdict,
+                                                             &earlier, &expected, error);
+  if (status == TLY_OK && verdict == TLY_SEQUENCE_REPEATED) {
+    tly_buffer_clear(&job->result);
+    tly_buffer_append(&job->result, earlier.data, earlier.size);
+  } else if (status == TLY_OK && verdict == TLY_SEQUENCE_GAP) {
+    fail_sequence(job, expected);
+  }
+  *is_next = status == TLY_OK && verdict == TLY_SEQUENCE_NEXT;
+  tly_buffer_free(&earlier);
+  return status;
+}
+
+static enum tly_status remember(tly_commit_thread *thread, struct tly_archive_job *job, struct tly_error *error) {
+  const char *reply = tly_buffer_text(&job->result);
+  struct tly_import_step step = import_step(job);
+  if (job->producer != NULL)
+    return tly_archive_writer_remember(thread->writer, job->producer, job->sequence, reply, error);
+  if (job->import_name != NULL)
+    return tly_import_memory_put(tly_archive_writer_imports(thread->writer, job->stream), &step, reply, error);
+  return TLY_OK;
+}
+
 static enum tly_status add_job(tly_commit_thread *thread, struct tly_archive_job *job, struct tly_error *error) {
   struct tly_text header = {.data = (const char *)job->header.data, .size = (uint32_t)job->header.size};
-  if (job->producer != NULL) {
-    enum tly_sequence verdict;
-    struct tly_buffer earlier = {0};
-    int64_t expected;
-    enum tly_status status = tly_archive_writer_check_sequence(thread->writer, job->producer, job->sequence, &verdict,
-                                                               &earlier, &expected, error);
-    if (status == TLY_OK && verdict == TLY_SEQUENCE_REPEATED) {
-      tly_buffer_clear(&job->result);
-      tly_buffer_append(&job->result, earlier.data, earlier.size);
-    } else if (status == TLY_OK && verdict == TLY_SEQUENCE_GAP) {
-      fail_sequence(job, expected);
-    }
-    tly_buffer_free(&earlier);
-    if (status != TLY_OK || verdict != TLY_SEQUENCE_NEXT)
-      return status;
-  }
+  bool is_next = true;
+  if (job->producer != NULL)
+    TLY_TRY(check_producer(thread, job, &is_next, error));
+  else if (job->import_name != NULL)
+    TLY_TRY(check_import(thread, job, &is_next, error));
+  if (!is_next)
+    return TLY_OK;
   for (uint32_t i = 0; i < job->batch_count; i++)
     TLY_TRY(tly_archive_writer_append(thread->writer, 0, &job->batches[i], job->format, header, error));
-  if (job->producer == NULL)
-    return TLY_OK;
-  return tly_archive_writer_remember(thread->writer, job->producer, job->sequence, tly_buffer_text(&job->result),
-                                     error);
+  return remember(thread, job, error);
 }
 
 static enum tly_status commit_group(tly_commit_thread *thread, struct tly_archive_job *const *jobs, uint32_t count,
@@ -167,7 +203,7 @@ static enum tly_status commit_group(tly_commit_thread *thread, struct tly_archiv
 /* What a client is told when its group was taken back. */
 static void fail_group(struct tly_archive_job *const *jobs, uint32_t count, const struct tly_error *error) {
   for (uint32_t i = 0; i < count; i++) {
-    if (jobs[i]->error.status == TLY_E_SEQUENCE)
+    if (jobs[i]->error.status != TLY_OK) /* refused for its own sake */
       continue;
     jobs[i]->error = *error;
     if (error->status == TLY_E_DISK_FULL)
@@ -271,6 +307,16 @@ static void do_status(tly_commit_thread *thread, struct tly_archive_job *job) {
   }
   tly_buffer_print(out, "],\"sealing\":%s}", thread->seal_running ? "true" : "false");
   tly_arena_free(&arena);
+  give_back(thread, job);
+}
+
+static void do_import(tly_commit_thread *thread, struct tly_archive_job *job) {
+  struct tly_import_memory *memory = tly_archive_writer_imports(thread->writer, job->stream);
+  if (tly_archive_writer_is_broken(thread->writer))
+    (void)TLY_FAIL(&job->error, TLY_E_IO, "the archive cannot be written: where its imports stand is not known");
+  else if (tly_import_memory_describe(memory, job->import_name, job->import_content, &job->result, &job->error) !=
+           TLY_OK)
+    tly_log(TLY_LOG_ERROR, "an import could not be read", "reason=\"%s\"", job->error.message);
   give_back(thread, job);
 }
 
@@ -459,6 +505,7 @@ static void do_jobs(tly_commit_thread *thread, struct tly_archive_job *jobs) {
     case TLY_JOB_CUT: do_cut(thread, job); break;
     case TLY_JOB_SEAL: do_seal(thread, job); break;
     case TLY_JOB_STATUS: do_status(thread, job); break;
+    case TLY_JOB_IMPORT: do_import(thread, job); break;
     case TLY_JOB_INGEST: TLY_UNREACHABLE();
     }
   }

@@ -216,7 +216,7 @@ static void take_command(struct tly_ingest_session *session, struct tly_request 
   case TLY_METHOD_SEAL: kind = TLY_JOB_SEAL; break;
   case TLY_METHOD_STATUS: kind = TLY_JOB_STATUS; break;
   default:
-    (void)TLY_FAIL(&error, TLY_E_PROTOCOL, "the archiver answers ingest, cut, seal and status");
+    (void)TLY_FAIL(&error, TLY_E_PROTOCOL, "the archiver answers ingest, import, cut, seal and status");
     add_failure(session, request->id, &error);
     return;
   }
@@ -224,6 +224,16 @@ static void take_command(struct tly_ingest_session *session, struct tly_request 
   job->id = request->id;
   request->id = NULL;
   if (kind == TLY_JOB_CUT && set_views(session->context->project, request->params, job, &job->error) != TLY_OK)
+    add_done(session, job);
+  else
+    submit(session, job);
+}
+
+static void take_import(struct tly_ingest_session *session, struct tly_request *request) {
+  struct tly_archive_job *job = tly_archive_job_new(TLY_JOB_IMPORT);
+  job->id = request->id;
+  request->id = NULL;
+  if (tly_job_decoder_set_import_question(session->context->decoder, request->params, job, &job->error) != TLY_OK)
     add_done(session, job);
   else
     submit(session, job);
@@ -250,6 +260,8 @@ static void take_line(struct tly_ingest_session *session, const char *line, size
                                : tly_request_parse(line, size, &request, &code, &error);
   if (status == TLY_OK && request.method == TLY_METHOD_INGEST)
     take_ingest(session, &request, has_events ? &events : NULL);
+  else if (status == TLY_OK && request.method == TLY_METHOD_IMPORT)
+    take_import(session, &request);
   else if (session->is_handed)
     leave(session, line, size); /* whatever it is: the serving layer answers it */
   else if (status != TLY_OK)

@@ -87,21 +87,62 @@ static enum tly_status set_producer(const json_t *params, struct tly_archive_job
   return TLY_OK;
 }
 
-enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, const json_t *params,
-                                               struct tly_archive_job *job, struct tly_error *error) {
-  const char *stream = NULL, *format = NULL;
+static enum tly_status take_word(const json_t *object, const char *name, size_t size_max, char **out,
+                                 struct tly_error *error) {
+  const char *word = NULL;
+  TLY_TRY(tly_param_text(object, name, &word, error));
+  if (word == NULL || *word == 0 || strlen(word) > size_max)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "an import needs a \"%s\" of 1 to %zu bytes", name, size_max);
+  tly_free(*out);
+  *out = tly_strdup(word);
+  return TLY_OK;
+}
+
+static enum tly_status set_import(const json_t *params, struct tly_archive_job *job, struct tly_error *error) {
+  const json_t *import = json_object_get(params, "import");
+  if (import == NULL)
+    return TLY_OK;
+  if (!json_is_object(import) || job->producer != NULL)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "\"import\" is an object, and stands in the place of \"producer\"");
+  job->sequence = -1;
+  TLY_TRY(tly_param_integer(params, "sequence", &job->sequence, error));
+  if (job->sequence < 1)
+    return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "a request with \"import\" needs a \"sequence\" of 1 or more");
+  TLY_TRY(take_word(import, "name", TLY_IMPORT_NAME_BYTES_MAX, &job->import_name, error));
+  TLY_TRY(take_word(import, "content", TLY_IMPORT_PLACE_BYTES_MAX, &job->import_content, error));
+  return take_word(import, "place", TLY_IMPORT_PLACE_BYTES_MAX, &job->import_place, error);
+}
+
+static enum tly_status set_stream(const struct tly_project *project, const json_t *params, struct tly_archive_job *job,
+                                  struct tly_error *error) {
+  const char *stream = NULL;
   TLY_TRY(tly_param_text(params, "stream", &stream, error));
   if (stream == NULL)
     return TLY_FAIL(error, TLY_E_INVALID_PARAMETER, "ingest needs a \"stream\"");
-  job->stream = tly_project_stream(decoder->project, stream);
+  job->stream = tly_project_stream(project, stream);
   if (job->stream == NULL)
     return TLY_FAIL(error, TLY_E_UNDEFINED_TABLE, "stream \"%s\" does not exist", stream);
   if (job->stream->server != NULL && job->stream->server->wrapper != TLY_WRAPPER_EMBEDDED)
     return TLY_FAIL(error, TLY_E_WRONG_OBJECT_TYPE, "stream \"%s\" is filled from server \"%s\", not by ingest", stream,
                     job->stream->server->name);
+  return TLY_OK;
+}
+
+enum tly_status tly_job_decoder_set_import_question(struct tly_job_decoder *decoder, const json_t *params,
+                                                    struct tly_archive_job *job, struct tly_error *error) {
+  TLY_TRY(set_stream(decoder->project, params, job, error));
+  TLY_TRY(take_word(params, "name", TLY_IMPORT_NAME_BYTES_MAX, &job->import_name, error));
+  return take_word(params, "content", TLY_IMPORT_PLACE_BYTES_MAX, &job->import_content, error);
+}
+
+enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, const json_t *params,
+                                               struct tly_archive_job *job, struct tly_error *error) {
+  const char *format = NULL;
+  TLY_TRY(set_stream(decoder->project, params, job, error));
   TLY_TRY(tly_param_text(params, "format", &format, error));
   TLY_TRY(set_format(format, job, error));
-  return set_producer(params, job, error);
+  TLY_TRY(set_producer(params, job, error));
+  return set_import(params, job, error);
 }
 
 /* ---- decoding ---------------------------------------------------------------------------------------------------- */
@@ -172,6 +213,7 @@ enum tly_status tly_job_decoder_decode(struct tly_job_decoder *decoder, struct t
                      (unsigned long long)job->event_count, (unsigned long long)listed.rejected);
     tly_buffer_append(&job->result, listed.text.data, listed.text.size);
     tly_buffer_append_text(&job->result, "]}");
+    job->rejected_count = listed.rejected;
   }
   if (is_csv) {
     copy_header(bytes_decoder, job);

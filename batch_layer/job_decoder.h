@@ -22,7 +22,10 @@ void tly_job_decoder_recycle(struct tly_job_decoder *decoder, struct tly_archive
 /* Nothing was ingested for a while: free what is kept. */
 void tly_job_decoder_trim(struct tly_job_decoder *decoder);
 
-/* stream, format, producer and sequence of a request's parameters. */
+/* stream, name and content of a request that asks where an import stands. */
+TLY_CHECK enum tly_status tly_job_decoder_set_import_question(struct tly_job_decoder *decoder, const json_t *params,
+                                                              struct tly_archive_job *job, struct tly_error *error);
+/* stream, format, producer or import, and sequence of a request's parameters. */
 TLY_CHECK enum tly_status tly_job_decoder_set_parameters(struct tly_job_decoder *decoder, const json_t *params,
                                                          struct tly_archive_job *job, struct tly_error *error);
 /* Decode job->payload; sets batches, event_count, bytes and the result to say. */

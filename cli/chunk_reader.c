@@ -8,11 +8,12 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
+#include "common/value/text.h"
 
 enum {
   CHUNK_BYTES = 1 << 20,
-  RANGE_BYTES = 4 << 20, /* larger: a range takes no memory here, and a bulk is a block of the archive there */
-  READ_BYTES = 256 << 10,
+  RANGE_BYTES = 4 << 20,  /* larger: a range takes no memory here, and a bulk is a block of the archive there */
+  READ_BYTES = 256 << 10, /* how much of a long event is read on at once */
   SCAN_BYTES = 64 << 10
 };
 
@@ -26,12 +27,21 @@ static bool is_seekable(int fd, int64_t *begin) {
 }
 
 void tly_chunk_reader_init(struct tly_chunk_reader *reader, int fd, const char *name, bool is_csv) {
-  *reader = (struct tly_chunk_reader){.fd = fd, .name = name, .is_csv = is_csv};
-  reader->is_regular = !is_csv && is_seekable(fd, &reader->begin);
+  tly_chunk_reader_init_exact(reader, fd, name, is_csv, CHUNK_BYTES);
+  reader->is_exact = false;
+  reader->is_regular = !is_csv && is_seekable(fd, &reader->begin) && !tly_input_is_compressed(fd, reader->begin);
   reader->next = reader->begin;
 }
 
+void tly_chunk_reader_init_exact(struct tly_chunk_reader *reader, int fd, const char *name, bool is_csv,
+                                 size_t bytes_max) {
+  *reader =
+      (struct tly_chunk_reader){.fd = fd, .name = name, .is_csv = is_csv, .is_exact = true, .bytes_max = bytes_max};
+  reader->input = tly_input_stream_new(fd, name);
+}
+
 void tly_chunk_reader_free(struct tly_chunk_reader *reader) {
+  tly_input_stream_free(reader->input);
   tly_buffer_free(&reader->header);
   tly_buffer_free(&reader->pending);
   tly_buffer_free(&reader->scan_room);
@@ -48,6 +58,7 @@ void tly_chunk_clear(struct tly_chunk *chunk) {
     close(chunk->fd);
   chunk->fd = -1;
   chunk->size = 0;
+  chunk->header_size = 0;
   tly_buffer_clear(&chunk->bytes);
 }
 
@@ -186,29 +197,27 @@ static enum tly_status next_range(struct tly_chunk_reader *reader, struct tly_ch
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------- */
 
-static enum tly_status fill(struct tly_chunk_reader *reader, struct tly_error *error) {
-  while (!reader->at_end && reader->pending.size < CHUNK_BYTES) {
-    ssize_t got = read(reader->fd, tly_buffer_reserve(&reader->pending, READ_BYTES), READ_BYTES);
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0)
-      return TLY_FAIL_ERRNO(error, TLY_E_IO, "read %s", reader->name);
-    reader->at_end = got == 0;
-    reader->pending.size += (size_t)got;
+/* Read on until `size` bytes are pending or nothing more can be read. */
+static void fill(struct tly_chunk_reader *reader, size_t size) {
+  while (!reader->at_end && reader->pending.size < size) {
+    size_t got, room = size - reader->pending.size;
+    uint8_t *into = tly_buffer_reserve(&reader->pending, room);
+    enum tly_status status = tly_input_stream_read(reader->input, into, room, &got, &reader->end);
+    reader->at_end = status != TLY_OK || got == 0;
+    reader->pending.size += status == TLY_OK ? got : 0;
   }
-  return TLY_OK;
 }
 
 /* The end of the last whole event in pending[0, size), or 0. */
-static size_t last_boundary(const struct tly_chunk_reader *reader) {
+static size_t last_boundary(const struct tly_chunk_reader *reader, size_t size) {
   const uint8_t *data = reader->pending.data;
   if (!reader->is_csv) {
-    const uint8_t *end = memrchr(data, '\n', reader->pending.size);
+    const uint8_t *end = size > 0 ? memrchr(data, '\n', size) : NULL;
     return end != NULL ? (size_t)(end - data) + 1 : 0;
   }
   size_t boundary = 0;
   bool in_quotes = false; /* chunks begin at a record */
-  for (size_t i = 0; i < reader->pending.size; i++) {
+  for (size_t i = 0; i < size; i++) {
     if (data[i] == '"')
       in_quotes = !in_quotes;
     else if (data[i] == '\n' && !in_quotes)
@@ -217,10 +226,11 @@ static size_t last_boundary(const struct tly_chunk_reader *reader) {
   return boundary;
 }
 
-static size_t first_record(const struct tly_chunk_reader *reader, size_t size) {
+/* The end of the record that begins at `start`, at most `size`. */
+static size_t record_end(const struct tly_chunk_reader *reader, size_t start, size_t size) {
   bool in_quotes = false;
-  for (size_t i = 0; i < size; i++) {
-    if (reader->pending.data[i] == '"')
+  for (size_t i = start; i < size; i++) {
+    if (reader->pending.data[i] == '"' && reader->is_csv)
       in_quotes = !in_quotes;
     else if (reader->pending.data[i] == '\n' && !in_quotes)
       return i + 1;
@@ -228,21 +238,51 @@ static size_t first_record(const struct tly_chunk_reader *reader, size_t size) {
   return size;
 }
 
+/* How many bytes of whole events are handed out next; 0 at the end. */
 static enum tly_status whole_events(struct tly_chunk_reader *reader, size_t *size, struct tly_error *error) {
-  for (;;) {
-    TLY_TRY(fill(reader, error));
-    *size = reader->at_end ? reader->pending.size : last_boundary(reader);
-    if (*size > 0 || reader->at_end)
+  for (size_t wanted = reader->bytes_max;; wanted += READ_BYTES) {
+    fill(reader, wanted);
+    bool is_rest = reader->at_end && reader->pending.size <= wanted;
+    if (is_rest && reader->end.status == TLY_OK)
+      *size = reader->pending.size; /* whether or not a line ends there */
+    else
+      *size = last_boundary(reader, wanted < reader->pending.size ? wanted : reader->pending.size);
+    if (*size > 0 || (is_rest && reader->end.status == TLY_OK))
       return TLY_OK;
-    if (reader->pending.size > TLY_BULK_BYTES_MAX - CHUNK_BYTES)
+    if (is_rest) {
+      *error = reader->end;
+      return error->status;
+    }
+    if (wanted > TLY_BULK_BYTES_MAX - CHUNK_BYTES)
       return fail_long_event(reader, reader->lines, error);
-    size_t had = reader->pending.size; /* a long event: read on beyond a chunk */
-    ssize_t got = read(reader->fd, tly_buffer_reserve(&reader->pending, READ_BYTES), READ_BYTES);
-    if (got < 0 && errno != EINTR)
-      return TLY_FAIL_ERRNO(error, TLY_E_IO, "read %s", reader->name);
-    reader->at_end = got == 0;
-    reader->pending.size = had + (got > 0 ? (size_t)got : 0);
   }
+}
+
+/* A record that is no UTF-8 ends the input before it. */
+static enum tly_status stop_at_wrong_text(struct tly_chunk_reader *reader, size_t *size, struct tly_error *error) {
+  const char *data = (const char *)reader->pending.data;
+  size_t good = 0, next;
+  if (*size == 0 || tly_text_is_valid(data, *size))
+    return TLY_OK;
+  while (good < *size && tly_text_is_valid(data + good, (next = record_end(reader, good, *size)) - good))
+    good = next;
+  TLY_ASSERT(good < *size);
+  reader->at_end = true;
+  uint64_t line = reader->lines + count_lines(reader->pending.data, good) + 1;
+  (void)TLY_FAIL(&reader->end, TLY_E_CHARACTER_NOT_IN_REPERTOIRE, "%s: line %llu is not valid UTF-8, or has a NUL byte",
+                 reader->name, (unsigned long long)line);
+  reader->pending.size = *size = good;
+  if (good > 0)
+    return TLY_OK;
+  *error = reader->end;
+  return error->status;
+}
+
+static void take_header(struct tly_chunk_reader *reader, size_t size) {
+  size_t header = record_end(reader, 0, size);
+  tly_buffer_append(&reader->header, reader->pending.data, header);
+  if (reader->header.data[header - 1] != '\n')
+    tly_buffer_append_byte(&reader->header, '\n');
 }
 
 enum tly_status tly_chunk_reader_next(struct tly_chunk_reader *reader, struct tly_chunk *out, struct tly_error *error) {
@@ -251,20 +291,21 @@ enum tly_status tly_chunk_reader_next(struct tly_chunk_reader *reader, struct tl
   if (reader->is_regular)
     return next_range(reader, out, error);
   TLY_TRY(whole_events(reader, &size, error));
+  if (reader->is_exact)
+    TLY_TRY(stop_at_wrong_text(reader, &size, error));
   out->first_line = reader->lines;
   if (size == 0)
     return TLY_OK;
   if (reader->is_csv && reader->header.size == 0) {
-    size_t header = first_record(reader, size);
-    tly_buffer_append(&reader->header, reader->pending.data, header);
-    if (reader->header.data[header - 1] != '\n')
-      tly_buffer_append_byte(&reader->header, '\n');
+    take_header(reader, size);
   } else if (reader->is_csv) {
     tly_buffer_append(&out->bytes, reader->header.data, reader->header.size);
+    out->header_size = reader->header.size;
     out->first_line -= count_lines(reader->header.data, reader->header.size);
   }
   tly_buffer_append(&out->bytes, reader->pending.data, size);
   reader->lines += count_lines(reader->pending.data, size);
+  reader->position += (int64_t)size;
   tly_buffer_consume(&reader->pending, size);
   return TLY_OK;
 }

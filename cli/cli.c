@@ -87,8 +87,29 @@ static const struct tly_command commands[] = {
      "stdin. Ends when everything is durable; survives a restart of the server meanwhile without losing or doubling "
      "an\n"
      "event. Lines that do not decode are listed on stderr with their reason; the others go in. The last line on\n"
-     "stdout is `ingested N, rejected M`.\n\n" CLIENT_OPTIONS "\nExample:\n  tally ingest payments payments.ndjson\n",
+     "stdout is `ingested N, rejected M`. Input that is compressed with gzip or zstd is "
+     "decompressed.\n\n" CLIENT_OPTIONS "\nExample:\n  tally ingest payments payments.ndjson\n",
      false, 1, TLY_ARGUMENTS_MAX, tly_command_ingest},
+    {"backfill", "import history from files beside live traffic, resumable",
+     "Usage: tally backfill STREAM FILE... [--format json|csv] [--rate N] [--max-rejected N] [--name NAME]\n\n"
+     "Imports files of JSON lines or CSV with a header, plain or compressed with gzip or zstd (their content tells).\n"
+     "The archive remembers for each file how far it came, in the same transaction as its events: stopped or killed "
+     "at\n"
+     "any moment, client or server, the same command goes on there, nothing twice, nothing lost. A file that has been\n"
+     "imported is not imported again, also under another name; one that has grown goes on with what is new; one that\n"
+     "has changed in what was imported is refused. Lines that do not decode are counted, the first are listed; a file\n"
+     "that is broken in the middle stops with the place, and goes on from there when it is repaired.\n\n"
+     "The last line on stdout is `imported N, rejected M, resumed at K`: the totals of all files, whoever imported\n"
+     "them, and how many of those events were there when the command began; or `already imported: N events`.\n\n"
+     "Options:\n"
+     "  --format json|csv    what the files are (default: by their ending, else as the stream's definition says)\n"
+     "  --rate N             at most N events a second (100000). Requests are small, one at a time, with a rest as\n"
+     "                       long as the last one took: live traffic comes first, whatever the rate\n"
+     "  --max-rejected N     stop at the request with which more than N lines of a file are rejected\n"
+     "  --name NAME          the import's name, for one file (default: the path without .gz and .zst). Two imports\n"
+     "                       of the same events under two names are two, and count twice\n\n" CLIENT_OPTIONS
+     "\nExample:\n  tally backfill payments 2024/*.ndjson.gz --rate 20000\n",
+     false, 2, TLY_ARGUMENTS_MAX, tly_command_backfill},
     {"query", "ask the merged views in SQL",
      "Usage: tally query [--format table|csv|json|ndjson] [--wait] SQL\n\n"
      "Runs one SELECT of PostgreSQL's dialect over the views, and over what tally knows of itself: tally.runs,\n"

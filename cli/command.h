@@ -23,6 +23,7 @@ struct tly_command {
 int tly_command_run(struct tly_options *options);
 int tly_command_check(struct tly_options *options);
 int tly_command_ingest(struct tly_options *options);
+int tly_command_backfill(struct tly_options *options);
 int tly_command_query(struct tly_options *options);
 int tly_command_recompute(struct tly_options *options);
 int tly_command_reconcile(struct tly_options *options);

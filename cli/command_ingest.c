@@ -18,6 +18,7 @@
 
 #include "cli/chunk_reader.h"
 #include "cli/command.h"
+#include "cli/input_format.h"
 #include "cli/progress.h"
 #include "common/base/assert.h"
 #include "common/base/clock.h"
@@ -173,44 +174,15 @@ static enum tly_status push_chunk(struct ingest *ingest, const char *file, struc
   return may_retry(status) ? reconnect(ingest, error) : status;
 }
 
-static bool ends_with(const char *text, const char *end) {
-  size_t size = strlen(text), end_size = strlen(end);
-  return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
-static const char *format_of(const struct tly_options *options, const char *file) {
-  if (options->format_text != NULL)
-    return options->format_text;
-  if (ends_with(file, ".csv"))
-    return "csv";
-  if (ends_with(file, ".json") || ends_with(file, ".ndjson") || ends_with(file, ".jsonl"))
-    return "json";
-  return NULL;
-}
-
-/* The stream's own format, for an input that does not say. */
-static enum tly_status ask_format(struct ingest *ingest, struct tly_error *error) {
-  json_t *result, *item;
-  size_t i;
-  TLY_TRY(tly_client_call(ingest->client, "status", NULL, -1, NULL, NULL, &result, error));
-  ingest->format = "json";
-  json_array_foreach(json_object_get(result, "streams"), i, item) {
-    const char *name = json_string_value(json_object_get(item, "stream"));
-    const char *format = json_string_value(json_object_get(item, "format"));
-    if (name != NULL && format != NULL && strcmp(name, ingest->stream) == 0 && strcmp(format, "csv") == 0)
-      ingest->format = "csv";
-  }
-  json_decref(result);
-  return TLY_OK;
-}
-
 static enum tly_status ingest_file(struct ingest *ingest, const char *name, int fd, struct tly_error *error) {
   struct tly_chunk_reader reader;
   enum tly_status status = TLY_OK;
-  ingest->format = format_of(ingest->options, name);
+  ingest->format = ingest->options->format_text;
+  if (ingest->format == NULL)
+    ingest->format = tly_input_format_of_name(name);
   if (ingest->format == NULL) {
     TLY_TRY(settle(ingest, 0, error)); /* replies come in order: none may be on its way */
-    TLY_TRY(ask_format(ingest, error));
+    TLY_TRY(tly_input_format_of_stream(ingest->client, ingest->stream, &ingest->format, error));
   }
   tly_chunk_reader_init(&reader, fd, name, strcmp(ingest->format, "csv") == 0);
   while (status == TLY_OK) {

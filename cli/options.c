@@ -210,6 +210,9 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
       {"--columns", offsetof(struct tly_options, columns)},
       {"--output", offsetof(struct tly_options, output)},
       {"--compress", offsetof(struct tly_options, compress)},
+      {"--rate", offsetof(struct tly_options, rate)},
+      {"--name", offsetof(struct tly_options, name)},
+      {"--max-rejected", offsetof(struct tly_options, max_rejected)},
   };
   const char *value, *argument = argv[*index];
   bool missing = false;

@@ -30,6 +30,7 @@ struct tly_options {
   /* archive export, as given; NULL: not given */
   const char *partition, *from_offset, *to_offset, *from, *to, *cut, *columns, *output, *compress;
   bool positions;
+  const char *rate, *name, *max_rejected;   /* backfill, as given; NULL: not given */
   const char *arguments[TLY_ARGUMENTS_MAX]; /* what is no option */
   int argument_count;
 };

@@ -7,7 +7,7 @@ say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 build_packages=(cmake ninja-build gcc libc6-dev pkg-config libsqlite3-dev libuv1-dev libjansson-dev libpg-query-dev libpq-dev
-                libzstd-dev libxxhash-dev libgmp-dev libinih-dev libcmocka-dev tzdata)
+                libzstd-dev zlib1g-dev libxxhash-dev libgmp-dev libinih-dev libcmocka-dev tzdata)
 
 # need PACKAGE...: install what is missing, without questions and recommends. Quick when nothing is.
 need() {

@@ -228,7 +228,8 @@ static void take_request(struct tly_session *session, struct tly_request *reques
   case TLY_METHOD_VIEWS:
   case TLY_METHOD_RECONCILIATIONS:
   case TLY_METHOD_BREAKS: tly_session_submit(session, request, server->settings->query_timeout_ms); return;
-  case TLY_METHOD_INGEST: tly_buffer_append(&session->handoff, line, size); return;
+  case TLY_METHOD_INGEST:
+  case TLY_METHOD_IMPORT: tly_buffer_append(&session->handoff, line, size); return;
   case TLY_METHOD_RECOMPUTE:
   case TLY_METHOD_RECONCILE:
   case TLY_METHOD_BREAK:

@@ -18,6 +18,7 @@ static const char *const method_names[TLY_METHOD_COUNT] = {
     [TLY_METHOD_CANCEL] = "cancel",       [TLY_METHOD_CUT] = "cut",
     [TLY_METHOD_SEAL] = "seal",           [TLY_METHOD_QUEUE] = "queue",
     [TLY_METHOD_PUBLISH] = "publish",     [TLY_METHOD_ROLLBACK] = "rollback",
+    [TLY_METHOD_IMPORT] = "import",
 };
 
 static bool method_of(const char *name, enum tly_method *out) {

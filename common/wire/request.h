@@ -13,13 +13,15 @@
 
 /* Those a client may ask for, in words. */
 #define TLY_CLIENT_METHODS                                                                                             \
-  "query, ingest, recompute, runs, status, views, reconcile, reconciliations, breaks, break, publish, rollback, "      \
+  "query, ingest, import, recompute, runs, status, views, reconcile, reconciliations, breaks, break, publish, "        \
+  "rollback, "                                                                                                         \
   "pause, resume, "                                                                                                    \
   "cancel"
 
 enum tly_method {
   TLY_METHOD_QUERY,
   TLY_METHOD_INGEST,
+  TLY_METHOD_IMPORT,
   TLY_METHOD_RECOMPUTE,
   TLY_METHOD_RUNS,
   TLY_METHOD_STATUS,

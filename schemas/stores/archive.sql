@@ -44,3 +44,13 @@ CREATE TABLE producer (        -- the last replies to each producer: a retry is 
   reply    TEXT NOT NULL,      -- JSON, the result as it was sent
   PRIMARY KEY (name, sequence)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE import (          -- where each import of files stands, moved with its events; goes along into every new file
+  name     TEXT NOT NULL PRIMARY KEY,
+  content  TEXT NOT NULL,      -- what tells its input from others, in the client's words
+  sequence INTEGER NOT NULL,   -- of its last request
+  place    TEXT NOT NULL,      -- in the input, behind the events of that request, in the client's words
+  accepted INTEGER NOT NULL,   -- of all its requests
+  rejected INTEGER NOT NULL,
+  reply    TEXT NOT NULL       -- to the last request, JSON
+) STRICT, WITHOUT ROWID;
