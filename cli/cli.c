@@ -103,8 +103,8 @@ static const struct tly_command commands[] = {
      "them, and how many of those events were there when the command began; or `already imported: N events`.\n\n"
      "Options:\n"
      "  --format json|csv    what the files are (default: by their ending, else as the stream's definition says)\n"
-     "  --rate N             at most N events a second (100000). Requests are small, one at a time, with a rest as\n"
-     "                       long as the last one took: live traffic comes first, whatever the rate\n"
+     "  --rate N             at most N events a second (100000). Requests are small, one at a time, each waits\n"
+     "                       until the last is in the live views, and as long again: live traffic comes first\n"
      "  --max-rejected N     stop at the request with which more than N lines of a file are rejected\n"
      "  --name NAME          the import's name, for one file (default: the path without .gz and .zst). Two imports\n"
      "                       of the same events under two names are two, and count twice\n\n" CLIENT_OPTIONS

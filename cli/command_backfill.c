@@ -11,8 +11,9 @@
  * and one that was changed under its name is refused.
  *
  * Why it gives way: the archiver decodes in one loop and commits in one thread, and a live event waits for what is
- * before it there and in the fold. So a request is some hundred events, the next one is not sent before the last is
- * durable, and then only after a rest as long as that took. */
+ * before it there and in the fold. So a request is some hundred events, and the next one is not sent before the last is
+ * not only durable but folded into the live views, and then only after a rest as long as all that took. When live
+ * traffic takes its time, or the fold is behind, the backfill slows down with them; its own events never queue up. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,7 +37,8 @@ enum {
   PAUSE_MS = 100,
   DEFAULT_RATE = 100000,
   RATE_MAX = 1000000000,
-  REST_US_MAX = 1000000
+  REST_US_MAX = 1000000,
+  FOLD_WAIT_MS = 5000
 };
 
 /* What the archive knows of an import. */
@@ -52,6 +54,7 @@ struct backfill {
   const struct tly_options *options;
   const char *stream, *format;
   tly_client *client;
+  tly_client *watcher;  /* asks whether the events are folded; NULL: not connected */
   struct import import; /* of the file under way */
   struct tly_chunk chunk;
   struct tly_token_bucket bucket;
@@ -112,6 +115,24 @@ static enum tly_status ask(struct backfill *backfill, json_t *request, bool has_
     backfill->client = NULL;
     rest_us(PAUSE_MS * INT64_C(1000));
   }
+}
+
+/* Wait until everything that was acknowledged is in the live views, as far as that can be known: while the other layers
+ * are away the import goes on, the archive has it. */
+static void wait_for_fold(struct backfill *backfill) {
+  struct tly_error error = TLY_ERROR_NONE;
+  json_t *result = NULL, *params = json_pack("{s:s,s:b}", "sql", "SELECT 1", "wait", 1);
+  enum tly_status status = TLY_OK;
+  if (backfill->watcher == NULL)
+    status = tly_command_connect(backfill->options, &backfill->watcher, &error);
+  if (status == TLY_OK)
+    status = tly_client_call(backfill->watcher, "query", params, FOLD_WAIT_MS, NULL, NULL, &result, &error);
+  if (status != TLY_OK) { /* a reply that comes later must not be taken for the next one */
+    tly_client_close(backfill->watcher);
+    backfill->watcher = NULL;
+  }
+  json_decref(result);
+  json_decref(params);
 }
 
 static uint64_t member(const json_t *object, const char *name) {
@@ -234,7 +255,6 @@ static enum tly_status send_chunk(struct backfill *backfill, const struct tly_ba
                 import->name, "content", import->content, "place", place_text);
   int64_t sent_us = now_us();
   TLY_TRY(ask(backfill, request, true, &result, error));
-  int64_t took_us = now_us() - sent_us;
   uint64_t accepted = member(result, "accepted"), rejected = member(result, "rejected");
   import->sequence++;
   import->place = *place;
@@ -245,6 +265,8 @@ static enum tly_status send_chunk(struct backfill *backfill, const struct tly_ba
   list_rejections(backfill, file, result);
   json_decref(result);
   tly_token_bucket_spend(&backfill->bucket, (int64_t)(accepted + rejected), sent_us);
+  wait_for_fold(backfill);
+  int64_t took_us = now_us() - sent_us;
   rest_us(took_us < REST_US_MAX ? took_us : REST_US_MAX);
   return check_rejected(backfill, file, error);
 }
@@ -385,6 +407,7 @@ int tly_command_backfill(struct tly_options *options) {
   enum tly_status status = import_all(&backfill, &error);
   tly_progress_end(&backfill.progress);
   tly_client_close(backfill.client);
+  tly_client_close(backfill.watcher);
   tly_chunk_free(&backfill.chunk);
   if (backfill.unlisted > backfill.listed)
     fprintf(stderr, "... and %llu more rejected\n", (unsigned long long)(backfill.unlisted - backfill.listed));

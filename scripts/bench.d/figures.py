@@ -1,5 +1,7 @@
 """The figures, one function each. A function returns rows (dicts) for harness.keep, or raises Different: then there is none."""
 import os
+import re
+import subprocess
 import threading
 import time
 from decimal import Decimal
@@ -8,7 +10,7 @@ import harness
 import peers
 import product
 from harness import EVENTS, PAIRS, Different, pairs, quiet, say, summary, tell
-from product import Tally, compare_view, definitions, parquet_of, payments_file, prepare_sealed, reopen, select_of
+from product import Tally, compare_view, definitions, parquet_of, payments_file, prepare_sealed, reopen, select_of, tally
 
 POINT_SQL = 'SELECT account, payments, total FROM account_totals WHERE account = $1'
 POINT_SECONDS = float(os.environ.get('TALLY_BENCH_POINT_S', '3'))
@@ -329,8 +331,8 @@ class Recomputing:
             raise self.problem
 
 
-def freshness(server, path, events):
-    return peers.load('open', server.socket_path, events=path, count=events, skip=0, rate=RATE, tick_us=1000, poll_us=250,
+def freshness(server, path, events, rate=RATE):
+    return peers.load('open', server.socket_path, events=path, count=events, skip=0, rate=rate, tick_us=1000, poll_us=250,
                       sql=FRESH_SQL)
 
 
@@ -382,6 +384,95 @@ def freshness_row(key, what, goal, seconds, results, runs, stamp):
     return row(key, f'freshness at {RATE:,} events/s for {seconds:g} s, p99, {what}', 'ms', p99, f'<= {goal} ms', p99['median'] <= goal,
                notes=notes, **stamp, checks='every event counted once; both views\' totals equal DuckDB\'s after each round, archive verified at the end',
                commands=[f'load open --rate {RATE} --count {int(seconds * RATE)} --tick-us 1000 --poll-us 250 --sql "{FRESH_SQL}"'])
+
+
+# ---- F7c: freshness beside a backfill ----------------------------------------------------------------------------------
+
+BESIDE_RATE = 50_000
+
+
+class Backfilling:
+    """`tally backfill` while the block runs: killed at its end, resumed by the next block, begun under a new name when all is in."""
+
+    def __init__(self, server, path):
+        self.server, self.path, self.done, self.client, self.stop, self.problem = server, path, 0, None, threading.Event(), None
+
+    def _start(self):
+        self.client = subprocess.Popen([tally.BINARY, 'backfill', 'payments', self.path, '--name', f'history {self.done}', '--data',
+                                        self.server.data], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def _loop(self):
+        while not self.stop.is_set():
+            out, words = self.client.communicate()
+            if self.client.returncode == 0:
+                self.done += 1
+                self._start()
+            elif not self.stop.is_set():
+                self.problem = Different(f'the backfill failed: {out} {words}')
+                return
+
+    def __enter__(self):
+        self.stop.clear()
+        self._start()
+        self.thread = threading.Thread(target=self._loop)
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop.set()
+        self.client.kill()
+        self.thread.join()
+        self.client.kill()
+        self.client.communicate()
+        if self.problem is not None and kind is None:
+            raise self.problem
+
+    def finish(self):
+        """The last one to its end; how many times the file is in then, and the rate of what was left of it."""
+        started = time.perf_counter()
+        out = self.server.run('backfill', 'payments', self.path, '--name', f'history {self.done}').strip().splitlines()[-1]
+        match = re.fullmatch(rf'imported {EVENTS}, rejected 0, resumed at (\d+)', out)
+        rest = EVENTS - int(match[1]) if match else 0
+        if match is None and out != f'already imported: {EVENTS} events':
+            raise Different(out)
+        return self.done + 1, rest / (time.perf_counter() - started)
+
+
+def f7c(seconds):
+    text = payments_text() + product.ONE_ROW
+    events = int(seconds * BESIDE_RATE)
+    stored, fresh, history = payments_file(EVENTS), payments_file(events, seed=8), payments_file(EVENTS, seed=9, days=30)
+    with peers.DuckDB() as duckdb:
+        before, added, past = (expected_totals(duckdb, parquet_of(duckdb, path, product.PAYMENT_COLUMNS))
+                               for path in (stored, fresh, history))
+    server = reopen(prepare_sealed('beside', text, stored, EVENTS), text)
+    alone, beside = [], []
+    with server:
+        server.recompute()
+        stamp = quiet()
+        backfilling = Backfilling(server, product.history_of(history))
+        for round_number in range(PAIRS + 1):
+            alone.append(freshness(server, fresh, events, BESIDE_RATE)['p99_ms'])
+            with backfilling:
+                beside.append(freshness(server, fresh, events, BESIDE_RATE)['p99_ms'])
+            tell(f'round {round_number}: p99 {alone[-1]:.2f} ms alone, {beside[-1]:.2f} ms beside a backfill')
+        times, rate = backfilling.finish()
+        wanted = [str(Decimal(old) + len(alone) * 2 * Decimal(new) + times * Decimal(long_ago))
+                  for old, new, long_ago in zip(before, added, past)]
+        if server.csv(TOTALS_SQL)[0] != wanted:
+            raise Different(f'the views say {server.csv(TOTALS_SQL)[0]}, DuckDB {wanted}')
+        server.recompute()
+        server.verify()
+    server.forget()
+    mine, other = summary(beside[1:]), summary(alone[1:])
+    ratio = mine['median'] / other['median']
+    yield row('F7c', f'freshness at {BESIDE_RATE:,} events/s for {seconds:g} s, p99, a backfill of {EVENTS:,} events running all the time',
+              'ms', mine, '<= 1.20 x without', ratio <= 1.2, peer=other, peer_name='tally without a backfill', ratio=ratio,
+              notes=[f'the backfill at its default rate (100,000 events/s at most, giving way), killed at the end of each round and resumed in '
+                     f'the next; {times} imports of the file in all; {rate:,.0f} events/s where nothing else ran'], **stamp,
+              checks='every live event counted once; both views\' totals equal DuckDB\'s over everything that was ingested and imported; '
+                     'recomputed without drift; archive verified at the end',
+              commands=['tally backfill payments FILE.gz', f'load open --rate {BESIDE_RATE} --count {events} --tick-us 1000 --poll-us 250 --sql "{FRESH_SQL}"'])
 
 
 # ---- F8: size ----------------------------------------------------------------------------------------------------------
@@ -525,4 +616,4 @@ def peak_row(server):
                peak['median'] * 1.048576 <= 256, **stamp, checks='without drift; archive verified at the end', commands=['tally recompute --full'])
 
 
-FIGURES = {'F1': f1, 'F2': f2, 'F3': f3, 'F5': f5, 'F7': f7, 'F8': f8, 'F9': f9}
+FIGURES = {'F1': f1, 'F2': f2, 'F3': f3, 'F5': f5, 'F7': f7, 'F7c': f7c, 'F8': f8, 'F9': f9}

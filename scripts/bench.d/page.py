@@ -6,7 +6,7 @@ import growth
 import harness
 from harness import FULL_EVENTS, NOISY_SPREAD, ROOT, load_results, output_of
 
-ORDER = ['F1a', 'F1b', 'F1f', 'F2', 'F2f', 'F3', 'F3f', 'F5-1', 'F5-32', 'F7a', 'F7b', 'F8a', 'F8b', 'F9a', 'F9b', 'F9c']
+ORDER = ['F1a', 'F1b', 'F1f', 'F2', 'F2f', 'F3', 'F3f', 'F5-1', 'F5-32', 'F7a', 'F7b', 'F7c', 'F8a', 'F8b', 'F9a', 'F9b', 'F9c']
 HOW = '''## How a figure is taken
 
 - Server, client and peer share the machine, and nothing else runs: before each figure the script waits for 95 % idle CPU,
