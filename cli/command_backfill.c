@@ -226,8 +226,8 @@ static void list_rejections(struct backfill *backfill, const char *file, const j
       break;
     backfill->listed++;
     tly_progress_end(&backfill->progress);
-    fprintf(stderr, "%s:%llu: rejected: %s (SQLSTATE %s)\n", file,
-            (unsigned long long)(backfill->chunk.first_line + member(item, "line")),
+    uint64_t line = backfill->chunk.first_line + member(item, "line");
+    fprintf(stderr, "%s:%llu: rejected: %s (SQLSTATE %s)\n", file, (unsigned long long)line,
             json_string_value(json_object_get(item, "message")), json_string_value(json_object_get(item, "sqlstate")));
   }
 }

@@ -43,11 +43,8 @@ static enum kind kind_of(const uint8_t *bytes, size_t size) {
   if (begins_with(bytes, size, "\x28\xb5\x2f\xfd", 4) || /* a frame, or one that is to be skipped */
       (size >= 4 && (bytes[0] & 0xf0) == 0x50 && memcmp(bytes + 1, "\x2a\x4d\x18", 3) == 0))
     return ZSTD;
-  if (begins_with(bytes, size,
-                  "\xfd"
-                  "7zXZ",
-                  5) ||
-      begins_with(bytes, size, "BZh", 3) || begins_with(bytes, size, "PK\x03\x04", 4))
+  if (begins_with(bytes, size, "\xfd\067zXZ", 5) || begins_with(bytes, size, "BZh", 3) ||
+      begins_with(bytes, size, "PK\x03\x04", 4))
     return FOREIGN; /* xz, bzip2, zip */
   return PLAIN;
 }

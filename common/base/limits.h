@@ -89,7 +89,7 @@ enum {
   TLY_IMPORTS_MAX = 16384,            /* imports of a stream; none is ever forgotten */
   TLY_IMPORT_NAME_BYTES_MAX = 1024,   /* the name of an import */
   TLY_IMPORT_PLACE_BYTES_MAX = 256,   /* its content's mark, and a place in it */
-  TLY_BACKFILL_BYTES = 64 << 10,     /* one request of a backfill: small, so that live ones do not wait behind it */
+  TLY_BACKFILL_BYTES = 64 << 10,      /* one request of a backfill: small, so that live ones do not wait behind it */
   TLY_EXPORT_CHUNK_BYTES = 256 << 10, /* an export is compressed and written in pieces of exactly this size */
   TLY_EXPORT_BLOCKS_LISTED = 512,     /* and lists so many blocks of a partition at once */
 };

@@ -166,9 +166,7 @@ static void what_is_spoilt_or_followed_by_something_else_is_an_error(void **stat
 
 static void other_compressions_are_refused_by_their_first_bytes(void **state) {
   (void)state;
-  static const char *const magics[] = {"\xfd"
-                                       "7zXZ and so on",
-                                       "BZh9 and so on", "PK\x03\x04 and so on"};
+  static const char *const magics[] = {"\xfd\067zXZ and so on", "BZh9 and so on", "PK\x03\x04 and so on"};
   size_t size;
   for (size_t i = 0; i < sizeof magics / sizeof magics[0]; i++) {
     int fd = file_of(magics[i], strlen(magics[i]));
