@@ -2,6 +2,7 @@
  * The sizes are ours: a compressed frame's own idea of its size is never followed. */
 #include "common/archive/bytes.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <zstd.h>
 
@@ -18,21 +19,55 @@ enum {
   BYTES_MAX = INT32_MAX
 };
 
-/* A compression context costs more to make than a small block to compress. */
+/* A compression context costs more to make than a small block to compress: each thread keeps its own to its end. */
 static _Thread_local ZSTD_CCtx *compressor;
 static _Thread_local ZSTD_DCtx *decompressor;
+static pthread_key_t contexts_key; /* only for the end of a thread */
+static pthread_once_t contexts_once = PTHREAD_ONCE_INIT;
+
+static void free_contexts(void *unused) {
+  (void)unused;
+  ZSTD_freeCCtx(compressor);
+  ZSTD_freeDCtx(decompressor);
+  compressor = NULL;
+  decompressor = NULL;
+}
+
+static void make_contexts_key(void) {
+  TLY_ASSERT(pthread_key_create(&contexts_key, free_contexts) == 0);
+}
+
+static void free_contexts_at_end(void) {
+  TLY_ASSERT(pthread_once(&contexts_once, make_contexts_key) == 0);
+  TLY_ASSERT(pthread_setspecific(contexts_key, &contexts_key) == 0);
+}
+
+static ZSTD_CCtx *this_compressor(void) {
+  if (compressor == NULL) {
+    compressor = ZSTD_createCCtx();
+    free_contexts_at_end();
+  }
+  TLY_ASSERT(compressor != NULL);
+  return compressor;
+}
+
+static ZSTD_DCtx *this_decompressor(void) {
+  if (decompressor == NULL) {
+    decompressor = ZSTD_createDCtx();
+    free_contexts_at_end();
+  }
+  TLY_ASSERT(decompressor != NULL);
+  return decompressor;
+}
 
 static bool compress(const uint8_t *bytes, size_t size, int level, struct tly_buffer *out) {
   if (size < COMPRESS_BYTES_MIN)
     return false;
-  if (compressor == NULL)
-    compressor = ZSTD_createCCtx();
-  TLY_ASSERT(compressor != NULL);
   size_t limit = size - size / 4, start = out->size;
   tly_buffer_append_byte(out, 1);
   struct tly_buffer room = {0};
   size_t bound = ZSTD_compressBound(size);
-  size_t packed = ZSTD_compressCCtx(compressor, tly_buffer_reserve(&room, bound), bound, bytes, size, level);
+  size_t packed = ZSTD_compressCCtx(this_compressor(), tly_buffer_reserve(&room, bound), bound, bytes, size, level);
   bool pays = !ZSTD_isError(packed) && packed <= limit;
   if (pays) {
     tly_buffer_append_varint(out, packed);
@@ -83,11 +118,8 @@ static const char *read_body(struct tly_cursor *in, size_t size, struct tly_aren
   }
   if (!is_compressed)
     return tly_arena_copy(arena, bytes, size);
-  if (decompressor == NULL)
-    decompressor = ZSTD_createDCtx();
-  TLY_ASSERT(decompressor != NULL);
   char *room = tly_arena_alloc(arena, size);
-  if (ZSTD_decompressDCtx(decompressor, room, size, bytes, stored) != size)
+  if (ZSTD_decompressDCtx(this_decompressor(), room, size, bytes, stored) != size)
     in->failed = 1;
   return room;
 }
