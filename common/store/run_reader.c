@@ -290,9 +290,8 @@ static enum tly_status open_parts(tly_run_reader *reader, const char *folder, st
   return status;
 }
 
-enum tly_status tly_run_reader_open(const char *directory, int64_t run, const struct tly_view_program *program,
-                                    tly_run_reader **out, struct tly_error *error) {
-  struct tly_buffer folder = {0};
+enum tly_status tly_run_reader_open_folder(const char *folder, int64_t run, const struct tly_view_program *program,
+                                           tly_run_reader **out, struct tly_error *error) {
   tly_run_reader *reader = tly_calloc(1, sizeof *reader);
   reader->program = program;
   reader->run = run;
@@ -303,14 +302,21 @@ enum tly_status tly_run_reader_open(const char *directory, int64_t run, const st
   reader->decoded = tly_calloc(program->part_count, sizeof *reader->decoded);
   reader->has_decoded = tly_calloc(program->part_count, sizeof *reader->has_decoded);
   tly_arena_init(&reader->arena);
-  tly_buffer_print(&folder, "%s/runs/%" PRId64, directory, run);
-  enum tly_status status = open_parts(reader, tly_buffer_text(&folder), error);
-  tly_buffer_free(&folder);
+  enum tly_status status = open_parts(reader, folder, error);
   *out = reader;
   if (status != TLY_OK) {
     tly_run_reader_close(reader);
     *out = NULL;
   }
+  return status;
+}
+
+enum tly_status tly_run_reader_open(const char *directory, int64_t run, const struct tly_view_program *program,
+                                    tly_run_reader **out, struct tly_error *error) {
+  struct tly_buffer folder = {0};
+  tly_buffer_print(&folder, "%s/runs/%" PRId64, directory, run);
+  enum tly_status status = tly_run_reader_open_folder(tly_buffer_text(&folder), run, program, out, error);
+  tly_buffer_free(&folder);
   return status;
 }
 

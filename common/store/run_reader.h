@@ -18,6 +18,10 @@ typedef struct tly_run_reader tly_run_reader;
 TLY_CHECK enum tly_status tly_run_reader_open(const char *directory, int64_t run,
                                               const struct tly_view_program *program, tly_run_reader **out,
                                               struct tly_error *error);
+/* The same of a folder that is not under DIR/runs, with files that name `run`: a partial result. */
+TLY_CHECK enum tly_status tly_run_reader_open_folder(const char *folder, int64_t run,
+                                                     const struct tly_view_program *program, tly_run_reader **out,
+                                                     struct tly_error *error);
 void tly_run_reader_close(tly_run_reader *reader);
 /* Keep decoded blocks in `cache`, which others may share and which outlives the reader, within its bound instead of
  * TLY_RUN_CACHE_BYTES. To be called before anything is read. */
