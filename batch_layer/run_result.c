@@ -13,7 +13,7 @@
 #include "common/base/limits.h"
 #include "common/store/run_reader.h"
 
-enum { MANIFEST_FORMAT = 1 };
+enum { MANIFEST_FORMAT = 2 };
 
 int64_t tly_run_result_drift(const struct tly_run_result *result) {
   int64_t drift = -1;
@@ -75,6 +75,21 @@ static json_t *positions_json(const struct tly_run_result *result) {
     set(item, "partition", json_integer(position->partition));
     set(item, "next_offset", json_integer(position->next_offset));
     set(item, "chain", hash_text(&position->chain));
+    json_array_append_new(array, item);
+  }
+  return array;
+}
+
+static json_t *ranges_json(const struct tly_run_result *result) {
+  json_t *array = json_array();
+  for (uint32_t i = 0; i < result->range_count; i++) {
+    const struct tly_log_range *range = &result->ranges[i];
+    json_t *item = json_object();
+    set(item, "partition", json_integer(range->partition));
+    set(item, "first_offset", json_integer(range->first_offset));
+    set(item, "next_offset", json_integer(range->next_offset));
+    set(item, "chain_before", hash_text(&range->chain_before));
+    set(item, "chain_after", hash_text(&range->chain_after));
     json_array_append_new(array, item);
   }
   return array;
@@ -143,6 +158,8 @@ static json_t *view_json(const struct tly_run_view_result *view) {
   set(item, "filtered", json_integer((json_int_t)view->filtered));
   set(item, "set_aside", json_integer((json_int_t)view->set_aside));
   set(item, "drift", view->drift >= 0 ? json_integer(view->drift) : json_null());
+  set(item, "base", json_integer(view->base));
+  set(item, "base_count", json_integer(view->base_count));
   set(item, "files", files_json(view));
   set(item, "set_aside_events", set_aside_json(view));
   set(item, "drift_keys", drift_json(view));
@@ -157,8 +174,12 @@ enum tly_status tly_manifest_write(const char *folder, const struct tly_run_resu
   set(root, "format", json_integer(MANIFEST_FORMAT));
   set(root, "run", json_integer(result->run));
   set(root, "events", json_integer((json_int_t)result->events));
+  set(root, "reused", json_integer((json_int_t)result->reused));
+  set(root, "fold_version", json_integer(result->fold_version));
+  set(root, "inputs", hash_text(&result->inputs));
   set(root, "note", text_or_null(result->note));
   set(root, "cut", positions_json(result));
+  set(root, "ranges", ranges_json(result));
   for (uint32_t i = 0; i < result->view_count; i++)
     json_array_append_new(views, view_json(&result->views[i]));
   set(root, "views", views);
@@ -227,6 +248,19 @@ static void read_positions(struct parse *parse, const json_t *root, struct tly_r
   }
 }
 
+static void read_ranges(struct parse *parse, const json_t *root, struct tly_run_result *out) {
+  const json_t *array = array_of(parse, root, "ranges", &out->range_count);
+  out->ranges = TLY_ARENA_ARRAY(parse->arena, struct tly_log_range, out->range_count);
+  for (uint32_t i = 0; i < out->range_count; i++) {
+    const json_t *item = json_array_get(array, i);
+    out->ranges[i] = (struct tly_log_range){.partition = (uint32_t)integer_of(parse, item, "partition"),
+                                            .first_offset = integer_of(parse, item, "first_offset"),
+                                            .next_offset = integer_of(parse, item, "next_offset"),
+                                            .chain_before = hash_member(parse, item, "chain_before"),
+                                            .chain_after = hash_member(parse, item, "chain_after")};
+  }
+}
+
 static void read_files(struct parse *parse, const json_t *view, struct tly_run_view_result *out) {
   const json_t *array = array_of(parse, view, "files", &out->file_count);
   out->files = TLY_ARENA_ARRAY(parse->arena, struct tly_run_file, out->file_count);
@@ -281,7 +315,9 @@ static void read_view(struct parse *parse, const json_t *view, struct tly_run_vi
                                       .folded = (uint64_t)integer_of(parse, view, "folded"),
                                       .filtered = (uint64_t)integer_of(parse, view, "filtered"),
                                       .set_aside = (uint64_t)integer_of(parse, view, "set_aside"),
-                                      .drift = -1};
+                                      .drift = -1,
+                                      .base = integer_of(parse, view, "base"),
+                                      .base_count = (uint32_t)integer_of(parse, view, "base_count")};
   if (!json_is_null(json_object_get(view, "drift")))
     out->drift = integer_of(parse, view, "drift");
   read_files(parse, view, out);
@@ -296,8 +332,12 @@ static bool read_root(const json_t *root, struct tly_arena *arena, struct tly_ru
     return false;
   out->run = integer_of(&parse, root, "run");
   out->events = (uint64_t)integer_of(&parse, root, "events");
+  out->reused = (uint64_t)integer_of(&parse, root, "reused");
+  out->fold_version = integer_of(&parse, root, "fold_version");
+  out->inputs = hash_member(&parse, root, "inputs");
   out->note = text_of(&parse, root, "note", true);
   read_positions(&parse, root, out);
+  read_ranges(&parse, root, out);
   const json_t *views = array_of(&parse, root, "views", &out->view_count);
   out->views = TLY_ARENA_ARRAY(arena, struct tly_run_view_result, out->view_count);
   for (uint32_t i = 0; i < out->view_count; i++)
@@ -333,17 +373,24 @@ static enum tly_status parse_manifest(const char *path, const struct tly_buffer 
   return is_good ? TLY_OK : TLY_FAIL(error, TLY_E_CORRUPT, "%s is not a manifest of this version", path);
 }
 
-enum tly_status tly_manifest_read(const char *folder, const struct tly_hash *hash, struct tly_arena *arena,
-                                  struct tly_run_result *out, struct tly_error *error) {
+enum tly_status tly_manifest_read_alone(const char *folder, const struct tly_hash *hash, struct tly_arena *arena,
+                                        struct tly_run_result *out, struct tly_error *error) {
   struct tly_buffer path = {0}, text = {0};
   memset(out, 0, sizeof *out);
   tly_buffer_print(&path, "%s/manifest.json", folder);
   enum tly_status status = tly_file_read(tly_buffer_text(&path), TLY_MANIFEST_BYTES_MAX, &text, error);
   if (status == TLY_OK)
     status = parse_manifest(tly_buffer_text(&path), &text, hash, arena, out, error);
-  for (uint32_t i = 0; status == TLY_OK && i < out->view_count; i++)
-    status = check_files(folder, &out->views[i], error);
+  out->manifest = *hash;
   tly_buffer_free(&path);
   tly_buffer_free(&text);
+  return status;
+}
+
+enum tly_status tly_manifest_read(const char *folder, const struct tly_hash *hash, struct tly_arena *arena,
+                                  struct tly_run_result *out, struct tly_error *error) {
+  enum tly_status status = tly_manifest_read_alone(folder, hash, arena, out, error);
+  for (uint32_t i = 0; status == TLY_OK && i < out->view_count; i++)
+    status = check_files(folder, &out->views[i], error);
   return status;
 }

@@ -1,4 +1,5 @@
 -- runs/<run>/<view>.<part>.<piece>.db: the groups of one view up to a cut, sorted by key, in blocks.
+-- (and partials/<hash>/, the same of a partial result, batch_layer/partial.h)
 -- Written by: a recompute (batch_layer/run_writer), once; immutable after. Read by: everybody (common/store/run_reader).
 -- A view's groups may lie in several pieces, each a key range, so that several threads can write.
 -- A new *chapter* begins at each key whose hash says so (common/store/run_reader.h); blocks have 512 groups counted from
