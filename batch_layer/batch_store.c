@@ -36,8 +36,8 @@ enum statement {
 };
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
-    [BEGIN_RUN] =
-        "INSERT INTO run (id, state, reason, started_at, job, attempt) VALUES (?1, 'running', ?2, ?3, ?4, ?5)",
+    [BEGIN_RUN] = "INSERT INTO run (id, state, reason, started_at, job, attempt, is_full)"
+                  " VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6)",
     [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash, scheduled_at) VALUES (?1, ?2, ?3, ?4)",
     [ADD_POSITION] =
         "INSERT INTO run_position (run, stream, partition, next_offset, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -49,7 +49,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [END_RUN] =
         "UPDATE run SET state = CASE WHEN NOT EXISTS (SELECT 1 FROM run_view WHERE run = ?1 AND rollback IS NULL)"
         " THEN 'rejected' WHEN ?6 IS NULL THEN 'ready' ELSE 'held' END, finished_at = ?2, events = ?3, drift = ?4,"
-        " note = ?5, hold = ?6 WHERE id = ?1 AND state = 'running'",
+        " note = ?5, hold = ?6, reused = ?7, manifest = ?8 WHERE id = ?1 AND state = 'running'",
     [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
                  " content_hash = ?8, pieces = ?9, check_text = ?10, check_verdict = ?11, check_found = ?12"
                  " WHERE run = ?1 AND view = ?2",
@@ -190,6 +190,7 @@ static enum tly_status begin_rows(tly_batch_store *store, const struct tly_run_s
   sqlite3_bind_int64(statement, 3, start->started_at_us);
   bind_text(statement, 4, start->job);
   bind_unless_zero(statement, 5, start->attempt);
+  sqlite3_bind_int64(statement, 6, start->is_full);
   TLY_TRY(tly_sqlite_run(statement, error));
   for (uint32_t i = 0; i < start->view_count; i++)
     TLY_TRY(begin_view(store, run, start->views[i], start->fired_at_us[i], error));
@@ -278,6 +279,8 @@ static enum tly_status end_rows(tly_batch_store *store, const struct tly_run_res
   bind_drift(statement, 4, tly_run_result_drift(result));
   bind_text(statement, 5, result->note);
   bind_text(statement, 6, hold);
+  sqlite3_bind_int64(statement, 7, (int64_t)result->reused);
+  bind_hash(statement, 8, &result->manifest);
   TLY_TRY(change_one(store, END_RUN, result->run, error));
   for (uint32_t i = 0; i < result->view_count; i++)
     TLY_TRY(end_view(store, result->run, &result->views[i], error));

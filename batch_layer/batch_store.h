@@ -31,6 +31,7 @@ TLY_CHECK enum tly_status tly_batch_store_transaction_end(tly_batch_store *store
 struct tly_run_start {
   const struct tly_cut *cut; /* its number is the run's id */
   const char *reason;        /* "schedule", "manual", "definition" */
+  bool is_full;              /* it takes nothing over from earlier runs */
   int64_t started_at_us;
   const struct tly_view *const *views;
   const int64_t *fired_at_us; /* one a view: the scheduled minute that this run serves, or 0 */

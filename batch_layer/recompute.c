@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "batch_layer/recompute_work.h"
+#include "batch_layer/recompute_reuse.h"
 #include "common/base/assert.h"
 #include "common/base/crash_point.h"
 #include "common/base/limits.h"
@@ -118,6 +118,8 @@ static void init_work(struct tly_recompute_work *work, const struct tly_recomput
   pthread_mutex_init(&work->mutex, NULL);
   pthread_cond_init(&work->changed, NULL);
   work->wanted = tly_calloc(job->project->stream_count, sizeof(bool *));
+  work->events_before = tly_calloc(job->project->stream_count, sizeof *work->events_before);
+  tly_arena_init(&work->arena);
   work->views = tly_calloc(job->view_count, sizeof *work->views);
   for (uint32_t v = 0; v < job->view_count; v++)
     init_view(work, &work->views[v], job->views[v]);
@@ -137,6 +139,11 @@ static void free_view(struct tly_view_work *view) {
       tly_sorted_groups_free(view->parts[p].sorted[i]);
     tly_free(view->parts[p].sorted);
   }
+  for (uint32_t i = 0; i < view->kept_count; i++) {
+    tly_run_reader_close(view->kept[i].reader);
+    tly_free(view->kept[i].folder);
+  }
+  tly_free(view->kept);
   tly_free(view->parts);
   tly_free(view->set_aside);
   tly_view_program_free(view->program);
@@ -154,27 +161,14 @@ static void free_work(struct tly_recompute_work *work) {
     tly_arena_free(&work->arenas[t]);
   }
   tly_free(work->wanted);
+  tly_free(work->events_before);
+  tly_buffer_free(&work->note);
+  tly_arena_free(&work->arena);
   tly_free(work->views);
   tly_free(work->spills);
   tly_free(work->arenas);
   pthread_cond_destroy(&work->changed);
   pthread_mutex_destroy(&work->mutex);
-}
-
-static enum tly_status make_plan(struct tly_recompute_work *work, struct tly_error *error) {
-  const struct tly_recompute_job *job = work->job;
-  tly_archive_reader *own = NULL;
-  bool *wanted = tly_calloc(job->project->stream_count, sizeof *wanted);
-  for (uint32_t s = 0; s < job->project->stream_count; s++)
-    wanted[s] = work->wanted[s] != NULL;
-  enum tly_status status =
-      job->archive == NULL ? tly_archive_reader_open(job->directory, job->project, &own, error) : TLY_OK;
-  if (status == TLY_OK)
-    status = tly_recompute_plan_init(&work->plan, own != NULL ? own : job->archive, job->project, job->cut, wanted,
-                                     job->threads, error);
-  tly_archive_reader_close(own);
-  tly_free(wanted);
-  return status;
 }
 
 static int compare_positions(const void *a, const void *b) {
@@ -191,9 +185,10 @@ static void list_set_aside(struct tly_view_work *view, struct tly_run_view_resul
   out->set_aside_listed = TLY_ARENA_ARRAY(arena, struct tly_run_set_aside, count);
   out->set_aside_listed_count = count;
   for (uint32_t i = 0; i < count; i++) {
-    out->set_aside_listed[i] = view->set_aside[i];
-    out->set_aside_listed[i].message =
-        tly_arena_copy(arena, view->set_aside[i].message, strlen(view->set_aside[i].message));
+    const struct tly_run_set_aside *event = &view->set_aside[i];
+    out->set_aside_listed[i] = *event;
+    out->set_aside_listed[i].sqlstate = tly_arena_copy(arena, event->sqlstate, strlen(event->sqlstate));
+    out->set_aside_listed[i].message = tly_arena_copy(arena, event->message, strlen(event->message));
   }
 }
 
@@ -224,20 +219,29 @@ static void tell_view(const struct tly_recompute_work *work, uint32_t number, st
   struct tly_view_work *view = &work->views[number];
   const struct tly_fold_counts *counts = &view->counts;
   /* Each event read is in exactly one of the three (invariant 10). */
-  TLY_ASSERT(counts->folded + counts->filtered + counts->set_aside == work->plan.stream_events[view->stream]);
+  TLY_ASSERT(counts->folded + counts->filtered + counts->set_aside ==
+             work->events_before[view->stream] + work->plan.stream_events[view->stream]);
   *out = (struct tly_run_view_result){.view = view->view->name,
                                       .definition_hash = view->view->hash,
                                       .folded = counts->folded,
                                       .filtered = counts->filtered,
                                       .set_aside = counts->set_aside,
-                                      .drift = -1};
+                                      .drift = -1,
+                                      .base = view->base,
+                                      .base_count = view->base_count};
   list_set_aside(view, out, arena);
   list_files(work, number, out, arena);
 }
 
-static void tell_result(const struct tly_recompute_work *work, struct tly_arena *arena, struct tly_run_result *out) {
+static void tell_result(struct tly_recompute_work *work, struct tly_arena *arena, struct tly_run_result *out) {
   const struct tly_recompute_job *job = work->job;
-  *out = (struct tly_run_result){.run = job->cut->number, .events = work->plan.events, .view_count = job->view_count};
+  *out = (struct tly_run_result){
+      .run = job->cut->number, .fold_version = TLY_FOLD_VERSION, .inputs = job->inputs, .view_count = job->view_count};
+  for (uint32_t s = 0; s < job->project->stream_count; s++)
+    out->events += work->events_before[s] + work->plan.stream_events[s];
+  out->reused = out->events - work->plan.events;
+  if (work->note.size > 0)
+    out->note = tly_arena_print(arena, "%s", tly_buffer_text(&work->note));
   out->positions = TLY_ARENA_ARRAY(arena, struct tly_position, job->cut->position_count);
   for (uint32_t i = 0; i < job->cut->position_count; i++) {
     const struct tly_stream *stream = tly_project_stream(job->project, job->cut->positions[i].stream);
@@ -265,7 +269,7 @@ enum tly_status tly_recompute(const struct tly_recompute_job *job, struct tly_ar
   TLY_ASSERT(job->threads >= 1 && job->threads <= TLY_RECOMPUTE_THREADS_MAX);
   tly_buffer_print(&folder, "%s/runs/%" PRId64, job->directory, job->cut->number);
   init_work(&work, job, tly_buffer_text(&folder));
-  enum tly_status status = make_plan(&work, error);
+  enum tly_status status = tly_recompute_make_plan(&work, error);
   if (status == TLY_OK) {
     status = compute(&work, error);
     if (status == TLY_OK)

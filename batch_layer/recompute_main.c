@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "batch_layer/control_totals.h"
-#include "batch_layer/recompute.h"
+#include "batch_layer/recompute_reuse.h"
 #include "batch_layer/reconcile.h"
 #include "common/base/crash_point.h"
 #include "common/base/file.h"
@@ -37,6 +37,8 @@ struct child {
   struct tly_arena arena;
   struct tly_cut cut;
   const struct tly_view **views;
+  bool is_full;
+  struct tly_run_base *bases; /* one a view; NULL when the run is a full one */
   uint32_t view_count;
   int lock;
   uint64_t last_done;
@@ -117,6 +119,14 @@ static void close_stores(struct child *child) {
   tly_speed_reader_close(child->speed);
 }
 
+/* What earlier runs have left. It is done here since nobody waits for it, and no other recompute can be at work. */
+static void tidy(const struct child *child) {
+  struct tly_error error;
+  if (child->batch != NULL &&
+      tly_recompute_tidy_partials(child->settings->directory, child->project, child->batch, &error) != TLY_OK)
+    tly_log(TLY_LOG_WARN, "partial results not tidied", "error=\"%s\"", error.message);
+}
+
 /* The number of the run that is wanted, a line on stdin; 0: none will be. */
 static int64_t wait_for_run(void) {
   char order[ORDER_BYTES_MAX] = {0};
@@ -136,7 +146,12 @@ static enum tly_status find_run(struct child *child, int64_t number, struct tly_
     return TLY_FAIL(error, TLY_E_CONFIG, "run %" PRId64 " is %s, not running", number, run.state);
   /* The cut as batch.db recorded it when the run began: the archive is checked against it, block by block. */
   child->cut = (struct tly_cut){.number = number, .positions = run.positions, .position_count = run.position_count};
-  return find_views(child, &run, error);
+  TLY_TRY(find_views(child, &run, error));
+  child->is_full = run.is_full;
+  if (child->is_full)
+    return TLY_OK;
+  child->bases = TLY_ARENA_ARRAY(&child->arena, struct tly_run_base, child->view_count);
+  return tly_recompute_find_bases(child->batch, child->views, child->view_count, child->bases, error);
 }
 
 /* A run that batch.db calls ready must be there after a power cut too: the folder's own name is synced like its files.
@@ -173,6 +188,12 @@ static size_t group_bytes(uint32_t threads) {
   return bytes > TLY_RECOMPUTE_BYTES ? bytes : TLY_RECOMPUTE_BYTES;
 }
 
+/* A test's wish; 0: none. */
+static uint64_t partial_events(void) {
+  const char *text = getenv("TALLY_PARTIAL_EVENTS");
+  return text != NULL ? strtoull(text, NULL, 10) : 0;
+}
+
 static int drift_wait_ms(void) {
   const char *text = getenv("TALLY_DRIFT_WAIT_MS");
   return text != NULL ? atoi(text) : TLY_DRIFT_WAIT_MS;
@@ -197,11 +218,15 @@ static enum tly_status control(struct child *child, struct tly_run_result *resul
                                           .view_count = child->view_count,
                                           .progress = say_checked,
                                           .context = child};
+  const char *reused = result->note;
+  result->note = NULL;
   child->last_done = 0;
   child->speed = NULL; /* it is the drift check's now */
   tly_reconcile(&drift, &child->arena, result);
   if (result->note != NULL)
     tly_log(TLY_LOG_WARN, "drift not known", "run=%" PRId64 " note=\"%s\"", child->cut.number, result->note);
+  if (reused != NULL)
+    result->note = result->note != NULL ? tly_arena_print(&child->arena, "%s; %s", reused, result->note) : reused;
   child->last_done = 0;
   return tly_control_totals(&checks, &child->arena, result, error);
 }
@@ -216,6 +241,9 @@ static enum tly_status compute(struct child *child, const char *folder, struct t
                                   .cut = &child->cut,
                                   .views = child->views,
                                   .view_count = child->view_count,
+                                  .bases = child->bases,
+                                  .is_full = child->is_full,
+                                  .partial_events = partial_events(),
                                   .threads = threads,
                                   .group_bytes_max = group_bytes(threads),
                                   .archive = child->archive,
@@ -265,6 +293,7 @@ int tly_recompute_main(const struct tly_settings *settings) {
   enum tly_status status = tly_project_load_or_complain(settings->project, &child.project, &error);
   if (status == TLY_OK) {
     open_stores(&child);
+    tidy(&child);
     run = wait_for_run();
     if (run > 0)
       status = run_child(&child, run, &manifest, &error);

@@ -13,6 +13,14 @@
 #include "batch_layer/run_writer.h"
 #include "batch_layer/sorted_groups.h"
 #include "common/engine/fold_union.h"
+#include "common/store/run_reader.h"
+
+/* Groups of a view in run files of an earlier run or of a partial result: a source of its last merge. */
+struct tly_kept_groups {
+  char *folder;
+  int64_t run;            /* that the files name */
+  tly_run_reader *reader; /* the calling thread's, from tly_recompute_divide on */
+};
 
 /* Sorted groups of one part of a view that are in no fold any more, from all threads: sources of its last merge. */
 struct tly_part_work {
@@ -28,15 +36,23 @@ struct tly_view_work {
   tly_fold **folds; /* sorted; their part 0 is a source of the last merge, through */
   uint32_t fold_count;
   tly_fold_union *all_folds; /* NULL before they are divided, and when there are none */
-  struct tly_fold_counts counts;
-  struct tly_run_set_aside *set_aside; /* of all threads, in the arenas of the workers, in no order */
-  uint32_t set_aside_count, set_aside_capacity;
+  struct tly_kept_groups *kept;
+  uint32_t kept_count;
+  int64_t base; /* the run it was taken over from, or 0 */
+  uint32_t base_count;
+  struct tly_fold_counts counts;       /* of folds that were handed over, and of what was kept */
+  struct tly_run_set_aside *set_aside; /* the same, in the arenas of the workers and of the work, in no order */
+  uint32_t set_aside_count;
 };
 
 struct tly_recompute_work {
   const struct tly_recompute_job *job;
   const char *folder;
   struct tly_recompute_plan plan;
+  uint64_t *events_before; /* one a stream: below the first block of the plan */
+  struct tly_arena arena;  /* what was taken over; the calling thread's, before threads are started */
+  struct tly_buffer note;  /* what to say of it */
+  _Atomic uint32_t next_partial;
   bool **wanted; /* one a stream: the columns its views fold, or NULL when no view reads it */
   struct tly_view_work *views;
   struct tly_spill_file *spills; /* one a thread */

@@ -44,9 +44,9 @@ static bool is_called(const struct tly_run_job *job, const char *reason, const c
 }
 
 struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const char *name,
-                                       const bool *views) {
+                                       bool is_full, const bool *views) {
   for (uint32_t i = 0; i < queue->count; i++)
-    if (is_called(queue->jobs[i], reason, name) &&
+    if (is_called(queue->jobs[i], reason, name) && queue->jobs[i]->is_full == is_full &&
         memcmp(queue->jobs[i]->views, views, queue->view_count * sizeof *views) == 0)
       return queue->jobs[i];
   return NULL;

@@ -28,6 +28,7 @@ struct tly_run_job {
   uint64_t number;      /* since the start of the process; never used again */
   const char *reason;   /* TLY_REASON_... */
   const char *name;     /* of the project's job whose views these are, borrowed; NULL: of none */
+  bool is_full;         /* everything is folded from the archive */
   bool *views;          /* one a view of the project */
   int64_t *fired_at_us; /* one a view: the scheduled minute, or 0 */
   int64_t queued_at_us; /* by the clock */
@@ -54,9 +55,9 @@ void tly_run_job_free(struct tly_run_job *job);
 
 bool tly_run_job_has_views(const struct tly_run_job *job, uint32_t view_count);
 
-/* The waiting job with this reason, name and exactly these views, or NULL. */
+/* The waiting job with this reason and name, full or not, and exactly these views, or NULL. */
 struct tly_run_job *tly_run_queue_find(const struct tly_run_queue *queue, const char *reason, const char *name,
-                                       const bool *views);
+                                       bool is_full, const bool *views);
 /* The first waiting job with this reason and name, or NULL. */
 struct tly_run_job *tly_run_queue_first(const struct tly_run_queue *queue, const char *reason, const char *name);
 /* Whether any waiting job has the view. */

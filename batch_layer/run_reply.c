@@ -61,10 +61,11 @@ static json_t *result_json(const struct tly_run_result *result, const char *hold
   for (uint32_t v = 0; v < result->view_count; v++)
     json_array_append_new(views, json_string(result->views[v].view));
   json_t *checks = checks_json(result);
-  json_t *object = json_pack("{s:I, s:s, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "state",
-                             hold != NULL ? "held" : "published", "events", (json_int_t)result->events, "cut",
-                             cut_json(result), "drift", drift >= 0 ? json_integer(drift) : json_null(), "views", views,
-                             "duration_ms", (json_int_t)duration_ms);
+  json_t *object =
+      json_pack("{s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "state",
+                hold != NULL ? "held" : "published", "events", (json_int_t)result->events, "reused",
+                (json_int_t)result->reused, "cut", cut_json(result), "drift",
+                drift >= 0 ? json_integer(drift) : json_null(), "views", views, "duration_ms", (json_int_t)duration_ms);
   if (object != NULL && hold != NULL)
     json_object_set_new(object, "hold", json_string(hold));
   if (object != NULL && checks != NULL)

@@ -59,18 +59,21 @@ static enum tly_status wanted_views(const struct tly_project *project, const str
 
 enum tly_status tly_run_request_queue(struct tly_run_queue *queue, const struct tly_project *project, int64_t now_us,
                                       uint64_t client, const struct tly_request *request, struct tly_error *error) {
-  bool wanted[TLY_VIEWS_MAX] = {false}, is_full = true;
+  /* A reconciliation shall find what is wrong, so it takes nothing over that was computed before. */
+  bool wanted[TLY_VIEWS_MAX] = {false}, is_full = request->method == TLY_METHOD_RECONCILE;
   const char *name;
   struct tly_run_waiter waiter = {
       .client = client, .id = request->id, .wants_drift = request->method == TLY_METHOD_RECONCILE};
   TLY_ASSERT(request->method == TLY_METHOD_RECOMPUTE || request->method == TLY_METHOD_RECONCILE);
   TLY_TRY(wanted_views(project, request, wanted, &name, error));
-  TLY_TRY(tly_param_boolean(request->params, "full", &is_full, error)); /* every run is: accepted for the name's sake */
+  if (request->method == TLY_METHOD_RECOMPUTE)
+    TLY_TRY(tly_param_boolean(request->params, "full", &is_full, error));
   TLY_TRY(tly_param_boolean(request->params, "progress", &waiter.wants_progress, error));
-  struct tly_run_job *job = tly_run_queue_find(queue, TLY_REASON_MANUAL, name, wanted);
+  struct tly_run_job *job = tly_run_queue_find(queue, TLY_REASON_MANUAL, name, is_full, wanted);
   if (job == NULL) {
     TLY_TRY(tly_run_queue_add(queue, TLY_REASON_MANUAL, now_us, &job, error));
     job->name = name;
+    job->is_full = is_full;
     memcpy(job->views, wanted, queue->view_count * sizeof *wanted);
   }
   tly_run_job_wait(job, waiter);

@@ -235,6 +235,7 @@ static enum tly_status store_begin(tly_run_stages *stages, const struct tly_cut 
   int64_t fired[TLY_VIEWS_MAX];
   struct tly_run_start start = {.cut = cut,
                                 .reason = stages->job->reason,
+                                .is_full = stages->job->is_full,
                                 .started_at_us = stages->started_at_us,
                                 .views = views,
                                 .fired_at_us = fired,

@@ -122,8 +122,11 @@ static const struct tly_command commands[] = {
     {"recompute", "recompute views from the archive now, and publish them",
      "Usage: tally recompute [VIEW... | --job JOB] [--full]\n\n"
      "Cuts the log, recomputes the views (all of them without VIEW; with --job those of the job) from the raw events\n"
-     "up to the cut, compares the result with the live one, key by key, and publishes it. Every recompute is a full "
-     "one for now; --full says so.\n"
+     "up to the cut, compares the result with the live one, key by key, and publishes it.\n"
+     "Events that the newest run of a view covers are not folded again, the later ones are added to its groups; nor\n"
+     "are those that a recompute that died had kept. The result is the same, byte for byte. With --full everything is\n"
+     "folded from the archive all the same; so it is by itself now and then (every 31st run of a view), and for tally\n"
+     "reconcile.\n"
      "The last line on stdout is `run K published: E events, cut C, drift D`. A run whose control totals do not hold\n"
      "(a view's check, or drift; docs/SQL.md) is kept but does not go live: the line says `run K held: ...` then, and\n"
      "stderr why. Exit code 1 when it failed, drifted or is held.\n\n" CLIENT_OPTIONS,

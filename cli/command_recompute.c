@@ -43,6 +43,18 @@ static void print_cut(const json_t *cut, FILE *out) {
   }
 }
 
+/* How much of it was done before, if any was. */
+static void print_reused(const json_t *result, FILE *out) {
+  long long reused = (long long)json_integer_value(json_object_get(result, "reused"));
+  long long events = (long long)json_integer_value(json_object_get(result, "events"));
+  const char *note = json_string_value(json_object_get(result, "note"));
+  if (reused > 0)
+    fprintf(out, "%lld events folded; %lld were taken over from earlier work (--full folds all)\n", events - reused,
+            reused);
+  if (note != NULL)
+    fprintf(out, "note: %s\n", note);
+}
+
 /* NULL drift: there was nothing to compare with, the first run of a definition; no drift was found. */
 static long long drift_of(const json_t *result) {
   return (long long)json_integer_value(json_object_get(result, "drift"));
@@ -64,7 +76,7 @@ static bool tell_held(const json_t *result) {
 
 int tly_command_recompute(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
-  json_t *result, *params = json_pack("{s:b,s:b}", "full", 1, "progress", 1);
+  json_t *result, *params = json_pack("{s:b,s:b}", "full", options->full, "progress", 1);
   if (options->job != NULL)
     json_object_set_new(params, "job", json_string(options->job));
   if (options->argument_count > 0) {
@@ -83,6 +95,7 @@ int tly_command_recompute(struct tly_options *options) {
   bool is_held = tell_held(result);
   if (drift > 0)
     fprintf(stderr, "drift: live and recomputed values differ; see tally runs --format json\n");
+  print_reused(result, stderr);
   printf("run %lld %s: %lld events, cut ", (long long)json_integer_value(json_object_get(result, "run")),
          is_held ? "held" : "published", (long long)json_integer_value(json_object_get(result, "events")));
   print_cut(json_object_get(result, "cut"), stdout);

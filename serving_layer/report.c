@@ -66,14 +66,15 @@ static json_t *cut_json(const struct tly_run *run) {
   return out;
 }
 
-/* Milliseconds and events a second of a run that has ended. */
+/* Milliseconds, and events that were folded in a second, of a run that has ended. */
 static void add_speed(const struct tly_run *run, json_t *out) {
   int64_t us = run->finished_at_us - run->started_at_us;
   bool is_known = run->finished_at_us > 0 && us > 0;
   json_object_set_new(out, "duration_ms", is_known ? json_integer(us / 1000) : json_null());
   json_object_set_new(out, "events_per_second",
-                      is_known && run->events >= 0 ? json_integer((json_int_t)((double)run->events * 1e6 / (double)us))
-                                                   : json_null());
+                      is_known && run->events >= 0
+                          ? json_integer((json_int_t)((double)(run->events - run->reused) * 1e6 / (double)us))
+                          : json_null());
 }
 
 /* The keys that differed, with both values: [{"view":..,"key":[..],"live":{..},"recomputed":{..}}]. */
@@ -156,6 +157,8 @@ static json_t *run_json(const struct tly_run *run) {
   add_speed(run, out);
   json_object_set_new(out, "cut", cut_json(run));
   json_object_set_new(out, "events", count_json(run->events));
+  json_object_set_new(out, "reused", count_json(run->reused));
+  json_object_set_new(out, "full", json_boolean(run->is_full));
   json_object_set_new(out, "groups", json_integer(groups));
   json_object_set_new(out, "drift", count_json(run->drift));
   json_object_set_new(out, "set_aside", json_integer(set_aside));

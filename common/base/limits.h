@@ -47,6 +47,10 @@ enum {
   TLY_RECOMPUTE_BYTES = 160 << 20, /* groups of a recompute in memory, all threads; above that they are spilled ... */
   TLY_RECOMPUTE_THREAD_BYTES = 64 << 20, /* ... but each thread may have this much */
   TLY_RECOMPUTE_SPILLS_MAX = 64,         /* sorted spills of a thread and view part that are merged into one */
+  TLY_PARTIAL_MS = 2000,                 /* a thread folds for so long, a view, before it keeps a partial result, ... */
+  TLY_PARTIAL_GROUP_EVENTS = 16,         /* ... if that was so many events for each group, ... */
+  TLY_PARTIAL_GROWTH = 16,               /* ... and this part, at least, of the time it has kept: so partials are few */
+  TLY_RUN_BASES_MAX = 30,                /* runs that stand on each other; the next one is folded from the archive */
   TLY_BATCH_CLIENTS_MAX = 64,            /* connections to the scheduler */
   TLY_BATCH_JOBS_MAX = 64,               /* runs that wait for their turn */
   TLY_RUN_ATTEMPTS_MAX = 5,              /* runs for one scheduled minute; then it is left to the next one */

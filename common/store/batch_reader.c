@@ -13,7 +13,7 @@ enum statement { RUNS, READY, KEPT, RUN, REJECTED, VIEWS, POSITIONS, DRIFT, SET_
 
 #define RUN_COLUMNS                                                                                                    \
   "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt, hold,"       \
-  " released_at, released_by, released_reason FROM run "
+  " released_at, released_by, released_reason, reused, is_full, manifest FROM run "
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [RUNS] = RUN_COLUMNS "WHERE id < ?2 ORDER BY id DESC LIMIT ?1",
@@ -152,7 +152,10 @@ static void read_run(const tly_batch_reader *reader, sqlite3_stmt *statement, st
                                             .hold = text_at(statement, 12, arena),
                                             .released_at_us = integer_at(statement, 13, 0),
                                             .released_by = text_at(statement, 14, arena),
-                                            .released_reason = text_at(statement, 15, arena)};
+                                            .released_reason = text_at(statement, 15, arena),
+                                            .reused = integer_at(statement, 16, -1),
+                                            .is_full = sqlite3_column_int64(statement, 17) != 0,
+                                            .manifest = hash_at(statement, 18)};
 }
 
 /* NULL: the run was not rejected for this view. */

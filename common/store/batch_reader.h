@@ -30,6 +30,9 @@ struct tly_run {
   uint32_t attempt;                      /* to run for the scheduled minute, from 1; 0: not of a schedule */
   int64_t started_at_us, finished_at_us; /* 0: not finished */
   int64_t events;                        /* -1: not known */
+  int64_t reused;                        /* of them, those that were not folded again; -1: not known */
+  bool is_full;                          /* asked to fold everything from the archive */
+  struct tly_hash manifest;              /* of its manifest, once it is ready */
   int64_t drift;                         /* -1: nothing to compare with */
   const char *error, *sqlstate;          /* NULL: none */
   const char *note;                      /* what else to know of it (why drift was not checked), or NULL */

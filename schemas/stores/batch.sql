@@ -13,7 +13,11 @@ CREATE TABLE run (
   attempt     INTEGER,               -- to run for the scheduled minute, from 1; NULL: not of a schedule
   started_at  INTEGER NOT NULL,      -- microseconds since 1970
   finished_at INTEGER,
-  events      INTEGER,               -- events read
+  events      INTEGER,               -- events below the cut, of the run's streams
+  reused      INTEGER,               -- of them, those that were not folded again: taken over from an earlier run, or from
+                                     -- what a run that died had kept
+  is_full     INTEGER NOT NULL DEFAULT 0,  -- 1: asked to fold everything from the archive
+  manifest    BLOB,                  -- hash of runs/<id>/manifest.json
   drift       INTEGER,               -- keys that differed, over all views; NULL: nothing to compare with
   error       TEXT,                  -- why it failed
   sqlstate    TEXT,

@@ -99,6 +99,7 @@ static enum tly_status recompute(const struct tly_cut *cut, uint32_t threads, si
                                   .cut = cut,
                                   .views = views,
                                   .view_count = project->view_count,
+                                  .is_full = true,
                                   .threads = threads,
                                   .group_bytes_max = bytes_max};
   return tly_recompute(&job, &arena, result, &test_error);

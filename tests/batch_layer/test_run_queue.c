@@ -42,13 +42,14 @@ static void a_job_is_found_by_reason_name_and_views(void **state) {
   bool views[VIEWS] = {false, true, false};
   tly_run_queue_init(&queue, VIEWS);
   struct tly_run_job *plain = add(&queue, NULL, 1), *named = add(&queue, "nightly", 1);
-  assert_ptr_equal(tly_run_queue_find(&queue, TLY_REASON_MANUAL, NULL, views), plain);
-  assert_ptr_equal(tly_run_queue_find(&queue, TLY_REASON_MANUAL, "nightly", views), named);
+  assert_ptr_equal(tly_run_queue_find(&queue, TLY_REASON_MANUAL, NULL, false, views), plain);
+  assert_ptr_equal(tly_run_queue_find(&queue, TLY_REASON_MANUAL, "nightly", false, views), named);
+  assert_null(tly_run_queue_find(&queue, TLY_REASON_MANUAL, NULL, true, views)); /* a full one is another one */
   assert_ptr_equal(tly_run_queue_first(&queue, TLY_REASON_MANUAL, "nightly"), named);
-  assert_null(tly_run_queue_find(&queue, TLY_REASON_SCHEDULE, NULL, views));
+  assert_null(tly_run_queue_find(&queue, TLY_REASON_SCHEDULE, NULL, false, views));
   assert_null(tly_run_queue_first(&queue, TLY_REASON_MANUAL, "weekly"));
   views[0] = true;
-  assert_null(tly_run_queue_find(&queue, TLY_REASON_MANUAL, NULL, views));
+  assert_null(tly_run_queue_find(&queue, TLY_REASON_MANUAL, NULL, false, views));
   tly_run_queue_free(&queue);
 }
 
