@@ -186,12 +186,12 @@ static const struct tly_command commands[] = {
     {"break", "show a break with its history, or set its status",
      "Usage: tally break NUMBER [--format table|csv|json]\n"
      "       tally break NUMBER --status open|investigating|resolved|accepted --reason TEXT [--by NAME]\n\n"
-     "A break is open until the first reconciliation that does not see it, which clears it (status resolved), or "
-     "until\n"
-     "somebody sets its status. Seen again after that, it is reopened under the same number; an accepted one only "
-     "when\n"
-     "its difference has changed. Every change stays in its history, with who (--by; default: your login name), when\n"
-     "and why. A break that is gone can only get remarks (--status resolved).\n\n" CLIENT_OPTIONS
+     "A break is open until the first reconciliation that does not see it, which clears it (status resolved), or\n"
+     "until somebody sets its status. Seen again after that, it is reopened under the same number; an accepted one "
+     "only\n"
+     "when its difference has changed. Every change stays in its history, with who (--by; default: user@host), when "
+     "and\n"
+     "why. A break that is gone can only get remarks (--status resolved).\n\n" CLIENT_OPTIONS
      "\nExample:\n  tally break 12 --status accepted --reason 'fee of 2 March, booked on the 3rd'\n",
      false, 1, 1, tly_command_break},
     {"runs", "list the runs of the batch layer, and what waits",

@@ -1,7 +1,9 @@
 #include "cli/command.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/file.h"
 
@@ -35,4 +37,14 @@ enum tly_status tly_command_connect(const struct tly_options *options, tly_clien
     tly_error_hint(error, "start it with `tally run PROJECT --data %s`, or name another folder with --data",
                    options->settings.directory);
   return status;
+}
+
+json_t *tly_command_caller(const struct tly_options *options) {
+  const struct passwd *user = getpwuid(geteuid());
+  char host[65] = "";
+  if (options->by != NULL)
+    return json_string(options->by);
+  if (gethostname(host, sizeof host - 1) != 0)
+    host[0] = 0;
+  return json_sprintf("%.60s@%s", user != NULL ? user->pw_name : "unknown", host);
 }

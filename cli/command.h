@@ -20,6 +20,10 @@ struct tly_command {
   int (*run)(struct tly_options *options); /* gives the exit code */
 };
 
+/* Who gives the command, for the record: what --by says, else user@host. The caller decrefs it; NULL: --by is no valid
+ * UTF-8. */
+json_t *tly_command_caller(const struct tly_options *options);
+
 int tly_command_run(struct tly_options *options);
 int tly_command_check(struct tly_options *options);
 int tly_command_ingest(struct tly_options *options);

@@ -1,10 +1,8 @@
 /* tally breaks, break and reconciliations: what reconciliations with ledgers have found, and what is said of it. */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/break_cells.h"
 #include "cli/command.h"
@@ -127,17 +125,11 @@ static int show_break(struct tly_options *options, json_int_t id) {
   return TLY_EXIT_OK;
 }
 
-/* Who runs this command, unless --by says it. */
-static const char *who(const struct tly_options *options) {
-  const struct passwd *user = getpwuid(geteuid());
-  return options->by != NULL ? options->by : user != NULL ? user->pw_name : "unknown";
-}
-
 static int set_break(struct tly_options *options, json_int_t id) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result;
-  json_t *params = json_pack("{s:I,s:s,s:s,s:s}", "break", id, "status", options->status, "reason", options->reason,
-                             "by", who(options));
+  json_t *params = json_pack("{s:I,s:s,s:s,s:o}", "break", id, "status", options->status, "reason", options->reason,
+                             "by", tly_command_caller(options));
   if (params == NULL) {
     fputs("tally break: --reason and --by are texts in UTF-8\n", stderr);
     return TLY_EXIT_USAGE;

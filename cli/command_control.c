@@ -1,24 +1,13 @@
 /* tally pause, resume and cancel: what an operator does to schedules and runs. */
-#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/command.h"
-
-/* Who asks, for the record: user@host. */
-static json_t *who(void) {
-  const struct passwd *user = getpwuid(geteuid());
-  char host[65] = "";
-  if (gethostname(host, sizeof host - 1) != 0)
-    host[0] = 0;
-  return json_sprintf("%.60s@%s", user != NULL ? user->pw_name : "unknown", host);
-}
 
 static enum tly_status call(const struct tly_options *options, const char *method, json_t *params, json_t **result,
                             struct tly_error *error) {
   tly_client *client;
-  json_object_set_new(params, "by", who());
+  json_object_set_new(params, "by", tly_command_caller(options));
   enum tly_status status = tly_command_connect(options, &client, error);
   if (status == TLY_OK) {
     status = tly_client_call(client, method, params, -1, NULL, NULL, result, error);

@@ -1,18 +1,8 @@
 /* tally publish RUN --reason TEXT: a held run goes live after all. */
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/command.h"
-
-/* The caller as this machine knows it: a name, else a number. */
-static json_t *user_json(void) {
-  const struct passwd *user = getpwuid(getuid());
-  if (user != NULL && user->pw_name != NULL)
-    return json_string(user->pw_name);
-  return json_sprintf("uid %u", (unsigned)getuid());
-}
 
 static enum tly_status call(const struct tly_options *options, const json_t *params, json_t **result,
                             struct tly_error *error) {
@@ -38,7 +28,8 @@ int tly_command_publish(struct tly_options *options) {
                     "not hold\n");
     return TLY_EXIT_USAGE;
   }
-  json_t *params = json_pack("{s:I,s:s,s:o}", "run", (json_int_t)run, "reason", options->reason, "user", user_json());
+  json_t *params = json_pack("{s:I,s:s,s:o}", "run", (json_int_t)run, "reason", options->reason, "user",
+                             tly_command_caller(options));
   if (params == NULL) {
     fprintf(stderr, "tally publish: --reason is not valid UTF-8\n");
     return TLY_EXIT_USAGE;

@@ -1,19 +1,9 @@
 /* tally rollback: views show an older run again; the newer ones are rejected. */
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/progress.h"
-
-/* The caller as this machine knows it: a name, else a number. */
-static json_t *user_json(void) {
-  const struct passwd *user = getpwuid(getuid());
-  if (user != NULL && user->pw_name != NULL)
-    return json_string(user->pw_name);
-  return json_sprintf("uid %u", (unsigned)getuid());
-}
 
 static void show_progress(void *context, const json_t *line) {
   const json_t *progress = json_object_get(line, "progress");
@@ -97,7 +87,8 @@ static bool take_number(const char *text, json_t *params) {
 }
 
 static json_t *params_of(const struct tly_options *options) {
-  json_t *params = json_pack("{s:s,s:o,s:b}", "reason", options->reason, "user", user_json(), "progress", 1);
+  json_t *params =
+      json_pack("{s:s,s:o,s:b}", "reason", options->reason, "user", tly_command_caller(options), "progress", 1);
   if (params == NULL) {
     fprintf(stderr, "tally rollback: --reason is not valid UTF-8\n");
     return NULL;

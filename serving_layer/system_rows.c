@@ -8,7 +8,7 @@
 #include "common/store/run_reader.h"
 #include "serving_layer/store_facts.h"
 
-enum { FIRST_ROWS = 64, RUNS_AT_ONCE = 64 };
+enum { FIRST_ROWS = 64, RUNS_AT_ONCE = 64, BREAKS_AT_ONCE = 256 };
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
@@ -64,6 +64,10 @@ void tly_system_rows_text(struct tly_system_rows *rows, const char *text) {
 
 void tly_system_rows_time(struct tly_system_rows *rows, int64_t us) {
   next_value(rows, TLY_TYPE_TIMESTAMPTZ)->i64 = us;
+}
+
+void tly_system_rows_boolean(struct tly_system_rows *rows, bool value) {
+  next_value(rows, TLY_TYPE_BOOLEAN)->i64 = value;
 }
 
 void tly_system_rows_hash(struct tly_system_rows *rows, const struct tly_hash *hash) {
@@ -137,7 +141,11 @@ static enum tly_status give_run(struct look *look, struct tly_system_rows *rows,
     tly_system_rows_null(rows);
   else
     tly_system_rows_time(rows, run->finished_at_us);
+  tly_system_rows_text(rows, run->job);
+  add_number(rows, run->attempt);
   add_count(rows, run->events);
+  add_count(rows, run->reused);
+  tly_system_rows_boolean(rows, run->is_full);
   add_count(rows, run->drift);
   tly_system_rows_text(rows, run->error);
   tly_system_rows_text(rows, run->sqlstate);
@@ -317,6 +325,99 @@ static enum tly_status read_partitions(struct look *look, struct tly_system_rows
   return TLY_OK;
 }
 
+static enum tly_status give_reconciliation(struct look *look, struct tly_system_rows *rows,
+                                           const struct tly_reconciliation *reconciliation) {
+  const int64_t counts[] = {reconciliation->keys,     reconciliation->matched,   reconciliation->within_tolerance,
+                            reconciliation->breaks,   reconciliation->new_count, reconciliation->carried,
+                            reconciliation->reopened, reconciliation->cleared};
+  TLY_TRY(tly_system_rows_add(rows, look->error));
+  tly_system_rows_integer(rows, reconciliation->id);
+  tly_system_rows_text(rows, reconciliation->view);
+  tly_system_rows_text(rows, reconciliation->ledger);
+  tly_system_rows_text(rows, reconciliation->reason);
+  tly_system_rows_time(rows, reconciliation->started_at_us);
+  tly_system_rows_time(rows, reconciliation->finished_at_us);
+  tly_system_rows_text(rows, reconciliation->result);
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    add_count(rows, counts[i]);
+  tly_system_rows_text(rows, reconciliation->tolerance);
+  tly_system_rows_hash(rows, &reconciliation->definition_hash);
+  if (reconciliation->has_ledger_hash)
+    tly_system_rows_hash(rows, &reconciliation->ledger_hash);
+  else
+    tly_system_rows_null(rows);
+  tly_system_rows_text(rows, reconciliation->totals);
+  tly_system_rows_text(rows, reconciliation->error);
+  tly_system_rows_text(rows, reconciliation->sqlstate);
+  return TLY_OK;
+}
+
+/* NULL: there is no batch.db yet. */
+static enum tly_status break_reader(struct look *look, tly_break_reader **out) {
+  enum tly_status status = tly_store_source_breaks(look->source, out, look->error);
+  if (status == TLY_E_NOT_READY)
+    *out = NULL;
+  return status == TLY_E_NOT_READY ? TLY_OK : status;
+}
+
+static enum tly_status read_reconciliations(struct look *look, struct tly_system_rows *rows) {
+  tly_break_reader *reader;
+  struct tly_reconciliation *all;
+  uint32_t count = 0;
+  TLY_TRY(break_reader(look, &reader));
+  if (reader != NULL)
+    TLY_TRY(tly_break_reader_reconciliations(reader, NULL, NULL, UINT32_MAX, &look->arena, &all, &count, look->error));
+  for (uint32_t i = 0; i < count; i++)
+    TLY_TRY(give_reconciliation(look, rows, &all[i]));
+  return TLY_OK;
+}
+
+static enum tly_status give_break(struct look *look, struct tly_system_rows *rows, const struct tly_break_row *row) {
+  TLY_TRY(tly_system_rows_add(rows, look->error));
+  tly_system_rows_integer(rows, row->id);
+  tly_system_rows_text(rows, row->view);
+  tly_system_rows_text(rows, row->ledger);
+  tly_system_rows_text(rows, row->key);
+  tly_system_rows_text(rows, row->column);
+  tly_system_rows_text(rows, row->kind);
+  tly_system_rows_text(rows, row->status);
+  tly_system_rows_boolean(rows, row->is_present);
+  tly_system_rows_integer(rows, row->first_seen);
+  tly_system_rows_time(rows, row->first_seen_at_us);
+  tly_system_rows_integer(rows, row->last_seen);
+  tly_system_rows_time(rows, row->last_seen_at_us);
+  tly_system_rows_integer(rows, row->times_seen);
+  tly_system_rows_time(rows, row->since_us);
+  if (row->gone_at_us == 0)
+    tly_system_rows_null(rows);
+  else
+    tly_system_rows_time(rows, row->gone_at_us);
+  tly_system_rows_text(rows, row->tally);
+  tly_system_rows_text(rows, row->ledger_side);
+  tly_system_rows_text(rows, row->difference);
+  return TLY_OK;
+}
+
+/* A page at a time: there may be many. */
+static enum tly_status read_breaks(struct look *look, struct tly_system_rows *rows) {
+  struct tly_break_filter filter = {.with_resolved = true};
+  tly_break_reader *reader;
+  struct tly_break_row *page;
+  uint32_t count = 0;
+  TLY_TRY(break_reader(look, &reader));
+  if (reader == NULL)
+    return TLY_OK;
+  do {
+    tly_arena_reset(&look->arena);
+    TLY_TRY(tly_break_reader_breaks(reader, &filter, BREAKS_AT_ONCE, &look->arena, &page, &count, look->error));
+    for (uint32_t i = 0; i < count; i++)
+      TLY_TRY(give_break(look, rows, &page[i]));
+    if (count > 0)
+      filter.after = page[count - 1].id;
+  } while (count == BREAKS_AT_ONCE);
+  return TLY_OK;
+}
+
 typedef enum tly_status (*row_reader)(struct look *look, struct tly_system_rows *rows);
 
 static const row_reader readers[TLY_SYSTEM_RELATION_COUNT] = {
@@ -328,6 +429,8 @@ static const row_reader readers[TLY_SYSTEM_RELATION_COUNT] = {
     [TLY_SYSTEM_VIEWS] = read_views,
     [TLY_SYSTEM_STREAMS] = read_streams,
     [TLY_SYSTEM_PARTITIONS] = read_partitions,
+    [TLY_SYSTEM_RECONCILIATIONS] = read_reconciliations,
+    [TLY_SYSTEM_BREAKS] = read_breaks,
 };
 
 static enum tly_status read_all(struct look *look, struct tly_system_rows *const *rows) {

@@ -40,6 +40,7 @@ void tly_system_rows_integer(struct tly_system_rows *rows, int64_t value);
 void tly_system_rows_text(struct tly_system_rows *rows, const char *text);
 /* Microseconds since 1970. */
 void tly_system_rows_time(struct tly_system_rows *rows, int64_t us);
+void tly_system_rows_boolean(struct tly_system_rows *rows, bool value);
 void tly_system_rows_hash(struct tly_system_rows *rows, const struct tly_hash *hash);
 void tly_system_rows_null(struct tly_system_rows *rows);
 

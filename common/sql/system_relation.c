@@ -10,7 +10,11 @@ static const struct tly_system_column runs[] = {
     {"reason", TLY_TYPE_TEXT, false, "schedule, manual, or definition (new or changed)"},
     {"started_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
     {"finished_at", TLY_TYPE_TIMESTAMPTZ, true, ""},
+    {"job", TLY_TYPE_TEXT, true, "whose views it computed together"},
+    {"attempt", TLY_TYPE_BIGINT, true, "of a scheduled run, from 1"},
     {"events", TLY_TYPE_BIGINT, true, "events below its cut"},
+    {"reused", TLY_TYPE_BIGINT, true, "of them, those that were not folded again"},
+    {"is_full", TLY_TYPE_BOOLEAN, false, "all of them were to be folded again"},
     {"drift", TLY_TYPE_BIGINT, true, "groups in which live and recomputed differ; NULL: not compared"},
     {"error", TLY_TYPE_TEXT, true, "why it failed"},
     {"sqlstate", TLY_TYPE_TEXT, true, ""},
@@ -92,6 +96,51 @@ static const struct tly_system_column partitions[] = {
     {"lag", TLY_TYPE_BIGINT, false, "events between the two"},
 };
 
+static const struct tly_system_column reconciliations[] = {
+    {"reconciliation", TLY_TYPE_BIGINT, false, "its number"},
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"ledger", TLY_TYPE_TEXT, false, ""},
+    {"reason", TLY_TYPE_TEXT, false, "manual or schedule"},
+    {"started_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
+    {"finished_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
+    {"result", TLY_TYPE_TEXT, false, "OK, BREAKS or INCOMPLETE"},
+    {"keys", TLY_TYPE_BIGINT, true, "of both sides together; NULL, as all counts, of an incomplete one"},
+    {"matched", TLY_TYPE_BIGINT, true, ""},
+    {"within_tolerance", TLY_TYPE_BIGINT, true, ""},
+    {"breaks", TLY_TYPE_BIGINT, true, ""},
+    {"new", TLY_TYPE_BIGINT, true, "breaks that the complete one before did not see"},
+    {"carried", TLY_TYPE_BIGINT, true, "breaks that it saw, too"},
+    {"reopened", TLY_TYPE_BIGINT, true, "of the new ones, those that were there before it"},
+    {"cleared", TLY_TYPE_BIGINT, true, "breaks that are gone since"},
+    {"tolerance", TLY_TYPE_TEXT, true, ""},
+    {"definition", TLY_TYPE_TEXT, false, "hash of the view's definition"},
+    {"ledger_hash", TLY_TYPE_TEXT, true, "hash of the ledger's rows as they were read"},
+    {"totals", TLY_TYPE_TEXT, true, "of both sides by column and currency, JSON"},
+    {"error", TLY_TYPE_TEXT, true, "why it is incomplete"},
+    {"sqlstate", TLY_TYPE_TEXT, true, ""},
+};
+
+static const struct tly_system_column breaks[] = {
+    {"break", TLY_TYPE_BIGINT, false, "its number"},
+    {"view", TLY_TYPE_TEXT, false, ""},
+    {"ledger", TLY_TYPE_TEXT, false, ""},
+    {"key", TLY_TYPE_TEXT, false, "a JSON object of the group's columns"},
+    {"column_name", TLY_TYPE_TEXT, true, "the one that differs; NULL: the key as a whole"},
+    {"kind", TLY_TYPE_TEXT, false, "over, short, differs, missing_in_ledger, missing_in_tally, duplicate_in_ledger"},
+    {"status", TLY_TYPE_TEXT, false, "open, investigating, resolved or accepted"},
+    {"present", TLY_TYPE_BOOLEAN, false, "the last complete reconciliation saw it"},
+    {"first_seen", TLY_TYPE_BIGINT, false, "by this reconciliation"},
+    {"first_seen_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
+    {"last_seen", TLY_TYPE_BIGINT, false, ""},
+    {"last_seen_at", TLY_TYPE_TIMESTAMPTZ, false, ""},
+    {"times_seen", TLY_TYPE_BIGINT, false, ""},
+    {"since", TLY_TYPE_TIMESTAMPTZ, false, "when it came, the last time it did"},
+    {"gone_at", TLY_TYPE_TIMESTAMPTZ, true, "when it was seen to be gone"},
+    {"tally", TLY_TYPE_TEXT, false, "tally's values when last seen, JSON"},
+    {"ledger_values", TLY_TYPE_TEXT, false, "the ledger's"},
+    {"difference", TLY_TYPE_TEXT, false, "of amounts, tally less ledger, JSON"},
+};
+
 #define RELATION(number, text_name, array, words)                                                                      \
   [number] = {                                                                                                         \
       .id = number, .name = text_name, .about = words, .columns = array, .column_count = sizeof array / sizeof *array}
@@ -105,6 +154,8 @@ const struct tly_system_relation tly_system_relations[TLY_SYSTEM_RELATION_COUNT]
     RELATION(TLY_SYSTEM_VIEWS, "views", views, "the project's views"),
     RELATION(TLY_SYSTEM_STREAMS, "streams", streams, "the project's streams"),
     RELATION(TLY_SYSTEM_PARTITIONS, "partitions", partitions, "how far each partition is archived and folded"),
+    RELATION(TLY_SYSTEM_RECONCILIATIONS, "reconciliations", reconciliations, "views compared with ledgers"),
+    RELATION(TLY_SYSTEM_BREAKS, "breaks", breaks, "differences between views and ledgers, resolved ones too"),
 };
 
 const struct tly_system_relation *tly_system_relation(const char *name) {

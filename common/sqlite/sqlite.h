@@ -23,7 +23,7 @@ enum tly_sqlite_role {
 
 /* Increase when a store's meaning changes; kept as user_version. A file of another format is refused untouched
  * (TLY_E_CONFIG). */
-enum { TLY_STORE_FORMAT = 2, TLY_SQLITE_APPLICATION_ID = 0x54414c59 /* "TALY" */ };
+enum { TLY_STORE_FORMAT = 3, TLY_SQLITE_APPLICATION_ID = 0x54414c59 /* "TALY" */ };
 
 /* Once, before any other use of SQLite in the process. */
 void tly_sqlite_setup(void);

@@ -25,6 +25,7 @@ static const char rows[] =
     "INSERT INTO run_view (run, view, definition_hash, groups, folded, filtered, set_aside, drift) VALUES"
     " (7, 'totals', x'000102030405060708090a0b0c0d0e0f', 5, 15, 3, 2, 2),"
     " (9, 'totals', x'000102030405060708090a0b0c0d0e0f', NULL, NULL, NULL, NULL, NULL);"
+    "UPDATE run SET job = 'nightly', attempt = 2, reused = 12, is_full = 1 WHERE id = 7;"
     "INSERT INTO run_position VALUES (7, 'payments', 0, 12, x'ff0102030405060708090a0b0c0d0e0f');"
     "INSERT INTO drift VALUES (7, 'totals', 1, '[\"b\"]', NULL, '{\"n\":1}'),"
     " (7, 'totals', 0, '[\"a\"]', '{\"n\":1}', '{\"n\":2}');"
@@ -88,6 +89,8 @@ static void check(const char *sql, const char *wanted) {
 
 static void runs_have_their_times_counts_and_reasons(void **state) {
   (void)state;
+  check("SELECT run, job, attempt, reused, is_full FROM tally.runs WHERE run IN (4, 7) ORDER BY run",
+        "4|~|~|~|f|/7|nightly|2|12|t|/");
   check("SELECT run, state, reason, started_at, finished_at, events, drift, error, sqlstate, note FROM tally.runs"
         " ORDER BY run",
         "4|failed|schedule|1970-01-01 00:00:03+00|1970-01-01 00:00:03.5+00|~|~|the disk is full|53100|~|/"
