@@ -16,6 +16,7 @@ enum { WAL_PAGES_MAX = 1000 };
 extern const char tly_schema_batch[];
 
 enum statement {
+  ADD_SOURCE,
   BEGIN_RUN,
   BEGIN_VIEW,
   ADD_POSITION,
@@ -36,9 +37,11 @@ enum statement {
 };
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
+    [ADD_SOURCE] = "INSERT OR IGNORE INTO source_text (text) VALUES (?1)",
     [BEGIN_RUN] = "INSERT INTO run (id, state, reason, started_at, job, attempt, is_full)"
                   " VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6)",
-    [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash, scheduled_at) VALUES (?1, ?2, ?3, ?4)",
+    [BEGIN_VIEW] = "INSERT INTO run_view (run, view, definition_hash, scheduled_at, source)"
+                   " VALUES (?1, ?2, ?3, ?4, (SELECT id FROM source_text WHERE text = ?5))",
     [ADD_POSITION] =
         "INSERT INTO run_position (run, stream, partition, next_offset, chain) VALUES (?1, ?2, ?3, ?4, ?5)",
     [SET_SCHEDULE] =
@@ -172,13 +175,20 @@ static enum tly_status set_schedule(tly_batch_store *store, const struct tly_sch
   return tly_sqlite_run(statement, error);
 }
 
+enum tly_status tly_batch_store_add_source(tly_batch_store *store, const char *text, struct tly_error *error) {
+  bind_text(store->statements[ADD_SOURCE], 1, text);
+  return tly_sqlite_run(store->statements[ADD_SOURCE], error);
+}
+
 static enum tly_status begin_view(tly_batch_store *store, int64_t run, const struct tly_view *view, int64_t fired_at_us,
                                   struct tly_error *error) {
   sqlite3_stmt *statement = store->statements[BEGIN_VIEW];
+  TLY_TRY(tly_batch_store_add_source(store, view->source, error));
   sqlite3_bind_int64(statement, 1, run);
   bind_text(statement, 2, view->name);
   bind_hash(statement, 3, &view->hash);
   bind_unless_zero(statement, 4, fired_at_us);
+  bind_text(statement, 5, view->source);
   return tly_sqlite_run(statement, error);
 }
 

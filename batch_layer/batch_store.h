@@ -27,6 +27,9 @@ TLY_CHECK enum tly_status tly_batch_store_transaction_begin(tly_batch_store *sto
 TLY_CHECK enum tly_status tly_batch_store_transaction_end(tly_batch_store *store, enum tly_status status,
                                                           struct tly_error *error);
 
+/* Within a transaction: from now on a definition's text is a row of source_text, if it was not. */
+TLY_CHECK enum tly_status tly_batch_store_add_source(tly_batch_store *store, const char *text, struct tly_error *error);
+
 /* A run that begins. */
 struct tly_run_start {
   const struct tly_cut *cut; /* its number is the run's id */

@@ -34,6 +34,10 @@ const char *tly_break_change_name(enum tly_break_change change) {
   return names[change];
 }
 
+const char *tly_break_sighting_name(enum tly_break_change change) {
+  return change == TLY_BREAK_FOUND ? "new" : change == TLY_BREAK_CARRIED ? "carried" : tly_break_change_name(change);
+}
+
 /* What is gone is resolved. */
 static void check_invariants(const struct tly_break_life *life) {
   TLY_ASSERT(life->is_present || life->status == TLY_BREAK_RESOLVED);

@@ -44,6 +44,8 @@ const char *tly_break_status_name(enum tly_break_status status);
 TLY_CHECK enum tly_status tly_break_status_parse(const char *text, enum tly_break_status *out, struct tly_error *error);
 /* "found", "reopened", "cleared", "set"; TLY_BREAK_CARRIED has no name, for it is no change. Static. */
 const char *tly_break_change_name(enum tly_break_change change);
+/* As a reconciliation's lists have it: "new", "carried", "reopened", "cleared". Static. */
+const char *tly_break_sighting_name(enum tly_break_change change);
 
 /* A complete reconciliation has seen the break that *life is of: CARRIED or REOPENED. */
 enum tly_break_change tly_break_life_see(struct tly_break_life *life, bool is_same_difference);

@@ -25,6 +25,7 @@ enum statement {
   MISS,
   SET,
   ADD_HISTORY,
+  ADD_SIGHTING,
   GET_FIRED,
   SET_FIRED,
   STATEMENT_COUNT
@@ -37,8 +38,10 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         "INSERT INTO reconciliation (id, view, ledger, reason, scheduled_for, started_at, finished_at, result, error,"
         " sqlstate, tolerance, columns, definition_hash, ledger_hash, as_of, kinds, totals, keys, matched,"
         " within_tolerance, broken, tally_keys, ledger_rows, breaks, kept, previous, new, carried, reopened, cleared,"
-        " accepted) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,"
-        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+        " accepted, view_source, ledger_source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, "
+        "?15, ?16, ?17, ?18, ?19,"
+        " ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, (SELECT id FROM source_text WHERE text = ?32),"
+        " (SELECT id FROM source_text WHERE text = ?33))",
     [FIND] = "SELECT id, status, is_present, since, times_seen, fingerprint, difference FROM break"
              " WHERE view = ?1 AND ledger = ?2 AND key = ?3 AND column_name = ?4 AND kind = ?5",
     [FIND_BY_ID] = "SELECT id, status, is_present FROM break WHERE id = ?1",
@@ -56,6 +59,10 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         "INSERT INTO break_history (break, number, at, change, status, who, why, reconciliation) VALUES (?1,"
         " (SELECT coalesce(max(number), 0) + 1 FROM break_history WHERE break = ?1),"
         " ?2, ?3, ?4, ?5, ?6, ?7)",
+    [ADD_SIGHTING] =
+        "INSERT INTO sighting (reconciliation, break, change, history, since, times_seen, tally, ledger_side,"
+        " difference, ledger_rows) SELECT ?1, id, ?2, (SELECT max(number) FROM break_history WHERE break = id), since,"
+        " times_seen, tally, ledger_side, difference, ledger_rows FROM break WHERE id = ?3",
     [GET_FIRED] = "SELECT fired_at FROM reconciliation_schedule WHERE view = ?1 AND ledger = ?2 AND cron = ?3",
     [SET_FIRED] =
         "INSERT OR REPLACE INTO reconciliation_schedule (view, ledger, cron, fired_at) VALUES (?1, ?2, ?3, ?4)",
@@ -139,6 +146,16 @@ static enum tly_status add_history(tly_break_store *breaks, const struct change 
   bind_text(statement, 5, change->who);
   bind_text(statement, 6, change->why);
   bind_unless(statement, 7, change->reconciliation, 0);
+  return tly_sqlite_run(statement, error);
+}
+
+/* The break and its history are as they are from this reconciliation on: keep that. */
+static enum tly_status add_sighting(tly_break_store *breaks, int64_t reconciliation, int64_t id,
+                                    enum tly_break_change change, struct tly_error *error) {
+  sqlite3_stmt *statement = breaks->statements[ADD_SIGHTING];
+  sqlite3_bind_int64(statement, 1, reconciliation);
+  bind_text(statement, 2, tly_break_sighting_name(change));
+  sqlite3_bind_int64(statement, 3, id);
   return tly_sqlite_run(statement, error);
 }
 
@@ -260,6 +277,7 @@ static enum tly_status see(tly_break_store *breaks, struct tly_reconciliation *e
   tly_free(known.difference);
   if (status != TLY_OK)
     return status;
+  TLY_TRY(add_sighting(breaks, end->id, mark.id, mark.change, error));
   end->new_count += mark.change == TLY_BREAK_FOUND;
   end->carried += mark.change == TLY_BREAK_CARRIED;
   end->reopened += mark.change == TLY_BREAK_REOPENED;
@@ -284,7 +302,7 @@ static enum tly_status clear(tly_break_store *breaks, const struct tly_reconcili
       id, end->finished_at_us, TLY_BREAK_CLEARED, life.status, "reconciliation", tly_buffer_text(&why), end->id};
   enum tly_status status = add_history(breaks, &change, error);
   tly_buffer_free(&why);
-  return status;
+  return status == TLY_OK ? add_sighting(breaks, end->id, id, TLY_BREAK_CLEARED, error) : status;
 }
 
 /* One at a time, as each that is cleared is no longer among them. */
@@ -350,7 +368,17 @@ static enum tly_status add_reconciliation(tly_break_store *breaks, const struct 
   bind_text(statement, 17, end->totals);
   for (int i = 0; i < (int)(sizeof counts / sizeof counts[0]); i++)
     bind_unless(statement, 18 + i, counts[i], -1);
+  bind_text(statement, 32, end->view_source);
+  bind_text(statement, 33, end->ledger_source);
   return tly_sqlite_run(statement, error);
+}
+
+/* What was compared, as written. */
+static enum tly_status add_sources(tly_break_store *breaks, const struct tly_reconciliation *end,
+                                   struct tly_error *error) {
+  if (end->view_source != NULL)
+    TLY_TRY(tly_batch_store_add_source(breaks->store, end->view_source, error));
+  return end->ledger_source != NULL ? tly_batch_store_add_source(breaks->store, end->ledger_source, error) : TLY_OK;
 }
 
 static enum tly_status end_rows(tly_break_store *breaks, struct tly_reconciliation *end, tly_break_source *source,
@@ -364,6 +392,7 @@ static enum tly_status end_rows(tly_break_store *breaks, struct tly_reconciliati
   end->new_count = end->carried = end->reopened = end->cleared = end->accepted = -1;
   if (source != NULL)
     TLY_TRY(take_breaks(breaks, end, source, listener, error));
+  TLY_TRY(add_sources(breaks, end, error));
   TLY_TRY(add_reconciliation(breaks, end, error));
   return fired.view != NULL ? tly_break_store_set_fired(breaks, end->ledger, fired, error) : TLY_OK;
 }

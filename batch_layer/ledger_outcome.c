@@ -108,11 +108,8 @@ static void print_accepted(struct gathering *gathering) {
 
 static void print_mark(const struct gathering *gathering, const struct tly_break_mark *mark, struct tly_buffer *out) {
   int64_t days = tly_break_age_days(mark->since_us, gathering->outcome->finished_at_us);
-  const char *change = mark->change == TLY_BREAK_FOUND     ? "new"
-                       : mark->change == TLY_BREAK_CARRIED ? "carried"
-                                                           : tly_break_change_name(mark->change);
   tly_buffer_print(out, ",\"status\":\"%s\",\"change\":\"%s\",\"since\":\"", tly_break_status_name(mark->status),
-                   change);
+                   tly_break_sighting_name(mark->change));
   tly_timestamp_print_rfc3339(mark->since_us, true, out);
   tly_buffer_print(out, "\",\"age_days\":%" PRId64 ",\"age\":\"%s\",\"times_seen\":%" PRId64, days,
                    tly_break_age_bucket(days), mark->times_seen);
@@ -211,6 +208,10 @@ static void make_row(const struct tly_ledger_outcome *outcome, const json_t *rep
       .kinds = texts[2],
   };
   end->has_ledger_hash = hash != NULL && tly_run_hash_parse(hash, &end->ledger_hash);
+  /* A text that is not that of the hash would be worse than none. */
+  bool is_ours = memcmp(&end->definition_hash, &outcome->view->hash, sizeof end->definition_hash) == 0;
+  end->view_source = is_ours ? outcome->view->source : NULL;
+  end->ledger_source = outcome->ledger->source;
   take_counts(report, end);
 }
 

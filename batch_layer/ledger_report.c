@@ -122,9 +122,30 @@ static void print_totals(const struct tly_ledger_totals *totals, struct tly_buff
 
 /* ---- where both sides stood -------------------------------------------------------------------------------------- */
 
-/* {"payments":[120000]}: offsets by partition; partitions without events are 0. */
+static const struct tly_position *position_of(const struct tly_position *positions, uint32_t count,
+                                              uint32_t partition) {
+  for (uint32_t i = 0; i < count; i++)
+    if (positions[i].partition == partition)
+      return &positions[i];
+  return NULL;
+}
+
+/* An offset, or the running hash of the archive there; of a partition without events 0, or null. */
+static void print_position(const struct tly_position *position, bool as_chain, struct tly_buffer *out) {
+  char digits[33];
+  if (!as_chain) {
+    tly_buffer_print(out, "%" PRId64, position != NULL ? position->next_offset : 0);
+  } else if (position == NULL) {
+    tly_buffer_append_text(out, "null");
+  } else {
+    tly_run_hash_print(&position->chain, digits);
+    tly_buffer_print(out, "\"%s\"", digits);
+  }
+}
+
+/* {"payments":[120000]}: by partition. */
 static void print_positions(const char *name, const char *stream, const struct tly_position *positions, uint32_t count,
-                            struct tly_buffer *out) {
+                            bool as_chain, struct tly_buffer *out) {
   uint32_t partitions = 0;
   for (uint32_t i = 0; i < count; i++)
     partitions = positions[i].partition >= partitions ? positions[i].partition + 1 : partitions;
@@ -132,11 +153,9 @@ static void print_positions(const char *name, const char *stream, const struct t
   tly_json_print_text(stream, strlen(stream), out);
   tly_buffer_append_text(out, ":[");
   for (uint32_t p = 0; p < partitions; p++) {
-    int64_t offset = 0;
-    for (uint32_t i = 0; i < count; i++)
-      if (positions[i].partition == p)
-        offset = positions[i].next_offset;
-    tly_buffer_print(out, "%s%" PRId64, p > 0 ? "," : "", offset);
+    if (p > 0)
+      tly_buffer_append_byte(out, ',');
+    print_position(position_of(positions, count, p), as_chain, out);
   }
   tly_buffer_append_text(out, "]}");
 }
@@ -146,8 +165,10 @@ static void print_view_facts(const struct tly_view *view, const struct tly_merge
   char hash[33];
   tly_run_hash_print(&view->hash, hash);
   tly_buffer_print(out, "{\"run\":%" PRId64, facts->run);
-  print_positions("cut", view->stream->name, facts->cut, facts->cut_count, out);
-  print_positions("live", view->stream->name, facts->live, facts->live_count, out);
+  print_positions("cut", view->stream->name, facts->cut, facts->cut_count, false, out);
+  print_positions("cut_chain", view->stream->name, facts->cut, facts->cut_count, true, out);
+  print_positions("live", view->stream->name, facts->live, facts->live_count, false, out);
+  print_positions("live_chain", view->stream->name, facts->live, facts->live_count, true, out);
   tly_buffer_print(out, ",\"definition\":\"%s\"", hash);
   if (facts->set_aside > 0)
     tly_buffer_print(out, ",\"set_aside\":%" PRIu64, facts->set_aside);

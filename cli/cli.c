@@ -194,6 +194,22 @@ static const struct tly_command commands[] = {
      "why. A break that is gone can only get remarks (--status resolved).\n\n" CLIENT_OPTIONS
      "\nExample:\n  tally break 12 --status accepted --reason 'fee of 2 March, booked on the 3rd'\n",
      false, 1, 1, tly_command_break},
+    {"report", "make the report of a reconciliation or a run, for the file",
+     "Usage: tally report reconciliation NUMBER [--data DIR] [--format html|csv|json] [--output FILE]\n"
+     "       tally report run NUMBER [--data DIR] [--format html|csv|json] [--output FILE]\n\n"
+     "One page that needs nothing but itself, to read, print, sign and keep: inputs with their hashes, both instants,\n"
+     "rules, totals by currency, breaks with status and age, what changed; of a run its views, cut, drift and events "
+     "set\n"
+     "aside. Everything is as it was when the reconciliation or the run ended, so the same report has the same bytes\n"
+     "whenever it is made. (What was decided of a break later stands in the report of the next reconciliation.)\n\n"
+     "  --format html    a page (default); of lists longer than 1,000 rows it has the first\n"
+     "  --format json    everything, as one object\n"
+     "  --format csv     the same in rows of section, item, field, value. Values are exact: none is changed against\n"
+     "                   formulas of spreadsheets, so import the columns as text\n"
+     "  --output FILE    appears when it is whole. Without it: stdout\n\n"
+     "Reads the data folder (default ./tally-data) itself, whether a server runs on it or not.\n\n"
+     "Example:\n  tally report reconciliation 12 --output reconciliation-12.html\n",
+     false, 2, 2, tly_command_report},
     {"runs", "list the runs of the batch layer, and what waits",
      "Usage: tally runs [--queue] [--follow] [--format table|csv|json|ndjson]\n\n"
      "The run under way: stage, events done of all, events a second, seconds to go. What waits, why, since when, and\n"
@@ -312,6 +328,10 @@ static int usage(const struct tly_command *command, const char *words) {
   return TLY_EXIT_USAGE;
 }
 
+static bool has_formats_of_its_own(const struct tly_command *command) {
+  return command->run == tly_command_archive || command->run == tly_command_report;
+}
+
 static int run_command(const struct tly_command *command, int argc, char **argv, const char *program) {
   struct tly_options *options = tly_calloc(1, sizeof *options);
   struct tly_error error = TLY_ERROR_NONE;
@@ -320,7 +340,7 @@ static int run_command(const struct tly_command *command, int argc, char **argv,
     code = options->help ? (fputs(command->help, stdout), TLY_EXIT_OK) : usage(command, error.message);
   else if (options->help)
     code = (fputs(command->help, stdout), TLY_EXIT_OK);
-  else if (options->is_other_format && command->run != tly_command_archive) /* it has words of its own */
+  else if (options->is_other_format && !has_formats_of_its_own(command))
     code = usage(command, TLY_OUTPUT_WORDS);
   else if (options->argument_count < command->argument_min)
     code = usage(command, "an argument is missing");

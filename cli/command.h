@@ -37,6 +37,7 @@ int tly_command_breaks(struct tly_options *options);
 int tly_command_break(struct tly_options *options);
 int tly_command_publish(struct tly_options *options);
 int tly_command_rollback(struct tly_options *options);
+int tly_command_report(struct tly_options *options);
 int tly_command_runs(struct tly_options *options);
 int tly_command_pause(struct tly_options *options);
 int tly_command_resume(struct tly_options *options);

@@ -82,6 +82,7 @@ enum {
   TLY_BREAKS_KEPT_BYTES = 64 << 20,    /* ... and no more than so much of JSON; all are counted */
   TLY_BREAKS_PAGE_MAX = 1000,          /* breaks of one answer; the next one goes on behind them */
   TLY_BREAK_WORDS_BYTES_MAX = 4096,    /* why the status of a break was changed */
+  TLY_REPORT_ROWS_MAX = 1000,          /* rows of a list on a page of tally report; its other forms have all */
   TLY_RECONCILE_LEDGERS_MAX = 16,      /* ledgers that a view is reconciled with by itself */
   TLY_RECONCILE_TRIES_MAX = 5,         /* of a scheduled reconciliation that stays incomplete */
   TLY_CURRENCIES_MAX = 256,            /* currencies with totals of their own; the others share theirs */

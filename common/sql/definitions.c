@@ -7,6 +7,14 @@
 #include "common/base/assert.h"
 #include "common/sql/scan.h"
 
+const char *tly_definitions_source(const struct tly_definitions *definitions) {
+  const struct tly_resolver *resolver = &definitions->resolver;
+  size_t size = resolver->sql_size;
+  while (size > 0 && strchr(" \t\r\n", resolver->sql[size - 1]) != NULL)
+    size--;
+  return tly_arena_print(resolver->arena, "%.*s;", (int)size, resolver->sql);
+}
+
 bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status) {
   if (status == TLY_OK)
     return true;

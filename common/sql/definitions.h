@@ -40,6 +40,9 @@ TLY_CHECK enum tly_status tly_define_reconcile(struct tly_definitions *definitio
 /* When everything is defined: find the ledgers that views name. */
 void tly_define_reconcile_ledgers(struct tly_definitions *definitions);
 
+/* The statement that is being read, as written, in the project's arena. */
+const char *tly_definitions_source(const struct tly_definitions *definitions);
+
 /* Hand the resolver's error to the diagnostics when `status` is one; false then. */
 bool tly_definitions_report(struct tly_definitions *definitions, enum tly_status status);
 /* The use of a name whose own definition failed is no further problem. */

@@ -88,6 +88,7 @@ void tly_define_ledger(struct tly_definitions *definitions, struct tly_node node
     tly_definitions_add_broken(definitions, ledger.name);
     return;
   }
+  ledger.source = tly_definitions_source(definitions);
   ledger.location += definitions->piece_offset;
   project->ledgers[project->ledger_count++] = ledger;
 }

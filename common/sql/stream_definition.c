@@ -208,6 +208,7 @@ void tly_define_stream(struct tly_definitions *definitions, struct tly_node node
     return;
   }
   tly_canonical_stream(resolver, &stream);
+  stream.source = tly_definitions_source(definitions);
   stream.location += definitions->piece_offset;
   project->streams[project->stream_count++] = stream;
 }

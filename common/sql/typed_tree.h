@@ -174,6 +174,7 @@ struct tly_stream {
   uint32_t option_count;
   const char *canonical; /* one text for equal definitions: name, columns, types, paths, format */
   struct tly_hash hash;  /* of it */
+  const char *source;    /* its statement, as written */
   const char *file;
   uint32_t location;
 };
@@ -194,6 +195,7 @@ struct tly_ledger {
   uint32_t column_count;
   struct tly_option *options; /* as written: schema_name, table_name, filename, ... */
   uint32_t option_count;
+  const char *source; /* its statement, as written */
   const char *file;
   uint32_t location;
 };
@@ -235,6 +237,7 @@ struct tly_view {
   uint32_t output_count;
   const char *canonical; /* one text for equal definitions, whatever the spelling */
   struct tly_hash hash;  /* of canonical, the stream's canonical text and the decoder version; options are not in it */
+  const char *source;    /* the statements of its stream and its own, as written */
   const char *file;
   uint32_t location;
 };

@@ -333,6 +333,7 @@ void tly_define_view(struct tly_definitions *definitions, struct tly_node node) 
     return;
   }
   tly_canonical_view(resolver, &view);
+  view.source = tly_arena_print(resolver->arena, "%s\n\n%s", view.stream->source, tly_definitions_source(definitions));
   view.location += definitions->piece_offset;
   project->views[project->view_count++] = view;
 }

@@ -9,7 +9,20 @@
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
 
-enum statement { RUNS, READY, KEPT, RUN, REJECTED, VIEWS, POSITIONS, DRIFT, SET_ASIDE, SCHEDULES, STATEMENT_COUNT };
+enum statement {
+  RUNS,
+  READY,
+  KEPT,
+  RUN,
+  REJECTED,
+  VIEWS,
+  VIEW_FACTS,
+  POSITIONS,
+  DRIFT,
+  SET_ASIDE,
+  SCHEDULES,
+  STATEMENT_COUNT
+};
 
 #define RUN_COLUMNS                                                                                                    \
   "SELECT id, state, reason, started_at, finished_at, events, drift, error, sqlstate, note, job, attempt, hold,"       \
@@ -24,6 +37,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [VIEWS] = "SELECT view, definition_hash, groups, folded, filtered, set_aside, drift, scheduled_at, check_text,"
               " check_verdict, check_found, at, by, rollback.reason"
               " FROM run_view LEFT JOIN rollback ON rollback.id = run_view.rollback WHERE run = ?1 ORDER BY view",
+    [VIEW_FACTS] = "SELECT view, content_hash, (SELECT text FROM source_text WHERE id = source) FROM run_view"
+                   " WHERE run = ?1 ORDER BY view",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
                   " ORDER BY stream, partition",
     [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
@@ -284,6 +299,25 @@ enum tly_status tly_batch_reader_rejected(tly_batch_reader *reader, int64_t olde
   struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_rejected)};
   enum tly_status status = read_rows(reader, REJECTED, oldest, read_rejected, &rows, error);
   *out = (struct tly_rejected *)(void *)rows.items;
+  *count = rows.count;
+  return status;
+}
+
+static void read_view_facts(const tly_batch_reader *reader, sqlite3_stmt *statement, struct tly_arena *arena,
+                            void *row) {
+  (void)reader;
+  *(struct tly_run_view_facts *)row =
+      (struct tly_run_view_facts){.view = text_at(statement, 0, arena),
+                                  .content_hash = hash_at(statement, 1),
+                                  .has_content_hash = sqlite3_column_type(statement, 1) != SQLITE_NULL,
+                                  .source = text_at(statement, 2, arena)};
+}
+
+enum tly_status tly_batch_reader_view_facts(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                            struct tly_run_view_facts **out, uint32_t *count, struct tly_error *error) {
+  struct rows rows = {.arena = arena, .item_size = sizeof(struct tly_run_view_facts)};
+  enum tly_status status = read_rows(reader, VIEW_FACTS, run, read_view_facts, &rows, error);
+  *out = (struct tly_run_view_facts *)(void *)rows.items;
   *count = rows.count;
   return status;
 }

@@ -78,6 +78,18 @@ TLY_CHECK enum tly_status tly_batch_reader_rejected(tly_batch_reader *reader, in
 TLY_CHECK enum tly_status tly_batch_reader_run(tly_batch_reader *reader, int64_t id, struct tly_arena *arena,
                                                struct tly_run *out, struct tly_error *error);
 
+/* What a run's report says of a view besides: it is not needed to publish or to read it. */
+struct tly_run_view_facts {
+  const char *view;
+  struct tly_hash content_hash;
+  bool has_content_hash; /* a run that did not end well has none */
+  const char *source;    /* the view's definition and its stream's, as written then; NULL: not known */
+};
+/* By view. */
+TLY_CHECK enum tly_status tly_batch_reader_view_facts(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
+                                                      struct tly_run_view_facts **out, uint32_t *count,
+                                                      struct tly_error *error);
+
 /* What is remembered of a schedule: that of a job, or a view's own. */
 struct tly_schedule_row {
   const char *name;

@@ -1,11 +1,12 @@
 #include "common/store/break_reader.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/base/memory.h"
 #include "common/sqlite/sqlite.h"
 
-enum statement { BREAKS, HISTORY, RECONCILIATIONS, STATEMENT_COUNT };
+enum statement { BREAKS, HISTORY, RECONCILIATIONS, SOURCES, SIGHTINGS, STATEMENT_COUNT };
 
 static const char *const statement_texts[STATEMENT_COUNT] = {
     [BREAKS] = "SELECT id, view, ledger, key, column_name, kind, status, is_present, first_seen, first_seen_at,"
@@ -20,7 +21,14 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
         " columns, definition_hash, ledger_hash, as_of, keys, matched, within_tolerance, broken, tally_keys,"
         " ledger_rows, breaks, kept, kinds, totals, previous, new, carried, reopened, cleared, accepted"
         " FROM reconciliation WHERE (?1 IS NULL OR view = ?1) AND (?2 IS NULL OR ledger = ?2)"
-        " ORDER BY id DESC LIMIT ?3",
+        " AND (?4 = 0 OR id = ?4) ORDER BY id DESC LIMIT ?3",
+    [SOURCES] = "SELECT (SELECT text FROM source_text WHERE id = view_source),"
+                " (SELECT text FROM source_text WHERE id = ledger_source) FROM reconciliation WHERE id = ?1",
+    [SIGHTINGS] = "SELECT b.id, b.key, b.column_name, b.kind, s.change, h.at, h.change, h.status, h.who, h.why,"
+                  " h.reconciliation, b.first_seen, s.since, s.times_seen, s.tally, s.ledger_side, s.difference,"
+                  " s.ledger_rows FROM sighting s JOIN break b ON b.id = s.break"
+                  " JOIN break_history h ON h.break = s.break AND h.number = s.history"
+                  " WHERE s.reconciliation = ?1 AND s.break > ?2 ORDER BY s.break LIMIT ?3",
 };
 
 struct tly_break_reader {
@@ -162,6 +170,31 @@ static void read_reconciliation(struct columns *columns, void *row) {
   found->accepted = next_integer(columns, -1);
 }
 
+static void read_sources(struct columns *columns, void *row) {
+  struct tly_reconciliation *found = row;
+  found->view_source = next_text(columns);
+  found->ledger_source = next_text(columns);
+}
+
+static void read_sighting(struct columns *columns, void *row) {
+  struct tly_sighting *found = row;
+  found->id = next_integer(columns, 0);
+  found->key = next_text(columns);
+  found->column = next_text(columns);
+  if (found->column != NULL && *found->column == '\0')
+    found->column = NULL;
+  found->kind = next_text(columns);
+  found->change = next_text(columns);
+  read_event(columns, &found->status);
+  found->first_seen = next_integer(columns, 0);
+  found->since_us = next_integer(columns, 0);
+  found->times_seen = next_integer(columns, 0);
+  found->tally = next_text(columns);
+  found->ledger_side = next_text(columns);
+  found->difference = next_text(columns);
+  found->ledger_rows = next_integer(columns, 0);
+}
+
 typedef void (*row_reader)(struct columns *columns, void *row);
 
 /* All rows of a statement that is bound, as an array in `arena`. */
@@ -225,7 +258,43 @@ enum tly_status tly_break_reader_reconciliations(tly_break_reader *reader, const
   bind_text(statement, 1, view);
   bind_text(statement, 2, ledger);
   sqlite3_bind_int64(statement, 3, max);
+  sqlite3_bind_int64(statement, 4, 0);
   TLY_TRY(read_rows(statement, read_reconciliation, sizeof **out, arena, &rows, count, error));
+  *out = rows;
+  return TLY_OK;
+}
+
+enum tly_status tly_break_reader_reconciliation(tly_break_reader *reader, int64_t id, struct tly_arena *arena,
+                                                struct tly_reconciliation *out, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[RECONCILIATIONS];
+  struct tly_reconciliation *sources;
+  uint32_t count;
+  void *rows;
+  bind_text(statement, 1, NULL);
+  bind_text(statement, 2, NULL);
+  sqlite3_bind_int64(statement, 3, 1);
+  sqlite3_bind_int64(statement, 4, id);
+  TLY_TRY(read_rows(statement, read_reconciliation, sizeof *out, arena, &rows, &count, error));
+  if (count == 0 || id <= 0)
+    return TLY_FAIL(error, TLY_E_UNDEFINED_OBJECT, "there is no reconciliation %" PRId64, id);
+  *out = *(struct tly_reconciliation *)rows;
+  sqlite3_bind_int64(reader->statements[SOURCES], 1, id);
+  TLY_TRY(read_rows(reader->statements[SOURCES], read_sources, sizeof *out, arena, &rows, &count, error));
+  sources = rows; /* rows are never deleted, so it is there */
+  out->view_source = sources->view_source;
+  out->ledger_source = sources->ledger_source;
+  return TLY_OK;
+}
+
+enum tly_status tly_break_reader_sightings(tly_break_reader *reader, int64_t reconciliation, int64_t after,
+                                           uint32_t max, struct tly_arena *arena, struct tly_sighting **out,
+                                           uint32_t *count, struct tly_error *error) {
+  sqlite3_stmt *statement = reader->statements[SIGHTINGS];
+  void *rows;
+  sqlite3_bind_int64(statement, 1, reconciliation);
+  sqlite3_bind_int64(statement, 2, after);
+  sqlite3_bind_int64(statement, 3, max);
+  TLY_TRY(read_rows(statement, read_sighting, sizeof **out, arena, &rows, count, error));
   *out = rows;
   return TLY_OK;
 }

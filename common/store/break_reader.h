@@ -91,6 +91,7 @@ struct tly_reconciliation {
   const char *kinds, *totals; /* JSON */
   int64_t previous;           /* -1: it is the first */
   int64_t new_count, carried, reopened, cleared, accepted;
+  const char *view_source, *ledger_source; /* definitions as written then; NULL: not known, or not asked for */
 };
 
 /* Newest first, at most `max`; NULL: of any view, any ledger. */
@@ -98,5 +99,26 @@ TLY_CHECK enum tly_status tly_break_reader_reconciliations(tly_break_reader *rea
                                                            const char *ledger, uint32_t max, struct tly_arena *arena,
                                                            struct tly_reconciliation **out, uint32_t *count,
                                                            struct tly_error *error);
+
+/* One of them, with its sources. TLY_E_UNDEFINED_OBJECT when there is none of that number. */
+TLY_CHECK enum tly_status tly_break_reader_reconciliation(tly_break_reader *reader, int64_t id, struct tly_arena *arena,
+                                                          struct tly_reconciliation *out, struct tly_error *error);
+
+/* A break as a reconciliation saw it, or saw that it is gone. It never changes. */
+struct tly_sighting {
+  int64_t id;               /* of the break */
+  const char *key, *column; /* as in tly_break_row */
+  const char *kind;
+  const char *change;            /* "new", "carried", "reopened", "cleared" */
+  struct tly_break_event status; /* the last change of its status then */
+  int64_t first_seen, since_us, times_seen;
+  const char *tally, *ledger_side, *difference; /* cleared: when it was last seen */
+  int64_t ledger_rows;
+};
+
+/* Those of breaks with an id > `after`, by id, at most `max`. */
+TLY_CHECK enum tly_status tly_break_reader_sightings(tly_break_reader *reader, int64_t reconciliation, int64_t after,
+                                                     uint32_t max, struct tly_arena *arena, struct tly_sighting **out,
+                                                     uint32_t *count, struct tly_error *error);
 
 #endif

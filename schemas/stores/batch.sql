@@ -5,6 +5,11 @@ CREATE TABLE meta (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE source_text (           -- definitions as they were written when they were used, each text once
+  id   INTEGER PRIMARY KEY,
+  text TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE run (
   id          INTEGER PRIMARY KEY,   -- never reused; equals the number of the cut it covers
   state       TEXT NOT NULL CHECK (state IN ('running', 'ready', 'held', 'failed', 'withdrawn', 'rejected')),
@@ -44,6 +49,7 @@ CREATE TABLE run_view (
   check_verdict   TEXT CHECK (check_verdict IN ('true', 'false', 'null', 'error')),
   check_found     TEXT,              -- the values it was computed from
   rollback        INTEGER,           -- the rollback that has rejected the run for this view; NULL: none has
+  source          INTEGER,           -- source_text of the view and its stream
   PRIMARY KEY (run, view)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX run_view_rejected ON run_view (run, view) WHERE rollback IS NOT NULL;
@@ -127,7 +133,9 @@ CREATE TABLE reconciliation (        -- each comparison of a view with a ledger 
   carried         INTEGER,
   reopened        INTEGER,
   cleared         INTEGER,
-  accepted        INTEGER            -- of those kept
+  accepted        INTEGER,           -- of those kept
+  view_source     INTEGER,           -- source_text of the view and its stream; NULL: not that of definition_hash
+  ledger_source   INTEGER            -- source_text of the ledger
 ) STRICT;
 CREATE INDEX reconciliation_of_pair ON reconciliation (view, ledger, id);
 
@@ -171,6 +179,24 @@ CREATE TRIGGER break_history_is_not_updated BEFORE UPDATE ON break_history
 BEGIN SELECT RAISE(ABORT, 'the history of a break is never edited'); END;
 CREATE TRIGGER break_history_is_not_deleted BEFORE DELETE ON break_history
 BEGIN SELECT RAISE(ABORT, 'the history of a break is never edited'); END;
+
+CREATE TABLE sighting (              -- what a reconciliation saw of each break, or that it is gone: its report, for good
+  reconciliation INTEGER NOT NULL,
+  break          INTEGER NOT NULL,
+  change         TEXT NOT NULL CHECK (change IN ('new', 'carried', 'reopened', 'cleared')),
+  history        INTEGER NOT NULL,   -- number of the break's last change then: its status, by whom and why
+  since          INTEGER NOT NULL,   -- of `break`, as they were then; cleared: as it was last seen
+  times_seen     INTEGER NOT NULL,
+  tally          TEXT NOT NULL,
+  ledger_side    TEXT NOT NULL,
+  difference     TEXT NOT NULL,
+  ledger_rows    INTEGER NOT NULL,
+  PRIMARY KEY (reconciliation, break)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER sighting_is_not_updated BEFORE UPDATE ON sighting
+BEGIN SELECT RAISE(ABORT, 'what a reconciliation saw is never edited'); END;
+CREATE TRIGGER sighting_is_not_deleted BEFORE DELETE ON sighting
+BEGIN SELECT RAISE(ABORT, 'what a reconciliation saw is never edited'); END;
 
 CREATE TABLE reconciliation_schedule ( -- as `schedule`, for views that are reconciled by themselves
   view     TEXT NOT NULL,
