@@ -25,14 +25,15 @@ static const char style[] =
     ".good{color:var(--good)}.bad{color:var(--bad)}.open{color:var(--open)}\n"
     "dl{display:grid;grid-template-columns:minmax(8rem,max-content) 1fr;gap:.2rem 1rem;margin:.5rem 0}\n"
     "dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}\n"
-    ".mono,pre,.n{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:.86em}\n"
+    ".mono,pre{font-family:ui-monospace,'DejaVu Sans Mono',monospace;font-size:.86em}\n"
     "pre{margin:.25rem 0;padding:.7rem;background:var(--band);white-space:pre-wrap;overflow-wrap:anywhere}\n"
     ".wide{overflow-x:auto}\n"
     "table{border-collapse:collapse;width:100%}\n"
     "th,td{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}\n"
     "th{background:var(--band);font-weight:600;vertical-align:bottom}\n"
     "th.n,td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}\n"
-    "th.n{font-family:inherit;font-size:inherit}td .soft{font-size:.86em}td{overflow-wrap:anywhere}\n"
+    "td .soft{font-size:.86em}td{overflow-wrap:break-word}td.long{overflow-wrap:anywhere;min-width:6rem}"
+    ".few{width:auto;min-width:20rem}\n"
     "footer{margin-top:2rem;padding-top:.5rem;border-top:1px solid var(--line);color:var(--soft);font-size:.86em}\n"
     ".sign{display:none}\n"
     "@media(max-width:40rem){body{padding:.8rem}dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}"
@@ -154,22 +155,28 @@ static void print_written(const char *title, const json_t *text, struct tly_buff
 
 /* ---- tables ------------------------------------------------------------------------------------------------------ */
 
+enum shape { TEXT, NUMBER, LONG }; /* LONG: breaks anywhere, so that a key never makes a table too wide to print */
+
 struct column {
   const char *title, *member;
-  bool is_number;
+  enum shape shape;
   const char *beside; /* a member that is printed small below it, or NULL */
 };
 
+enum { FEW_COLUMNS = 5 }; /* a table of so many is no wider than it has to be */
+
 static void print_head(const struct column *columns, size_t count, struct tly_buffer *out) {
-  tly_buffer_append_text(out, "<div class=\"wide\"><table>\n<thead><tr>");
+  tly_buffer_print(out, "<div class=\"wide\"><table%s>\n<thead><tr>", count <= FEW_COLUMNS ? " class=\"few\"" : "");
   for (size_t c = 0; c < count; c++)
-    tly_buffer_print(out, "<th%s>%s</th>", columns[c].is_number ? " class=\"n\"" : "", columns[c].title);
+    tly_buffer_print(out, "<th%s>%s</th>", columns[c].shape == NUMBER ? " class=\"n\"" : "", columns[c].title);
   tly_buffer_append_text(out, "</tr></thead>\n<tbody>\n");
 }
 
 static void print_cell(const struct column *column, const json_t *row, struct tly_buffer *out) {
   const json_t *beside = column->beside != NULL ? json_object_get(row, column->beside) : NULL;
-  tly_buffer_append_text(out, column->is_number ? "<td class=\"n\">" : "<td>");
+  tly_buffer_append_text(out, column->shape == NUMBER ? "<td class=\"n\">"
+                              : column->shape == LONG ? "<td class=\"long\">"
+                                                      : "<td>");
   print_value(json_object_get(row, column->member), out);
   if (beside != NULL && !json_is_null(beside)) {
     tly_buffer_append_text(out, "<br><span class=\"soft\">");
@@ -229,16 +236,25 @@ static bool is_incomplete(const json_t *report) {
   return !json_is_null(json_object_get(report, "reason"));
 }
 
+/* "Reconciliation 12: balances against book" */
+static void print_name(const json_t *report, struct tly_buffer *out) {
+  const json_t *inputs = json_object_get(report, "inputs");
+  tly_buffer_print(out, "%s %lld", is_run(report) ? "Run" : "Reconciliation", integer_of(report, "number"));
+  if (is_run(report))
+    return;
+  tly_buffer_append_text(out, ": ");
+  print_escaped(text_of(json_object_get(inputs, "tally"), "view"), false, out);
+  tly_buffer_append_text(out, " against ");
+  print_escaped(text_of(json_object_get(inputs, "ledger"), "name"), false, out);
+}
+
 static void print_top(const json_t *report, struct tly_buffer *out) {
-  const char *of = is_run(report) ? "Run" : "Reconciliation";
-  tly_buffer_print(out,
-                   "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                   "<title>%s %lld: ",
-                   of, integer_of(report, "number"));
-  print_escaped(text_of(report, "result"), false, out);
-  tly_buffer_print(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>%s %lld</h1>\n", style, of,
-                   integer_of(report, "number"));
+  tly_buffer_append_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+                              "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>");
+  print_name(report, out);
+  tly_buffer_print(out, "</title>\n<style>\n%s</style>\n</head>\n<body>\n<h1>", style);
+  print_name(report, out);
+  tly_buffer_append_text(out, "</h1>\n");
 }
 
 /* The result in big letters; the caller adds what it means and closes the box. */
@@ -285,10 +301,7 @@ static void print_reconciliation_verdict(const json_t *report, struct tly_buffer
 }
 
 static void print_reconciliation_facts(const json_t *report, struct tly_buffer *out) {
-  const json_t *inputs = json_object_get(report, "inputs");
   tly_buffer_append_text(out, "<dl>\n");
-  print_fact("View", json_object_get(json_object_get(inputs, "tally"), "view"), "", out);
-  print_fact("Ledger", json_object_get(json_object_get(inputs, "ledger"), "name"), "", out);
   print_fact("Started by", json_object_get(report, "started_by"), "", out);
   print_fact("Scheduled for", json_object_get(report, "scheduled_for"), "", out);
   print_fact("Started", json_object_get(report, "started_at"), "", out);
@@ -298,17 +311,17 @@ static void print_reconciliation_facts(const json_t *report, struct tly_buffer *
 
 static void print_totals(const json_t *report, struct tly_buffer *out) {
   static const struct column with_currency[] = {
-      {"Total of", "column", false, NULL},  {"Currency", "currency", false, NULL},
-      {"Tally", "tally", true, NULL},       {"Ledger", "ledger", true, NULL},
-      {"Net", "net", true, NULL},           {"Gross", "gross", true, NULL},
-      {"Accepted", "accepted", true, NULL}, {"Within tolerance", "within_tolerance", true, NULL}};
-  static const struct column without[] = {{"Total of", "column", false, NULL},
-                                          {"Tally", "tally", true, NULL},
-                                          {"Ledger", "ledger", true, NULL},
-                                          {"Net", "net", true, NULL},
-                                          {"Gross", "gross", true, NULL},
-                                          {"Accepted", "accepted", true, NULL},
-                                          {"Within tolerance", "within_tolerance", true, NULL}};
+      {"Total of", "column", TEXT, NULL},     {"Currency", "currency", TEXT, NULL},
+      {"Tally", "tally", NUMBER, NULL},       {"Ledger", "ledger", NUMBER, NULL},
+      {"Net", "net", NUMBER, NULL},           {"Gross", "gross", NUMBER, NULL},
+      {"Accepted", "accepted", NUMBER, NULL}, {"Within tolerance", "within_tolerance", NUMBER, NULL}};
+  static const struct column without[] = {{"Total of", "column", TEXT, NULL},
+                                          {"Tally", "tally", NUMBER, NULL},
+                                          {"Ledger", "ledger", NUMBER, NULL},
+                                          {"Net", "net", NUMBER, NULL},
+                                          {"Gross", "gross", NUMBER, NULL},
+                                          {"Accepted", "accepted", NUMBER, NULL},
+                                          {"Within tolerance", "within_tolerance", NUMBER, NULL}};
   const json_t *totals = json_object_get(report, "totals");
   print_heading("Totals of both sides", out);
   if (json_array_size(totals) == 0) {
@@ -327,7 +340,7 @@ static void print_totals(const json_t *report, struct tly_buffer *out) {
 
 /* {"over":2,...} as rows. */
 static void print_kinds(const json_t *report, struct tly_buffer *out) {
-  static const struct column columns[] = {{"Kind", "kind", false, NULL}, {"Breaks", "breaks", true, NULL}};
+  static const struct column columns[] = {{"Kind", "kind", TEXT, NULL}, {"Breaks", "breaks", NUMBER, NULL}};
   json_t *rows = json_array(), *count;
   const char *kind;
   json_object_foreach(json_object_get(report, "kinds"), kind, count) {
@@ -339,10 +352,10 @@ static void print_kinds(const json_t *report, struct tly_buffer *out) {
 }
 
 static void print_changes(const json_t *report, struct tly_buffer *out) {
-  static const struct column columns[] = {{"New", "new", true, NULL},
-                                          {"Carried", "carried", true, NULL},
-                                          {"Reopened", "reopened", true, NULL},
-                                          {"Cleared", "cleared", true, NULL}};
+  static const struct column columns[] = {{"New", "new", NUMBER, NULL},
+                                          {"Carried", "carried", NUMBER, NULL},
+                                          {"Reopened", "reopened", NUMBER, NULL},
+                                          {"Cleared", "cleared", NUMBER, NULL}};
   const json_t *changes = json_object_get(report, "changes");
   json_t *rows = json_pack("[O]", changes);
   if (json_is_integer(json_object_get(changes, "previous")))
@@ -355,28 +368,27 @@ static void print_changes(const json_t *report, struct tly_buffer *out) {
 }
 
 static void print_aging(const json_t *report, struct tly_buffer *out) {
-  static const struct column columns[] = {{"Age in days", "age", false, NULL},
-                                          {"Breaks", "breaks", true, NULL},
-                                          {"Open", "open", true, NULL},
-                                          {"Investigating", "investigating", true, NULL},
-                                          {"Accepted", "accepted", true, NULL}};
+  static const struct column columns[] = {{"Age in days", "age", TEXT, NULL},
+                                          {"Breaks", "breaks", NUMBER, NULL},
+                                          {"Open", "open", NUMBER, NULL},
+                                          {"Investigating", "investigating", NUMBER, NULL},
+                                          {"Accepted", "accepted", NUMBER, NULL}};
   print_heading("Breaks by age", out);
   PRINT_TABLE(columns, json_object_get(report, "aging"), out);
 }
 
 static void print_breaks(const json_t *report, const char *title, const char *member, const char *none,
                          struct tly_buffer *out) {
-  static const struct column columns[] = {{"No.", "id", true, NULL},
-                                          {"Break", "break", false, "column"},
-                                          {"Key", "key", false, NULL},
-                                          {"Tally", "tally", true, NULL},
-                                          {"Ledger", "ledger", true, NULL},
-                                          {"Difference", "difference", true, NULL},
-                                          {"Change", "change", false, NULL},
-                                          {"Status", "status", false, "status_by"},
-                                          {"Why", "status_reason", false, "status_at"},
-                                          {"Days", "age_days", true, "age"},
-                                          {"Since", "since", false, NULL}};
+  static const struct column columns[] = {{"No.", "id", NUMBER, NULL},
+                                          {"Break", "break", TEXT, "column"},
+                                          {"Key", "key", LONG, NULL},
+                                          {"Tally", "tally", NUMBER, NULL},
+                                          {"Ledger", "ledger", NUMBER, NULL},
+                                          {"Difference", "difference", NUMBER, NULL},
+                                          {"Change, since", "change", LONG, "since"},
+                                          {"Status", "status", TEXT, "status_by"},
+                                          {"Why", "status_reason", LONG, "status_at"},
+                                          {"Days", "age_days", NUMBER, "age"}};
   const json_t *rows = json_object_get(report, member);
   print_heading(title, out);
   if (json_array_size(rows) == 0)
@@ -466,7 +478,7 @@ static void print_run_verdict(const json_t *report, struct tly_buffer *out) {
     tly_buffer_append_text(out, "<p>There was nothing under these definitions that the result could be compared "
                                 "with.</p>\n");
   else
-    tly_buffer_print(out, "<p>The live totals at the cut differ from the recomputed ones in %lld keys.</p>\n",
+    tly_buffer_print(out, "<p>Keys whose live totals at the cut differ from the recomputed ones: %lld.</p>\n",
                      integer_of(report, "drift"));
   tly_buffer_append_text(out, "</div>\n");
 }
@@ -484,22 +496,22 @@ static void print_run_facts(const json_t *report, struct tly_buffer *out) {
 }
 
 static void print_run_tables(const json_t *report, struct tly_buffer *out) {
-  static const struct column views[] = {{"View", "view", false, NULL},
-                                        {"Groups", "groups", true, NULL},
-                                        {"Folded", "folded", true, NULL},
-                                        {"Filtered", "filtered", true, NULL},
-                                        {"Set aside", "set_aside", true, NULL},
-                                        {"Drift", "drift", true, NULL},
-                                        {"Scheduled for", "scheduled_for", false, NULL}};
-  static const struct column drift[] = {{"View", "view", false, NULL},
-                                        {"Key", "key", false, NULL},
-                                        {"Live", "live", true, NULL},
-                                        {"Recomputed", "recomputed", true, NULL}};
-  static const struct column aside[] = {{"View", "view", false, NULL},
-                                        {"Partition", "partition", true, NULL},
-                                        {"Offset", "offset", true, NULL},
-                                        {"SQLSTATE", "sqlstate", false, NULL},
-                                        {"Message", "message", false, NULL}};
+  static const struct column views[] = {{"View", "view", TEXT, NULL},
+                                        {"Groups", "groups", NUMBER, NULL},
+                                        {"Folded", "folded", NUMBER, NULL},
+                                        {"Filtered", "filtered", NUMBER, NULL},
+                                        {"Set aside", "set_aside", NUMBER, NULL},
+                                        {"Drift", "drift", NUMBER, NULL},
+                                        {"Scheduled for", "scheduled_for", TEXT, NULL}};
+  static const struct column drift[] = {{"View", "view", TEXT, NULL},
+                                        {"Key", "key", LONG, NULL},
+                                        {"Live", "live", NUMBER, NULL},
+                                        {"Recomputed", "recomputed", NUMBER, NULL}};
+  static const struct column aside[] = {{"View", "view", TEXT, NULL},
+                                        {"Partition", "partition", NUMBER, NULL},
+                                        {"Offset", "offset", NUMBER, NULL},
+                                        {"SQLSTATE", "sqlstate", TEXT, NULL},
+                                        {"Message", "message", LONG, NULL}};
   print_heading("Views", out);
   PRINT_TABLE(views, json_object_get(report, "views"), out);
   print_heading("Drift", out);
@@ -515,10 +527,10 @@ static void print_run_tables(const json_t *report, struct tly_buffer *out) {
 }
 
 static void print_run(const json_t *report, struct tly_buffer *out) {
-  static const struct column cut[] = {{"Stream", "stream", false, NULL},
-                                      {"Partition", "partition", true, NULL},
-                                      {"Events below offset", "next_offset", true, NULL},
-                                      {"Archive hash there", "chain", true, NULL}};
+  static const struct column cut[] = {{"Stream", "stream", TEXT, NULL},
+                                      {"Partition", "partition", NUMBER, NULL},
+                                      {"Events below offset", "next_offset", NUMBER, NULL},
+                                      {"Archive hash there", "chain", LONG, NULL}};
   size_t i;
   json_t *view;
   print_run_verdict(report, out);
