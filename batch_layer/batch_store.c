@@ -56,7 +56,8 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
     [END_VIEW] = "UPDATE run_view SET groups = ?3, folded = ?4, filtered = ?5, set_aside = ?6, drift = ?7,"
                  " content_hash = ?8, pieces = ?9, check_text = ?10, check_verdict = ?11, check_found = ?12"
                  " WHERE run = ?1 AND view = ?2",
-    [ADD_DRIFT] = "INSERT INTO drift (run, view, number, key, live, recomputed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [ADD_DRIFT] = "INSERT INTO drift (run, view, number, key, live, recomputed, explanation)"
+                  " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [ADD_SET_ASIDE] = "INSERT INTO set_aside (run, view, partition, \"offset\", sqlstate, message)"
                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [END_FAILED] = "UPDATE run SET state = 'failed', finished_at = ?2, error = ?3, sqlstate = ?4"
@@ -245,6 +246,7 @@ static enum tly_status add_lists(tly_batch_store *store, int64_t run, const stru
     bind_text(statement, 4, view->drift_listed[i].key);
     bind_text(statement, 5, view->drift_listed[i].live);
     bind_text(statement, 6, view->drift_listed[i].recomputed);
+    bind_text(statement, 7, view->drift_listed[i].explanation);
     TLY_TRY(tly_sqlite_run(statement, error));
   }
   statement = store->statements[ADD_SET_ASIDE];

@@ -172,7 +172,9 @@ void tly_drift_list_add(tly_drift_list *list, const struct tly_group_slice *live
   if (list->listed_count >= list->listed_max)
     return;
   struct tly_run_drift *item = &list->listed[list->listed_count++];
-  item->key = key_json(list, some->part, some->keys[live != NULL ? live_row : recomputed_row]);
+  struct tly_text group = some->keys[live != NULL ? live_row : recomputed_row];
+  *item = (struct tly_run_drift){.key = key_json(list, some->part, group), .part = some->part};
+  item->group = (struct tly_text){.data = tly_arena_copy(list->arena, group.data, group.size), .size = group.size};
   if (some->part == 0) {
     list_values(list, item, live, live_row, recomputed, recomputed_row);
   } else { /* a distinct value has no states: it is there or it is not */

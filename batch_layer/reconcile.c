@@ -12,6 +12,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "batch_layer/drift_evidence.h"
 #include "batch_layer/drift_list.h"
 #include "batch_layer/sorted_groups.h"
 #include "common/base/assert.h"
@@ -302,6 +303,18 @@ static enum tly_status look(struct comparison *comparison, bool *comparable, str
   return status;
 }
 
+static void explain(const struct comparison *comparison, const struct tly_run_view_result *result,
+                    struct tly_arena *arena) {
+  struct tly_drift_evidence_job job = {.directory = comparison->job->directory,
+                                       .project = comparison->job->project,
+                                       .cut = comparison->job->cut,
+                                       .program = comparison->program,
+                                       .published = &comparison->published,
+                                       .speed = comparison->speed};
+  if (result->drift_listed_count > 0)
+    tly_drift_evidence(&job, result->drift_listed, result->drift_listed_count, arena);
+}
+
 static enum tly_status compare_view(const struct tly_reconcile_job *job, struct tly_view_program *program,
                                     tly_speed_reader *speed, uint32_t listed_max, struct tly_arena *arena,
                                     struct tly_run_view_result *result, struct tly_error *error) {
@@ -315,6 +328,7 @@ static enum tly_status compare_view(const struct tly_reconcile_job *job, struct 
   if (status == TLY_OK) {
     result->drift = tly_drift_list_count(comparison.list);
     result->drift_listed_count = tly_drift_list_listed(comparison.list, &result->drift_listed);
+    explain(&comparison, result, arena);
   }
   tly_run_reader_close(comparison.before);
   tly_run_reader_close(comparison.recomputed);

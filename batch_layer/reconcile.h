@@ -26,9 +26,9 @@ struct tly_reconcile_job {
   void *context;
 };
 
-/* Fill drift, its list and the note of `result`, whose views are the job's. What it points to lives in `arena`. Does
- * not fail: that a side cannot be read is no reason to hold back the new run, which may be the cure; the note says what
- * was not compared, and why. */
+/* Fill drift, its list (with what explains the first of it, drift_evidence.h) and the note of `result`, whose views are
+ * the job's. What it points to lives in `arena`. Does not fail: that a side cannot be read is no reason to hold back
+ * the new run, which may be the cure; the note says what was not compared, and why. */
 void tly_reconcile(const struct tly_reconcile_job *job, struct tly_arena *arena, struct tly_run_result *result);
 
 #endif

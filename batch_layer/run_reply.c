@@ -85,13 +85,15 @@ static json_t *drift_rows_json(const struct tly_run_result *result) {
       const struct tly_run_drift *drift = &result->views[v].drift_listed[i];
       const char *live = drift->live != NULL ? drift->live : "null";
       const char *recomputed = drift->recomputed != NULL ? drift->recomputed : "null";
-      bytes += strlen(drift->key) + strlen(live) + strlen(recomputed) + ROW_OVERHEAD_BYTES;
+      const char *explanation = drift->explanation != NULL ? drift->explanation : "null";
+      bytes += strlen(drift->key) + strlen(live) + strlen(recomputed) + strlen(explanation) + ROW_OVERHEAD_BYTES;
       if (bytes > TLY_BATCH_OUTPUT_BYTES / 2)
         return rows;
-      json_array_append_new(rows, json_pack("{s:s, s:o, s:o, s:o}", "view", result->views[v].view, "key",
+      json_array_append_new(rows, json_pack("{s:s, s:o, s:o, s:o, s:o}", "view", result->views[v].view, "key",
                                             json_loads(drift->key, JSON_DECODE_ANY, NULL), "live",
                                             json_loads(live, JSON_DECODE_ANY, NULL), "recomputed",
-                                            json_loads(recomputed, JSON_DECODE_ANY, NULL)));
+                                            json_loads(recomputed, JSON_DECODE_ANY, NULL), "explanation",
+                                            json_loads(explanation, JSON_DECODE_ANY, NULL)));
     }
   return rows;
 }

@@ -133,6 +133,7 @@ static json_t *drift_json(const struct tly_run_view_result *view) {
     set(item, "key", json_string(drift->key));
     set(item, "live", text_or_null(drift->live));
     set(item, "recomputed", text_or_null(drift->recomputed));
+    set(item, "explanation", text_or_null(drift->explanation));
     json_array_append_new(array, item);
   }
   return array;
@@ -294,7 +295,8 @@ static void read_drift(struct parse *parse, const json_t *view, struct tly_run_v
     const json_t *item = json_array_get(array, i);
     out->drift_listed[i] = (struct tly_run_drift){.key = text_of(parse, item, "key", false),
                                                   .live = text_of(parse, item, "live", true),
-                                                  .recomputed = text_of(parse, item, "recomputed", true)};
+                                                  .recomputed = text_of(parse, item, "recomputed", true),
+                                                  .explanation = text_of(parse, item, "explanation", true)};
   }
 }
 

@@ -26,6 +26,9 @@ struct tly_run_set_aside {
 
 struct tly_run_drift {
   const char *key, *live, *recomputed; /* JSON; live or recomputed NULL: the key is missing there */
+  const char *explanation;             /* JSON, drift_evidence.h; NULL: not searched for */
+  uint32_t part;                       /* of the view's program, and the encoded key in it: known to the process */
+  struct tly_text group;               /* that compared, not in the manifest */
 };
 
 /* A control total as it was checked. */

@@ -77,7 +77,8 @@ static void add_speed(const struct tly_run *run, json_t *out) {
                           : json_null());
 }
 
-/* The keys that differed, with both values: [{"view":..,"key":[..],"live":{..},"recomputed":{..}}]. */
+/* The keys that differed, with both values: [{"view":..,"key":[..],"live":{..},"recomputed":{..},"explanation":{..}}].
+ */
 static enum tly_status add_drift_rows(tly_batch_reader *batch, const struct tly_run *run, struct tly_arena *arena,
                                       json_t *out, struct tly_error *error) {
   struct tly_drift_row *rows;
@@ -89,10 +90,12 @@ static enum tly_status add_drift_rows(tly_batch_reader *batch, const struct tly_
   for (uint32_t i = 0; i < count; i++) {
     const char *live = rows[i].live != NULL ? rows[i].live : "null";
     const char *recomputed = rows[i].recomputed != NULL ? rows[i].recomputed : "null";
-    json_array_append_new(list, json_pack("{s:s,s:o?,s:o?,s:o?}", "view", rows[i].view, "key",
+    const char *explanation = rows[i].explanation != NULL ? rows[i].explanation : "null";
+    json_array_append_new(list, json_pack("{s:s,s:o?,s:o?,s:o?,s:o?}", "view", rows[i].view, "key",
                                           json_loads(rows[i].key, JSON_DECODE_ANY, NULL), "live",
                                           json_loads(live, JSON_DECODE_ANY, NULL), "recomputed",
-                                          json_loads(recomputed, JSON_DECODE_ANY, NULL)));
+                                          json_loads(recomputed, JSON_DECODE_ANY, NULL), "explanation",
+                                          json_loads(explanation, JSON_DECODE_ANY, NULL)));
   }
   json_object_set_new(out, "drift_rows", list);
   return TLY_OK;

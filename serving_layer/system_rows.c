@@ -218,6 +218,7 @@ static enum tly_status give_run_drift(struct look *look, struct tly_system_rows 
     tly_system_rows_text(rows, drift[i].key);
     tly_system_rows_text(rows, drift[i].live);
     tly_system_rows_text(rows, drift[i].recomputed);
+    tly_system_rows_text(rows, drift[i].explanation);
   }
   return TLY_OK;
 }

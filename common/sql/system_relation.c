@@ -53,6 +53,7 @@ static const struct tly_system_column drift[] = {
     {"key", TLY_TYPE_TEXT, false, "the group's key columns, a JSON array"},
     {"live", TLY_TYPE_TEXT, true, "the columns that differ, a JSON object; NULL: no such group"},
     {"recomputed", TLY_TYPE_TEXT, true, "the same of the run"},
+    {"explanation", TLY_TYPE_TEXT, true, "which events explain it, a JSON object; NULL: not searched for"},
 };
 
 static const struct tly_system_column set_aside[] = {

@@ -41,7 +41,7 @@ static const char *const statement_texts[STATEMENT_COUNT] = {
                    " WHERE run = ?1 ORDER BY view",
     [POSITIONS] = "SELECT stream, partition, next_offset, chain FROM run_position WHERE run = ?1"
                   " ORDER BY stream, partition",
-    [DRIFT] = "SELECT view, key, live, recomputed FROM drift WHERE run = ?1 ORDER BY view, number",
+    [DRIFT] = "SELECT view, key, live, recomputed, explanation FROM drift WHERE run = ?1 ORDER BY view, number",
     [SET_ASIDE] = "SELECT view, partition, \"offset\", sqlstate, message FROM set_aside WHERE run = ?1"
                   " ORDER BY view, partition, \"offset\"",
     [SCHEDULES] =
@@ -327,7 +327,8 @@ static void read_drift(const tly_batch_reader *reader, sqlite3_stmt *statement, 
   *(struct tly_drift_row *)row = (struct tly_drift_row){.view = text_at(statement, 0, arena),
                                                         .key = text_at(statement, 1, arena),
                                                         .live = text_at(statement, 2, arena),
-                                                        .recomputed = text_at(statement, 3, arena)};
+                                                        .recomputed = text_at(statement, 3, arena),
+                                                        .explanation = text_at(statement, 4, arena)};
 }
 
 enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,

@@ -107,6 +107,7 @@ TLY_CHECK enum tly_status tly_batch_reader_schedules(tly_batch_reader *reader, s
 
 struct tly_drift_row {
   const char *view, *key, *live, *recomputed; /* JSON texts; live or recomputed NULL: the key is missing there */
+  const char *explanation;                    /* JSON: which events explain it; NULL: not searched for */
 };
 TLY_CHECK enum tly_status tly_batch_reader_drift(tly_batch_reader *reader, int64_t run, struct tly_arena *arena,
                                                  struct tly_drift_row **out, uint32_t *count, struct tly_error *error);

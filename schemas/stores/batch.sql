@@ -77,6 +77,7 @@ CREATE TABLE drift (                 -- at most TLY_DRIFT_LISTED_MAX a run; run_
   key        TEXT NOT NULL,          -- JSON array of the group's key columns
   live       TEXT,                   -- JSON object of the columns that differ; NULL: the key is missing there
   recomputed TEXT,
+  explanation TEXT,                  -- JSON object: which events explain it; NULL: not searched for
   PRIMARY KEY (run, view, number)
 ) STRICT, WITHOUT ROWID;
 
