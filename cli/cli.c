@@ -140,10 +140,13 @@ static const struct tly_command commands[] = {
      "\nExample:\n  tally publish 13 --reason 'the missing credits come with tomorrow''s file, ticket 4711'\n",
      false, 1, 1, tly_command_publish},
     {"reconcile", "compare a view with recomputed totals, or with a ledger",
-     "Usage: tally reconcile VIEW [--format table|csv|json]\n"
+     "Usage: tally reconcile VIEW [--last] [--format table|csv|json]\n"
      "       tally reconcile VIEW --against LEDGER [--tolerance AMOUNT] [--format table|csv|json]\n\n"
      "Without --against: recomputes the view from the archive and compares it with the live one at the same cut,\n"
-     "every key and column, and prints the keys that differ with both values.\n\n"
+     "every key and column, and prints the keys that differ with both values and, for the first 16, the events that\n"
+     "explain it: those that live lacks, or has once too often (json: offsets and all). On stderr it first says what\n"
+     "the last run found; --last shows that alone, with its keys and events, and computes nothing. The last line is\n"
+     "`VIEW: E events, cut C, drift D`.\n\n"
      "With --against: compares the view, as it is now, with somebody else's totals: a ledger is a CREATE FOREIGN\n"
      "TABLE on a server of postgres, sqlite or file (docs/SQL.md). The key is the view's GROUP BY; compared are the\n"
      "other columns that both have by name. Each difference is a break: over (tally has more), short (less), differs\n"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/drift_report.h"
 #include "cli/progress.h"
-#include "cli/table.h"
 
 static void show_progress(void *context, const json_t *line) {
   const json_t *progress = json_object_get(line, "progress");
@@ -94,7 +94,7 @@ int tly_command_recompute(struct tly_options *options) {
     fprintf(stderr, "nothing to compare with yet: this is the first run of a definition\n");
   bool is_held = tell_held(result);
   if (drift > 0)
-    fprintf(stderr, "drift: live and recomputed values differ; see tally runs --format json\n");
+    fprintf(stderr, "drift: live and recomputed values differ; see tally reconcile VIEW --last\n");
   print_reused(result, stderr);
   printf("run %lld %s: %lld events, cut ", (long long)json_integer_value(json_object_get(result, "run")),
          is_held ? "held" : "published", (long long)json_integer_value(json_object_get(result, "events")));
@@ -104,15 +104,46 @@ int tly_command_recompute(struct tly_options *options) {
   return drift > 0 || is_held ? TLY_EXIT_FAILED : TLY_EXIT_OK;
 }
 
+/* --last: what the last run found, nothing is computed. */
+static int show_last(const struct tly_options *options) {
+  struct tly_error error = TLY_ERROR_NONE;
+  json_t *last;
+  if (tly_drift_report_last(options, options->arguments[0], &last, &error) != TLY_OK)
+    return tly_command_fail(&error);
+  const json_t *drift = json_object_get(last, "drift");
+  bool is_equal = json_is_integer(drift) && json_integer_value(drift) == 0;
+  tly_drift_report_rows(json_object_get(last, "drift_rows"), options->format, stdout);
+  tly_drift_report_print_last(options->arguments[0], last, stdout);
+  json_decref(last);
+  return is_equal ? TLY_EXIT_OK : TLY_EXIT_FAILED;
+}
+
+/* Before a new comparison, for whoever watches; it is not the command's answer, so it goes to stderr. */
+static void tell_last(const struct tly_options *options) {
+  json_t *last;
+  if (tly_drift_report_last(options, options->arguments[0], &last, NULL) != TLY_OK)
+    return;
+  tly_drift_report_print_last(options->arguments[0], last, stderr);
+  json_decref(last);
+}
+
 int tly_command_reconcile(struct tly_options *options) {
   struct tly_error error = TLY_ERROR_NONE;
   json_t *result;
+  if (options->last && options->against != NULL) {
+    fprintf(stderr,
+            "tally reconcile: --last is of live and recomputed totals; for ledgers see tally reconciliations\n");
+    return TLY_EXIT_USAGE;
+  }
   if (options->against != NULL)
     return tly_command_reconcile_ledger(options);
   if (options->tolerance != NULL) {
     fprintf(stderr, "tally reconcile: --tolerance goes with --against: live and recomputed totals are equal or not\n");
     return TLY_EXIT_USAGE;
   }
+  if (options->last)
+    return show_last(options);
+  tell_last(options);
   json_t *params = json_pack("{s:s,s:b}", "view", options->arguments[0], "progress", 1);
   enum tly_status status = call(options, "reconcile", params, &result, &error);
   json_decref(params);
@@ -121,8 +152,7 @@ int tly_command_reconcile(struct tly_options *options) {
   long long drift = drift_of(result);
   bool is_held = tell_held(result);
   const json_t *rows = json_object_get(result, "drift_rows");
-  if (json_array_size(rows) > 0)
-    tly_table_print_objects(rows, options->format, stdout);
+  tly_drift_report_rows(rows, options->format, stdout);
   printf("%s: %lld events, cut ", options->arguments[0],
          (long long)json_integer_value(json_object_get(result, "events")));
   print_cut(json_object_get(result, "cut"), stdout);

@@ -251,6 +251,8 @@ static enum tly_status take_option(int argc, char **argv, int *index, struct tly
     out->positions = true;
   else if (strcmp(argument, "--queue") == 0)
     out->queue = true;
+  else if (strcmp(argument, "--last") == 0)
+    out->last = true;
   else if (strcmp(argument, "--follow") == 0)
     out->follow = true;
   else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)

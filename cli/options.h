@@ -23,6 +23,7 @@ struct tly_options {
   bool is_other_format;    /* format_text is none of those: for a command with words of its own */
   bool wait, full, help;
   const char *against, *tolerance;  /* reconcile */
+  bool last;                        /* reconcile */
   const char *status, *reason, *by; /* break, publish, rollback (with `to`) */
   const char *job;                  /* recompute */
   bool all;                         /* breaks */
