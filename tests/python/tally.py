@@ -252,6 +252,10 @@ class Runner:
             self.passed += 1
             print(f'ok     {name} ({time.monotonic() - started:.1f} s)', flush=True)
 
+    def skip(self, name, why):
+        self.skipped += 1
+        print(f'SKIPPED {name}: {why}', flush=True)
+
     def finish(self):
         print(f'{self.passed} passed, {self.failed} failed')
         return 1 if self.failed else 0
