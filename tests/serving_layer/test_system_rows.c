@@ -27,8 +27,8 @@ static const char rows[] =
     " (9, 'totals', x'000102030405060708090a0b0c0d0e0f', NULL, NULL, NULL, NULL, NULL);"
     "UPDATE run SET job = 'nightly', attempt = 2, reused = 12, is_full = 1 WHERE id = 7;"
     "INSERT INTO run_position VALUES (7, 'payments', 0, 12, x'ff0102030405060708090a0b0c0d0e0f');"
-    "INSERT INTO drift VALUES (7, 'totals', 1, '[\"b\"]', NULL, '{\"n\":1}'),"
-    " (7, 'totals', 0, '[\"a\"]', '{\"n\":1}', '{\"n\":2}');"
+    "INSERT INTO drift VALUES (7, 'totals', 1, '[\"b\"]', NULL, '{\"n\":1}', NULL),"
+    " (7, 'totals', 0, '[\"a\"]', '{\"n\":1}', '{\"n\":2}', NULL);"
     "INSERT INTO set_aside VALUES (7, 'totals', 1, 5, '22012', 'division by zero');";
 
 static char directory[] = "/tmp/tally_test_system_rows_XXXXXX";

@@ -23,8 +23,8 @@ static const char rows[] =
     " (9, 'totals', x'000102030405060708090a0b0c0d0e0f', NULL, NULL, NULL, NULL, NULL);"
     "INSERT INTO run_position VALUES (7, 'payments', 0, 12, x'ff0102030405060708090a0b0c0d0e0f'),"
     " (7, 'payments', 1, 8, x'000102030405060708090a0b0c0d0e0f'), (7, 'gone', 0, 1, x'00');"
-    "INSERT INTO drift VALUES (7, 'totals', 1, '[\"b\"]', NULL, '{\"n\":1}'),"
-    " (7, 'totals', 0, '[\"a\"]', '{\"n\":1}', '{\"n\":2}');"
+    "INSERT INTO drift VALUES (7, 'totals', 1, '[\"b\"]', NULL, '{\"n\":1}', NULL),"
+    " (7, 'totals', 0, '[\"a\"]', '{\"n\":1}', '{\"n\":2}', NULL);"
     "INSERT INTO set_aside VALUES (7, 'totals', 1, 5, '22012', 'division by zero'),"
     " (7, 'totals', 0, 9, '22003', 'out of range');";
 
@@ -106,7 +106,7 @@ static void a_snapshot_does_not_see_what_is_written_meanwhile(void **state) {
   CHECK_OK(tly_batch_snapshot_begin(reader, &test_error));
   CHECK_OK(tly_batch_reader_run(reader, 9, &arena, &run, &test_error));
   write_rows("INSERT INTO run (id, state, reason, started_at) VALUES (11, 'running', 'manual', 7000);"
-             "INSERT INTO drift VALUES (9, 'totals', 0, '[\"c\"]', NULL, '{}')");
+             "INSERT INTO drift VALUES (9, 'totals', 0, '[\"c\"]', NULL, '{}', NULL)");
   CHECK_OK(tly_batch_reader_runs(reader, INT64_MAX, 1, &arena, &runs, &count, &test_error));
   assert_int_equal(runs[0].id, 9);
   CHECK_OK(tly_batch_reader_drift(reader, 9, &arena, &drift, &count, &test_error));
