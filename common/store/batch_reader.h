@@ -27,12 +27,9 @@ struct tly_run {
   int64_t id; /* also the number of its cut */
   const char *state, *reason;
   const char *job;                       /* whose views these are, or NULL */
-  uint32_t attempt;                      /* to run for the scheduled minute, from 1; 0: not of a schedule */
   int64_t started_at_us, finished_at_us; /* 0: not finished */
   int64_t events;                        /* -1: not known */
   int64_t reused;                        /* of them, those that were not folded again; -1: not known */
-  bool is_full;                          /* asked to fold everything from the archive */
-  struct tly_hash manifest;              /* of its manifest, once it is ready */
   int64_t drift;                         /* -1: nothing to compare with */
   const char *error, *sqlstate;          /* NULL: none */
   const char *note;                      /* what else to know of it (why drift was not checked), or NULL */
@@ -42,6 +39,9 @@ struct tly_run {
   struct tly_run_view *views;
   struct tly_position *positions;
   uint32_t view_count, position_count;
+  uint32_t attempt;         /* to run for the scheduled minute, from 1; 0: not of a schedule */
+  bool is_full;             /* asked to fold everything from the archive */
+  struct tly_hash manifest; /* of its manifest, once it is ready */
 };
 
 typedef struct tly_batch_reader tly_batch_reader;
