@@ -15,21 +15,9 @@
 
 #include "common/base/assert.h"
 #include "common/base/memory.h"
-#include "common/sqlite/sqlite.h"
 #include "common/value/ordered_key.h"
 #include "serving_layer/forms.h"
-#include "serving_layer/runtime.h"
-
-struct merged_module {
-  struct tly_runtime *runtime;
-  const struct tly_view_program *program;
-};
-
-struct merged_table {
-  sqlite3_vtab base;
-  struct tly_runtime *runtime;
-  const struct tly_view_program *program;
-};
+#include "serving_layer/read_only_table.h"
 
 struct merged_cursor {
   sqlite3_vtab_cursor base;
@@ -41,57 +29,25 @@ struct merged_cursor {
 
 enum { PUSHED_MAX = 16, ROWS_ASSUMED = 1000000 };
 
-static int fail(struct tly_runtime *runtime, const struct tly_error *error) {
-  if (runtime->error.status == TLY_OK)
-    runtime->error = *error;
-  return SQLITE_ERROR;
+static const struct tly_view_program *program_of(const struct tly_read_only_table *table) {
+  return table->subject;
 }
 
-static uint32_t use_column(const struct merged_table *table) {
-  return table->program->view->output_count;
-}
-
-static int connect_table(sqlite3 *database, void *module_pointer, int count, const char *const *words,
-                         sqlite3_vtab **out, char **message) {
-  struct merged_module *module = module_pointer;
-  struct tly_buffer sql = {0};
-  (void)count;
-  (void)words;
-  (void)message;
-  tly_buffer_append_text(&sql, "CREATE TABLE x(");
-  for (uint32_t i = 0; i < module->program->view->output_count; i++)
-    tly_buffer_print(&sql, "c%u,", i);
-  tly_buffer_append_text(&sql, "use HIDDEN)");
-  module->runtime->is_declaring = true;
-  int code = sqlite3_declare_vtab(database, tly_buffer_text(&sql));
-  module->runtime->is_declaring = false;
-  tly_buffer_free(&sql);
-  if (code != SQLITE_OK)
-    return code;
-  sqlite3_vtab_config(database, SQLITE_VTAB_DIRECTONLY);
-  struct merged_table *table = tly_calloc(1, sizeof *table);
-  table->runtime = module->runtime;
-  table->program = module->program;
-  *out = &table->base;
-  return SQLITE_OK;
-}
-
-static int disconnect_table(sqlite3_vtab *base) {
-  tly_free(base);
-  return SQLITE_OK;
+static uint32_t use_column(const struct tly_read_only_table *table) {
+  return program_of(table)->view->output_count;
 }
 
 /* ---- xBestIndex -------------------------------------------------------------------------------------------------- */
 
 /* The key that output `column` is, or -1. */
-static int key_of_column(const struct merged_table *table, int column) {
+static int key_of_column(const struct tly_read_only_table *table, int column) {
   if (column < 0 || (uint32_t)column >= use_column(table))
     return -1;
-  const struct tly_expr *output = table->program->view->outputs[column].expression;
+  const struct tly_expr *output = program_of(table)->view->outputs[column].expression;
   return output->kind == TLY_EXPR_KEY ? (int)output->column : -1;
 }
 
-static int find_constraint(const struct merged_table *table, const sqlite3_index_info *info, uint32_t key,
+static int find_constraint(const struct tly_read_only_table *table, const sqlite3_index_info *info, uint32_t key,
                            const unsigned char *operators) {
   for (int i = 0; i < info->nConstraint; i++)
     if (info->aConstraint[i].usable && key_of_column(table, info->aConstraint[i].iColumn) == (int)key &&
@@ -123,11 +79,12 @@ static void push(sqlite3_index_info *info, struct pushed *pushed, int constraint
 }
 
 /* Equalities on the first keys, then bounds on the next. Returns how many rows that is likely to leave. */
-static double push_constraints(const struct merged_table *table, sqlite3_index_info *info, struct pushed *pushed) {
+static double push_constraints(const struct tly_read_only_table *table, sqlite3_index_info *info,
+                               struct pushed *pushed) {
   static const unsigned char equal[] = {SQLITE_INDEX_CONSTRAINT_EQ, 0};
   static const unsigned char low[] = {SQLITE_INDEX_CONSTRAINT_GT, SQLITE_INDEX_CONSTRAINT_GE, 0};
   static const unsigned char high[] = {SQLITE_INDEX_CONSTRAINT_LT, SQLITE_INDEX_CONSTRAINT_LE, 0};
-  uint32_t key_count = table->program->view->key_count, key = 0;
+  uint32_t key_count = program_of(table)->view->key_count, key = 0;
   double rows = ROWS_ASSUMED;
   int constraint;
   while (key < key_count && pushed->count < PUSHED_MAX - 2 &&
@@ -149,8 +106,8 @@ static double push_constraints(const struct merged_table *table, sqlite3_index_i
 }
 
 /* Is the order asked for that of the keys? NULLs stand last in keys and first in SQLite, so only keys without them. */
-static bool is_key_order(const struct merged_table *table, const sqlite3_index_info *info) {
-  const struct tly_view *view = table->program->view;
+static bool is_key_order(const struct tly_read_only_table *table, const sqlite3_index_info *info) {
+  const struct tly_view *view = program_of(table)->view;
   for (int i = 0; i < info->nOrderBy; i++) {
     int key = key_of_column(table, info->aOrderBy[i].iColumn);
     if (info->aOrderBy[i].desc || key != i || view->keys[key]->nullable)
@@ -161,7 +118,7 @@ static bool is_key_order(const struct merged_table *table, const sqlite3_index_i
 
 /* Tell the use, before its live groups are copied, what may be asked of it. (SQLite asks for more than one plan;
  * columns are those of the statement in each.) */
-static void note_used(const struct merged_table *table, sqlite3_index_info *info, int constraint) {
+static void note_used(const struct tly_read_only_table *table, sqlite3_index_info *info, int constraint) {
   struct tly_plan *plan = table->runtime->plan;
   sqlite3_value *number = NULL;
   TLY_ASSERT(plan != NULL);
@@ -176,7 +133,7 @@ static void note_used(const struct merged_table *table, sqlite3_index_info *info
 }
 
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
-  struct merged_table *table = (struct merged_table *)base;
+  struct tly_read_only_table *table = (struct tly_read_only_table *)base;
   struct pushed pushed = {.count = 0};
   int use = -1;
   for (int i = 0; i < info->nConstraint; i++)
@@ -245,7 +202,7 @@ static enum tly_status add_constraint(struct key_filter *filter, char letter, st
   return TLY_OK;
 }
 
-static enum tly_status read_filter(const struct merged_table *table, const char *text, int count,
+static enum tly_status read_filter(const struct tly_read_only_table *table, const char *text, int count,
                                    sqlite3_value **arguments, struct key_filter *filter, struct tly_error *error) {
   struct tly_runtime *runtime = table->runtime;
   tly_arena_reset(&runtime->arena);
@@ -254,9 +211,9 @@ static enum tly_status read_filter(const struct merged_table *table, const char 
     char *end;
     unsigned long key = strtoul(text, &end, 10);
     text = end;
-    TLY_ASSERT(key < table->program->view->key_count);
-    TLY_TRY(
-        add_constraint(filter, letter, table->program->parts[0].key_types[key], arguments[i], &runtime->arena, error));
+    TLY_ASSERT(key < program_of(table)->view->key_count);
+    TLY_TRY(add_constraint(filter, letter, program_of(table)->parts[0].key_types[key], arguments[i], &runtime->arena,
+                           error));
   }
   if (filter->low.size == 0)
     tly_buffer_append(&filter->low, filter->prefix.data, filter->prefix.size);
@@ -265,18 +222,18 @@ static enum tly_status read_filter(const struct merged_table *table, const char 
   return TLY_OK;
 }
 
-static int next_rows(struct merged_table *table, struct merged_cursor *cursor) {
+static int next_rows(struct tly_read_only_table *table, struct merged_cursor *cursor) {
   struct tly_error error = TLY_ERROR_NONE;
   cursor->index = 0;
   if (tly_view_scan_next(cursor->scan, &cursor->rows, &error) != TLY_OK)
-    return fail(table->runtime, &error);
+    return tly_read_only_fail(table->runtime, &error);
   return SQLITE_OK;
 }
 
 static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text, int count,
                          sqlite3_value **arguments) {
   struct merged_cursor *cursor = (struct merged_cursor *)base;
-  struct merged_table *table = (struct merged_table *)base->pVtab;
+  struct tly_read_only_table *table = (struct tly_read_only_table *)base->pVtab;
   struct tly_runtime *runtime = table->runtime;
   struct key_filter filter = {.is_nothing = false};
   struct tly_error error = TLY_ERROR_NONE;
@@ -285,19 +242,21 @@ static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text
   TLY_ASSERT(runtime->plan != NULL && count >= 1);
   uint64_t used = strtoull(text, &end, 16);
   uint32_t use = (uint32_t)sqlite3_value_int(arguments[0]);
-  TLY_ASSERT(use < runtime->plan->use_count && runtime->plan->uses[use].program == table->program);
+  TLY_ASSERT(use < runtime->plan->use_count && runtime->plan->uses[use].program == program_of(table));
   tly_view_scan_close(cursor->scan);
   *cursor = (struct merged_cursor){.base = cursor->base};
-  bool *wanted = tly_calloc(table->program->view->output_count, sizeof *wanted);
+  bool *wanted = tly_calloc(program_of(table)->view->output_count, sizeof *wanted);
   TLY_ASSERT((used & ~runtime->plan->uses[use].used) == 0); /* what was copied is enough */
-  tly_view_wanted_outputs(table->program, used, wanted);
+  tly_view_wanted_outputs(program_of(table), used, wanted);
   enum tly_status status = read_filter(table, end + 1, count, arguments, &filter, &error);
   if (status == TLY_OK && !filter.is_nothing)
     status = tly_view_scan_open(&runtime->plan->uses[use], runtime->source, runtime->control,
                                 (struct tly_text){(const char *)filter.low.data, (uint32_t)filter.low.size},
                                 (struct tly_text){(const char *)filter.high.data, (uint32_t)filter.high.size}, wanted,
                                 &cursor->scan, &error);
-  int code = status != TLY_OK ? fail(runtime, &error) : filter.is_nothing ? SQLITE_OK : next_rows(table, cursor);
+  int code = status != TLY_OK    ? tly_read_only_fail(runtime, &error)
+             : filter.is_nothing ? SQLITE_OK
+                                 : next_rows(table, cursor);
   tly_free(wanted);
   tly_buffer_free(&filter.prefix);
   tly_buffer_free(&filter.low);
@@ -310,7 +269,7 @@ static int next_row(sqlite3_vtab_cursor *base) {
   cursor->rowid++;
   if (++cursor->index < cursor->rows.row_count)
     return SQLITE_OK;
-  return next_rows((struct merged_table *)base->pVtab, cursor);
+  return next_rows((struct tly_read_only_table *)base->pVtab, cursor);
 }
 
 static int is_at_end(sqlite3_vtab_cursor *base) {
@@ -320,7 +279,7 @@ static int is_at_end(sqlite3_vtab_cursor *base) {
 
 static int give_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   const struct merged_cursor *cursor = (struct merged_cursor *)base;
-  const struct merged_table *table = (struct merged_table *)base->pVtab;
+  const struct tly_read_only_table *table = (struct tly_read_only_table *)base->pVtab;
   if ((uint32_t)column >= use_column(table))
     return SQLITE_OK; /* `use`: nobody reads it */
   struct tly_value value = tly_vector_value(&cursor->rows.outputs[column], cursor->rows.rows[cursor->index]);
@@ -335,9 +294,9 @@ static int give_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 
 static const sqlite3_module module_methods = {
     .iVersion = 1,
-    .xConnect = connect_table,
+    .xConnect = tly_read_only_connect,
     .xBestIndex = best_index,
-    .xDisconnect = disconnect_table,
+    .xDisconnect = tly_read_only_disconnect,
     .xOpen = open_cursor,
     .xClose = close_cursor,
     .xFilter = filter_cursor,
@@ -349,13 +308,9 @@ static const sqlite3_module module_methods = {
 
 enum tly_status tly_merged_table_register(struct tly_runtime *runtime, struct tly_error *error) {
   for (uint32_t i = 0; i < runtime->programs->project->view_count; i++) {
-    char name[16];
-    struct merged_module *module = tly_calloc(1, sizeof *module);
-    module->runtime = runtime;
-    module->program = runtime->programs->programs[i];
-    snprintf(name, sizeof name, "v%u", i);
-    if (sqlite3_create_module_v2(runtime->database, name, &module_methods, module, tly_free) != SQLITE_OK)
-      return tly_sqlite_fail(runtime->database, error, "register merged tables");
+    const struct tly_view_program *program = runtime->programs->programs[i];
+    TLY_TRY(tly_read_only_table_register(runtime, 'v', i, program->view->output_count, true, program, &module_methods,
+                                         error));
   }
   return TLY_OK;
 }

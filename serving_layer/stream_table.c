@@ -6,28 +6,16 @@
  *
  * idxStr: "<columns used, hex>:" and then, for each pushed constraint in the order of the arguments of xFilter, t, p or
  * o (time, partition, offset) and = < l > g (l: <=, g: >=). */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/assert.h"
 #include "common/base/memory.h"
-#include "common/sqlite/sqlite.h"
 #include "serving_layer/forms.h"
-#include "serving_layer/runtime.h"
+#include "serving_layer/read_only_table.h"
 #include "serving_layer/stream_scan.h"
 
 enum { PUSHED_MAX = 16, ROWS_ASSUMED = 10000000, LAST_SEEN_COLUMN = 63 };
-
-struct stream_module {
-  struct tly_runtime *runtime;
-  const struct tly_stream *stream;
-};
-
-struct stream_table {
-  sqlite3_vtab base;
-  const struct stream_module *module;
-};
 
 struct stream_cursor {
   sqlite3_vtab_cursor base;
@@ -35,41 +23,6 @@ struct stream_cursor {
   bool has_event;
   int64_t rowid;
 };
-
-static int fail(struct tly_runtime *runtime, const struct tly_error *error) {
-  if (runtime->error.status == TLY_OK)
-    runtime->error = *error;
-  return SQLITE_ERROR;
-}
-
-static int connect_table(sqlite3 *database, void *module_pointer, int count, const char *const *words,
-                         sqlite3_vtab **out, char **message) {
-  struct stream_module *module = module_pointer;
-  struct tly_buffer sql = {0};
-  (void)count;
-  (void)words;
-  (void)message;
-  tly_buffer_append_text(&sql, "CREATE TABLE x(");
-  for (uint32_t i = 0; i < module->stream->column_count + TLY_STREAM_POSITIONS; i++)
-    tly_buffer_print(&sql, "%sc%u", i > 0 ? "," : "", i);
-  tly_buffer_append_text(&sql, ")");
-  module->runtime->is_declaring = true;
-  int code = sqlite3_declare_vtab(database, tly_buffer_text(&sql));
-  module->runtime->is_declaring = false;
-  tly_buffer_free(&sql);
-  if (code != SQLITE_OK)
-    return code;
-  sqlite3_vtab_config(database, SQLITE_VTAB_DIRECTONLY);
-  struct stream_table *table = tly_calloc(1, sizeof *table);
-  table->module = module;
-  *out = &table->base;
-  return SQLITE_OK;
-}
-
-static int disconnect_table(sqlite3_vtab *base) {
-  tly_free(base);
-  return SQLITE_OK;
-}
 
 /* ---- xBestIndex -------------------------------------------------------------------------------------------------- */
 
@@ -96,7 +49,7 @@ static char letter_of(unsigned char operator) {
 }
 
 static int best_index(sqlite3_vtab *base, sqlite3_index_info *info) {
-  const struct tly_stream *stream = ((struct stream_table *)base)->module->stream;
+  const struct tly_stream *stream = ((struct tly_read_only_table *)base)->subject;
   char pushed[2 * PUSHED_MAX + 1];
   int count = 0;
   double rows = ROWS_ASSUMED;
@@ -165,7 +118,8 @@ static bool narrow(const struct tly_stream *stream, const char *text, int count,
 
 static int next_event(struct stream_cursor *cursor, struct tly_runtime *runtime) {
   struct tly_error error = TLY_ERROR_NONE;
-  return tly_stream_scan_next(cursor->scan, &cursor->has_event, &error) == TLY_OK ? SQLITE_OK : fail(runtime, &error);
+  return tly_stream_scan_next(cursor->scan, &cursor->has_event, &error) == TLY_OK ? SQLITE_OK
+                                                                                  : tly_read_only_fail(runtime, &error);
 }
 
 static const struct tly_stream_use *use_of(const struct tly_plan *plan, const struct tly_stream *stream) {
@@ -178,30 +132,31 @@ static const struct tly_stream_use *use_of(const struct tly_plan *plan, const st
 static int filter_cursor(sqlite3_vtab_cursor *base, int number, const char *text, int count,
                          sqlite3_value **arguments) {
   struct stream_cursor *cursor = (struct stream_cursor *)base;
-  const struct stream_module *module = ((struct stream_table *)base->pVtab)->module;
-  struct tly_runtime *runtime = module->runtime;
+  const struct tly_read_only_table *table = (struct tly_read_only_table *)base->pVtab;
+  const struct tly_stream *stream = table->subject;
+  struct tly_runtime *runtime = table->runtime;
   struct tly_stream_range range = tly_stream_range_all();
   struct tly_error error = TLY_ERROR_NONE;
   bool wanted[TLY_COLUMNS_MAX];
   char *end;
   (void)number;
   uint64_t used = strtoull(text, &end, 16);
-  for (uint32_t i = 0; i < module->stream->column_count; i++)
+  for (uint32_t i = 0; i < stream->column_count; i++)
     wanted[i] = used >> (i < LAST_SEEN_COLUMN ? i : LAST_SEEN_COLUMN) & 1;
   tly_stream_scan_close(cursor->scan);
   *cursor = (struct stream_cursor){.base = cursor->base};
-  if (!narrow(module->stream, end + 1, count, arguments, &range))
+  if (!narrow(stream, end + 1, count, arguments, &range))
     return SQLITE_OK; /* compared with NULL: no row */
-  if (tly_stream_scan_open(use_of(runtime->plan, module->stream), runtime->source, runtime->control, &range, wanted,
+  if (tly_stream_scan_open(use_of(runtime->plan, stream), runtime->source, runtime->control, &range, wanted,
                            &cursor->scan, &error) != TLY_OK)
-    return fail(runtime, &error);
+    return tly_read_only_fail(runtime, &error);
   return next_event(cursor, runtime);
 }
 
 static int next_row(sqlite3_vtab_cursor *base) {
   struct stream_cursor *cursor = (struct stream_cursor *)base;
   cursor->rowid++;
-  return next_event(cursor, ((struct stream_table *)base->pVtab)->module->runtime);
+  return next_event(cursor, ((struct tly_read_only_table *)base->pVtab)->runtime);
 }
 
 static int is_at_end(sqlite3_vtab_cursor *base) {
@@ -210,7 +165,7 @@ static int is_at_end(sqlite3_vtab_cursor *base) {
 
 static int give_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column) {
   const struct stream_cursor *cursor = (struct stream_cursor *)base;
-  const struct tly_stream *stream = ((struct stream_table *)base->pVtab)->module->stream;
+  const struct tly_stream *stream = ((struct tly_read_only_table *)base->pVtab)->subject;
   if ((uint32_t)column == stream->column_count + TLY_STREAM_PARTITION)
     sqlite3_result_int64(context, tly_stream_scan_partition(cursor->scan));
   else if ((uint32_t)column == stream->column_count + TLY_STREAM_OFFSET)
@@ -229,9 +184,9 @@ static int give_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *out) {
 
 static const sqlite3_module module_methods = {
     .iVersion = 1,
-    .xConnect = connect_table,
+    .xConnect = tly_read_only_connect,
     .xBestIndex = best_index,
-    .xDisconnect = disconnect_table,
+    .xDisconnect = tly_read_only_disconnect,
     .xOpen = open_cursor,
     .xClose = close_cursor,
     .xFilter = filter_cursor,
@@ -244,12 +199,9 @@ static const sqlite3_module module_methods = {
 enum tly_status tly_stream_table_register(struct tly_runtime *runtime, struct tly_error *error) {
   const struct tly_project *project = runtime->programs->project;
   for (uint32_t i = 0; i < project->stream_count; i++) {
-    char name[16];
-    struct stream_module *module = tly_calloc(1, sizeof *module);
-    *module = (struct stream_module){.runtime = runtime, .stream = &project->streams[i]};
-    snprintf(name, sizeof name, "e%u", i);
-    if (sqlite3_create_module_v2(runtime->database, name, &module_methods, module, tly_free) != SQLITE_OK)
-      return tly_sqlite_fail(runtime->database, error, "register streams");
+    const struct tly_stream *stream = &project->streams[i];
+    TLY_TRY(tly_read_only_table_register(runtime, 'e', i, stream->column_count + TLY_STREAM_POSITIONS, false, stream,
+                                         &module_methods, error));
   }
   return TLY_OK;
 }
