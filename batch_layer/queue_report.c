@@ -5,24 +5,10 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
-#include "common/value/timestamp.h"
-
-static json_t *text_json(const char *text) {
-  return text != NULL ? json_string(text) : json_null();
-}
+#include "common/store/fact_json.h"
 
 static json_t *unless_zero(int64_t value) {
   return value != 0 ? json_integer(value) : json_null();
-}
-
-static json_t *time_json(int64_t us) {
-  struct tly_buffer text = {0};
-  if (us == 0)
-    return json_null();
-  tly_timestamp_print_rfc3339(us, true, &text);
-  json_t *out = json_stringn((const char *)text.data, text.size);
-  tly_buffer_free(&text);
-  return out;
 }
 
 json_t *tly_queue_view_names(const struct tly_project *project, const bool *views) {
@@ -66,10 +52,10 @@ static json_t *under_way_json(const struct tly_queue_report *report) {
   tly_run_stages_progress(report->stages, &progress);
   const struct tly_run_job *job = progress.job;
   json_t *out = json_pack("{s:o,s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:I,s:I}", "run", unless_zero(progress.run), "waits",
-                          number_json(job), "reason", job->reason, "job", text_json(job->name), "views",
+                          number_json(job), "reason", job->reason, "job", tly_text_json(job->name), "views",
                           tly_queue_view_names(report->project, job->views), "scheduled_at",
-                          time_json(first_minute(report->project, job)), "attempt", unless_zero(job->attempt),
-                          "started_at", time_json(progress.started_at_us), "stage", progress.stage, "done",
+                          tly_time_json(first_minute(report->project, job)), "attempt", unless_zero(job->attempt),
+                          "started_at", tly_time_json(progress.started_at_us), "stage", progress.stage, "done",
                           (json_int_t)progress.done, "all", (json_int_t)progress.all);
   TLY_ASSERT(out != NULL);
   add_rate(&progress, out);
@@ -88,9 +74,9 @@ struct row {
 
 static void add_row(json_t *rows, const struct row *row) {
   json_t *out = json_pack("{s:o,s:s,s:o,s:o,s:o,s:o,s:o,s:s,s:o}", "waits", row->waits, "reason", row->reason, "job",
-                          text_json(row->job), "views", row->views, "since", time_json(row->since_us), "scheduled_at",
-                          time_json(row->scheduled_at_us), "attempt", unless_zero(row->attempt), "why", row->why,
-                          "next_try_at", time_json(row->next_try_us));
+                          tly_text_json(row->job), "views", row->views, "since", tly_time_json(row->since_us),
+                          "scheduled_at", tly_time_json(row->scheduled_at_us), "attempt", unless_zero(row->attempt),
+                          "why", row->why, "next_try_at", tly_time_json(row->next_try_us));
   TLY_ASSERT(out != NULL);
   json_array_append_new(rows, out);
 }

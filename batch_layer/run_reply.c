@@ -6,6 +6,7 @@
 
 #include "common/base/assert.h"
 #include "common/base/limits.h"
+#include "common/store/fact_json.h"
 
 enum { ROW_OVERHEAD_BYTES = 64 };
 
@@ -21,23 +22,6 @@ void tly_run_reply_progress(tly_batch_requests *requests, const struct tly_run_j
     if (waiter->wants_progress && size > 0 && (size_t)size < sizeof line) /* a longer id goes without progress */
       tly_batch_requests_tell(requests, waiter->client, line);
   }
-}
-
-/* {"payments":[120000, ...]}: offsets by partition; partitions without events are 0. */
-static json_t *cut_json(const struct tly_run_result *result) {
-  json_t *cut = json_object();
-  for (uint32_t i = 0; i < result->position_count; i++) {
-    const struct tly_position *position = &result->positions[i];
-    json_t *offsets = json_object_get(cut, position->stream);
-    if (offsets == NULL) {
-      offsets = json_array();
-      json_object_set_new(cut, position->stream, offsets);
-    }
-    while (json_array_size(offsets) <= position->partition)
-      json_array_append_new(offsets, json_integer(0));
-    json_array_set_new(offsets, position->partition, json_integer(position->next_offset));
-  }
-  return cut;
 }
 
 /* What the checks of the views were computed from; NULL when no view has one. */
@@ -61,11 +45,11 @@ static json_t *result_json(const struct tly_run_result *result, const char *hold
   for (uint32_t v = 0; v < result->view_count; v++)
     json_array_append_new(views, json_string(result->views[v].view));
   json_t *checks = checks_json(result);
-  json_t *object =
-      json_pack("{s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "state",
-                hold != NULL ? "held" : "published", "events", (json_int_t)result->events, "reused",
-                (json_int_t)result->reused, "cut", cut_json(result), "drift",
-                drift >= 0 ? json_integer(drift) : json_null(), "views", views, "duration_ms", (json_int_t)duration_ms);
+  json_t *object = json_pack(
+      "{s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:I}", "run", (json_int_t)result->run, "state",
+      hold != NULL ? "held" : "published", "events", (json_int_t)result->events, "reused", (json_int_t)result->reused,
+      "cut", tly_positions_json(result->positions, result->position_count), "drift",
+      drift >= 0 ? json_integer(drift) : json_null(), "views", views, "duration_ms", (json_int_t)duration_ms);
   if (object != NULL && hold != NULL)
     json_object_set_new(object, "hold", json_string(hold));
   if (object != NULL && checks != NULL)

@@ -11,6 +11,7 @@
 #include "common/base/assert.h"
 #include "common/base/file.h"
 #include "common/base/limits.h"
+#include "common/store/fact_json.h"
 #include "common/store/run_reader.h"
 
 enum { MANIFEST_FORMAT = 2 };
@@ -55,17 +56,6 @@ static json_t *message_json(const char *message) {
   return json_stringn(message, size);
 }
 
-/* Other texts in a manifest are names and JSON that was made here: valid UTF-8, or a bug. */
-static json_t *text_or_null(const char *text) {
-  return text != NULL ? json_string(text) : json_null();
-}
-
-static json_t *hash_text(const struct tly_hash *hash) {
-  char text[33];
-  tly_run_hash_print(hash, text);
-  return json_string(text);
-}
-
 static json_t *positions_json(const struct tly_run_result *result) {
   json_t *array = json_array();
   for (uint32_t i = 0; i < result->position_count; i++) {
@@ -74,7 +64,7 @@ static json_t *positions_json(const struct tly_run_result *result) {
     set(item, "stream", json_string(position->stream));
     set(item, "partition", json_integer(position->partition));
     set(item, "next_offset", json_integer(position->next_offset));
-    set(item, "chain", hash_text(&position->chain));
+    set(item, "chain", tly_hash_json(&position->chain));
     json_array_append_new(array, item);
   }
   return array;
@@ -88,8 +78,8 @@ static json_t *ranges_json(const struct tly_run_result *result) {
     set(item, "partition", json_integer(range->partition));
     set(item, "first_offset", json_integer(range->first_offset));
     set(item, "next_offset", json_integer(range->next_offset));
-    set(item, "chain_before", hash_text(&range->chain_before));
-    set(item, "chain_after", hash_text(&range->chain_after));
+    set(item, "chain_before", tly_hash_json(&range->chain_before));
+    set(item, "chain_after", tly_hash_json(&range->chain_after));
     json_array_append_new(array, item);
   }
   return array;
@@ -105,7 +95,7 @@ static json_t *files_json(const struct tly_run_view_result *view) {
     set(item, "piece", json_integer(file->piece));
     set(item, "groups", json_integer((json_int_t)file->groups));
     set(item, "bytes", json_integer((json_int_t)file->bytes));
-    set(item, "xxh3", hash_text(&file->hash));
+    set(item, "xxh3", tly_hash_json(&file->hash));
     json_array_append_new(array, item);
   }
   return array;
@@ -131,9 +121,9 @@ static json_t *drift_json(const struct tly_run_view_result *view) {
     const struct tly_run_drift *drift = &view->drift_listed[i];
     json_t *item = json_object();
     set(item, "key", json_string(drift->key));
-    set(item, "live", text_or_null(drift->live));
-    set(item, "recomputed", text_or_null(drift->recomputed));
-    set(item, "explanation", text_or_null(drift->explanation));
+    set(item, "live", tly_text_json(drift->live));
+    set(item, "recomputed", tly_text_json(drift->recomputed));
+    set(item, "explanation", tly_text_json(drift->explanation));
     json_array_append_new(array, item);
   }
   return array;
@@ -152,8 +142,8 @@ static json_t *check_json(const struct tly_run_check *check) {
 static json_t *view_json(const struct tly_run_view_result *view) {
   json_t *item = json_object();
   set(item, "view", json_string(view->view));
-  set(item, "definition", hash_text(&view->definition_hash));
-  set(item, "content", hash_text(&view->content_hash));
+  set(item, "definition", tly_hash_json(&view->definition_hash));
+  set(item, "content", tly_hash_json(&view->content_hash));
   set(item, "groups", json_integer((json_int_t)view->groups));
   set(item, "folded", json_integer((json_int_t)view->folded));
   set(item, "filtered", json_integer((json_int_t)view->filtered));
@@ -177,8 +167,8 @@ enum tly_status tly_manifest_write(const char *folder, const struct tly_run_resu
   set(root, "events", json_integer((json_int_t)result->events));
   set(root, "reused", json_integer((json_int_t)result->reused));
   set(root, "fold_version", json_integer(result->fold_version));
-  set(root, "inputs", hash_text(&result->inputs));
-  set(root, "note", text_or_null(result->note));
+  set(root, "inputs", tly_hash_json(&result->inputs));
+  set(root, "note", tly_text_json(result->note));
   set(root, "cut", positions_json(result));
   set(root, "ranges", ranges_json(result));
   for (uint32_t i = 0; i < result->view_count; i++)

@@ -11,47 +11,17 @@
 #include "common/base/limits.h"
 #include "common/store/batch_reader.h"
 #include "common/store/break_reader.h"
-#include "common/store/run_reader.h"
+#include "common/store/fact_json.h"
 
 enum { AGE_BUCKET_COUNT = 5, MICROSECONDS_A_MILLISECOND = 1000 };
 
 static const char *const age_buckets[AGE_BUCKET_COUNT] = {"0-1", "2-7", "8-30", "31-90", ">90"};
 static const char *const statuses[] = {"open", "investigating", "accepted"}; /* of a break that is there */
 
-static json_t *time_json(int64_t us) {
-  struct tly_buffer text = {0};
-  if (us == 0)
-    return json_null();
-  tly_timestamp_print_rfc3339(us, true, &text);
-  json_t *out = json_stringn((const char *)text.data, text.size);
-  tly_buffer_free(&text);
-  return out;
-}
-
-static json_t *text_json(const char *text) {
-  json_t *out = text != NULL ? json_string(text) : NULL;
-  return out != NULL ? out : json_null();
-}
-
-static json_t *count_json(int64_t count) {
-  return count < 0 ? json_null() : json_integer(count);
-}
-
-static json_t *hash_json(const struct tly_hash *hash) {
-  char text[33];
-  tly_run_hash_print(hash, text);
-  return json_string(text);
-}
-
-/* A text of JSON from the store; NULL: null. */
-static json_t *stored_json(const char *text) {
-  json_t *out = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-  return out != NULL ? out : json_null();
-}
-
 static json_t *error_json(const char *sqlstate, const char *message) {
-  return message != NULL ? json_pack("{s:o,s:o}", "sqlstate", text_json(sqlstate), "message", text_json(message))
-                         : json_null();
+  return message != NULL
+             ? json_pack("{s:o,s:o}", "sqlstate", tly_text_json(sqlstate), "message", tly_text_json(message))
+             : json_null();
 }
 
 /* ---- breaks ------------------------------------------------------------------------------------------------------ */
@@ -60,19 +30,19 @@ static json_t *break_json(const struct tly_sighting *row, int64_t ended_at_us) {
   int64_t days = tly_break_age_days(row->since_us, ended_at_us);
   json_t *out = json_object();
   json_object_set_new(out, "id", json_integer(row->id));
-  json_object_set_new(out, "break", text_json(row->kind));
-  json_object_set_new(out, "key", stored_json(row->key));
-  json_object_set_new(out, "column", text_json(row->column));
-  json_object_set_new(out, "tally", stored_json(row->tally));
-  json_object_set_new(out, "ledger", stored_json(row->ledger_side));
-  json_object_set_new(out, "difference", stored_json(row->difference));
+  json_object_set_new(out, "break", tly_text_json(row->kind));
+  json_object_set_new(out, "key", tly_stored_json(row->key));
+  json_object_set_new(out, "column", tly_text_json(row->column));
+  json_object_set_new(out, "tally", tly_stored_json(row->tally));
+  json_object_set_new(out, "ledger", tly_stored_json(row->ledger_side));
+  json_object_set_new(out, "difference", tly_stored_json(row->difference));
   json_object_set_new(out, "ledger_rows", json_integer(row->ledger_rows));
-  json_object_set_new(out, "change", text_json(row->change));
-  json_object_set_new(out, "status", text_json(row->status.status));
-  json_object_set_new(out, "status_at", time_json(row->status.at_us));
-  json_object_set_new(out, "status_by", text_json(row->status.who));
-  json_object_set_new(out, "status_reason", text_json(row->status.why));
-  json_object_set_new(out, "since", time_json(row->since_us));
+  json_object_set_new(out, "change", tly_text_json(row->change));
+  json_object_set_new(out, "status", tly_text_json(row->status.status));
+  json_object_set_new(out, "status_at", tly_time_json(row->status.at_us));
+  json_object_set_new(out, "status_by", tly_text_json(row->status.who));
+  json_object_set_new(out, "status_reason", tly_text_json(row->status.why));
+  json_object_set_new(out, "since", tly_time_json(row->since_us));
   json_object_set_new(out, "age_days", json_integer(days));
   json_object_set_new(out, "age", json_string(tly_break_age_bucket(days)));
   json_object_set_new(out, "first_seen", json_integer(row->first_seen));
@@ -139,26 +109,26 @@ static enum tly_status add_breaks(tly_break_reader *reader, const struct tly_rec
 
 /* Both sides, each at its instant. */
 static json_t *inputs_json(const struct tly_reconciliation *row) {
-  json_t *as_of = stored_json(row->as_of), *tally = json_object(), *ledger = json_object();
-  json_object_set_new(tally, "view", text_json(row->view));
-  json_object_set_new(tally, "definition_hash", hash_json(&row->definition_hash));
+  json_t *as_of = tly_stored_json(row->as_of), *tally = json_object(), *ledger = json_object();
+  json_object_set_new(tally, "view", tly_text_json(row->view));
+  json_object_set_new(tally, "definition_hash", tly_hash_json(&row->definition_hash));
   json_object_set(tally, "as_of", json_object_get(as_of, "tally"));
-  json_object_set_new(tally, "keys", count_json(row->tally_keys));
-  json_object_set_new(tally, "definition", text_json(row->view_source));
-  json_object_set_new(ledger, "name", text_json(row->ledger));
+  json_object_set_new(tally, "keys", tly_count_json(row->tally_keys));
+  json_object_set_new(tally, "definition", tly_text_json(row->view_source));
+  json_object_set_new(ledger, "name", tly_text_json(row->ledger));
   json_object_set(ledger, "as_of", json_object_get(as_of, "ledger"));
-  json_object_set_new(ledger, "content_hash", row->has_ledger_hash ? hash_json(&row->ledger_hash) : json_null());
-  json_object_set_new(ledger, "rows", count_json(row->ledger_rows));
-  json_object_set_new(ledger, "definition", text_json(row->ledger_source));
+  json_object_set_new(ledger, "content_hash", row->has_ledger_hash ? tly_hash_json(&row->ledger_hash) : json_null());
+  json_object_set_new(ledger, "rows", tly_count_json(row->ledger_rows));
+  json_object_set_new(ledger, "definition", tly_text_json(row->ledger_source));
   json_decref(as_of);
   return json_pack("{s:o,s:o}", "tally", tally, "ledger", ledger);
 }
 
 static json_t *rules_json(const struct tly_reconciliation *row) {
-  json_t *out = stored_json(row->columns);
+  json_t *out = tly_stored_json(row->columns);
   if (!json_is_object(out))
     out = json_object();
-  json_object_set_new(out, "tolerance", text_json(row->tolerance));
+  json_object_set_new(out, "tolerance", tly_text_json(row->tolerance));
   return out;
 }
 
@@ -174,24 +144,24 @@ static json_t *match_rate_json(const struct tly_reconciliation *row) {
 
 static json_t *counts_json(const struct tly_reconciliation *row) {
   json_t *out = json_object();
-  json_object_set_new(out, "keys", count_json(row->keys));
-  json_object_set_new(out, "matched", count_json(row->matched));
-  json_object_set_new(out, "within_tolerance", count_json(row->within_tolerance));
-  json_object_set_new(out, "broken", count_json(row->broken));
+  json_object_set_new(out, "keys", tly_count_json(row->keys));
+  json_object_set_new(out, "matched", tly_count_json(row->matched));
+  json_object_set_new(out, "within_tolerance", tly_count_json(row->within_tolerance));
+  json_object_set_new(out, "broken", tly_count_json(row->broken));
   json_object_set_new(out, "match_rate", match_rate_json(row));
-  json_object_set_new(out, "breaks", count_json(row->breaks));
-  json_object_set_new(out, "kept", count_json(row->kept));
+  json_object_set_new(out, "breaks", tly_count_json(row->breaks));
+  json_object_set_new(out, "kept", tly_count_json(row->kept));
   return out;
 }
 
 static json_t *changes_json(const struct tly_reconciliation *row) {
   json_t *out = json_object();
-  json_object_set_new(out, "previous", count_json(row->previous));
-  json_object_set_new(out, "new", count_json(row->new_count));
-  json_object_set_new(out, "carried", count_json(row->carried));
-  json_object_set_new(out, "reopened", count_json(row->reopened));
-  json_object_set_new(out, "cleared", count_json(row->cleared));
-  json_object_set_new(out, "accepted", count_json(row->accepted));
+  json_object_set_new(out, "previous", tly_count_json(row->previous));
+  json_object_set_new(out, "new", tly_count_json(row->new_count));
+  json_object_set_new(out, "carried", tly_count_json(row->carried));
+  json_object_set_new(out, "reopened", tly_count_json(row->reopened));
+  json_object_set_new(out, "cleared", tly_count_json(row->cleared));
+  json_object_set_new(out, "accepted", tly_count_json(row->accepted));
   return out;
 }
 
@@ -199,17 +169,17 @@ static json_t *reconciliation_json(const struct tly_reconciliation *row) {
   json_t *out = json_object();
   json_object_set_new(out, "report", json_string("reconciliation"));
   json_object_set_new(out, "number", json_integer(row->id));
-  json_object_set_new(out, "result", text_json(row->result));
+  json_object_set_new(out, "result", tly_text_json(row->result));
   json_object_set_new(out, "reason", error_json(row->sqlstate, row->error));
-  json_object_set_new(out, "started_by", text_json(row->reason));
-  json_object_set_new(out, "scheduled_for", time_json(row->scheduled_for_us));
-  json_object_set_new(out, "started_at", time_json(row->started_at_us));
-  json_object_set_new(out, "finished_at", time_json(row->finished_at_us));
+  json_object_set_new(out, "started_by", tly_text_json(row->reason));
+  json_object_set_new(out, "scheduled_for", tly_time_json(row->scheduled_for_us));
+  json_object_set_new(out, "started_at", tly_time_json(row->started_at_us));
+  json_object_set_new(out, "finished_at", tly_time_json(row->finished_at_us));
   json_object_set_new(out, "inputs", inputs_json(row));
   json_object_set_new(out, "rules", rules_json(row));
   json_object_set_new(out, "counts", counts_json(row));
-  json_object_set_new(out, "kinds", stored_json(row->kinds));
-  json_object_set_new(out, "totals", stored_json(row->totals));
+  json_object_set_new(out, "kinds", tly_stored_json(row->kinds));
+  json_object_set_new(out, "totals", tly_stored_json(row->totals));
   json_object_set_new(out, "changes", changes_json(row));
   return out;
 }
@@ -244,16 +214,16 @@ enum tly_status tly_report_reconciliation(const char *directory, int64_t id, jso
 
 static json_t *view_json(const struct tly_run_view *view, const struct tly_run_view_facts *facts) {
   json_t *out = json_object();
-  json_object_set_new(out, "view", text_json(view->view));
-  json_object_set_new(out, "groups", count_json(view->groups));
-  json_object_set_new(out, "folded", count_json(view->folded));
-  json_object_set_new(out, "filtered", count_json(view->filtered));
-  json_object_set_new(out, "set_aside", count_json(view->set_aside));
-  json_object_set_new(out, "drift", count_json(view->drift));
-  json_object_set_new(out, "scheduled_for", time_json(view->scheduled_at_us));
-  json_object_set_new(out, "definition_hash", hash_json(&view->definition_hash));
-  json_object_set_new(out, "content_hash", facts->has_content_hash ? hash_json(&facts->content_hash) : json_null());
-  json_object_set_new(out, "definition", text_json(facts->source));
+  json_object_set_new(out, "view", tly_text_json(view->view));
+  json_object_set_new(out, "groups", tly_count_json(view->groups));
+  json_object_set_new(out, "folded", tly_count_json(view->folded));
+  json_object_set_new(out, "filtered", tly_count_json(view->filtered));
+  json_object_set_new(out, "set_aside", tly_count_json(view->set_aside));
+  json_object_set_new(out, "drift", tly_count_json(view->drift));
+  json_object_set_new(out, "scheduled_for", tly_time_json(view->scheduled_at_us));
+  json_object_set_new(out, "definition_hash", tly_hash_json(&view->definition_hash));
+  json_object_set_new(out, "content_hash", facts->has_content_hash ? tly_hash_json(&facts->content_hash) : json_null());
+  json_object_set_new(out, "definition", tly_text_json(facts->source));
   return out;
 }
 
@@ -261,9 +231,9 @@ static json_t *cut_json(const struct tly_run *run) {
   json_t *out = json_array();
   for (uint32_t i = 0; i < run->position_count; i++) {
     const struct tly_position *position = &run->positions[i];
-    json_array_append_new(out, json_pack("{s:o,s:i,s:I,s:o}", "stream", text_json(position->stream), "partition",
+    json_array_append_new(out, json_pack("{s:o,s:i,s:I,s:o}", "stream", tly_text_json(position->stream), "partition",
                                          (int)position->partition, "next_offset", (json_int_t)position->next_offset,
-                                         "chain", hash_json(&position->chain)));
+                                         "chain", tly_hash_json(&position->chain)));
   }
   return out;
 }
@@ -281,16 +251,16 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "number", json_integer(run->id));
   json_object_set_new(out, "result", json_string(result_of(run)));
   json_object_set_new(out, "reason", error_json(run->sqlstate, run->error));
-  json_object_set_new(out, "note", text_json(run->note));
-  json_object_set_new(out, "started_by", text_json(run->reason));
-  json_object_set_new(out, "job", text_json(run->job));
+  json_object_set_new(out, "note", tly_text_json(run->note));
+  json_object_set_new(out, "started_by", tly_text_json(run->reason));
+  json_object_set_new(out, "job", tly_text_json(run->job));
   json_object_set_new(out, "attempt", run->attempt > 0 ? json_integer(run->attempt) : json_null());
-  json_object_set_new(out, "started_at", time_json(run->started_at_us));
-  json_object_set_new(out, "finished_at", time_json(run->finished_at_us));
+  json_object_set_new(out, "started_at", tly_time_json(run->started_at_us));
+  json_object_set_new(out, "finished_at", tly_time_json(run->finished_at_us));
   json_object_set_new(out, "duration_ms",
                       json_integer((run->finished_at_us - run->started_at_us) / MICROSECONDS_A_MILLISECOND));
-  json_object_set_new(out, "events", count_json(run->events));
-  json_object_set_new(out, "drift", count_json(run->drift));
+  json_object_set_new(out, "events", tly_count_json(run->events));
+  json_object_set_new(out, "drift", tly_count_json(run->drift));
   json_object_set_new(out, "cut", cut_json(run));
   return out;
 }
@@ -316,9 +286,9 @@ static enum tly_status add_drift(tly_batch_reader *reader, int64_t run, struct t
   json_object_set_new(out, "drift_rows", list);
   TLY_TRY(tly_batch_reader_drift(reader, run, arena, &rows, &count, error));
   for (uint32_t i = 0; i < count; i++)
-    json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o}", "view", text_json(rows[i].view), "key",
-                                          stored_json(rows[i].key), "live", stored_json(rows[i].live), "recomputed",
-                                          stored_json(rows[i].recomputed)));
+    json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o}", "view", tly_text_json(rows[i].view), "key",
+                                          tly_stored_json(rows[i].key), "live", tly_stored_json(rows[i].live),
+                                          "recomputed", tly_stored_json(rows[i].recomputed)));
   return TLY_OK;
 }
 
@@ -330,9 +300,9 @@ static enum tly_status add_set_aside(tly_batch_reader *reader, int64_t run, stru
   json_object_set_new(out, "set_aside_events", list);
   TLY_TRY(tly_batch_reader_set_aside(reader, run, arena, &rows, &count, error));
   for (uint32_t i = 0; i < count; i++)
-    json_array_append_new(list, json_pack("{s:o,s:i,s:I,s:o,s:o}", "view", text_json(rows[i].view), "partition",
+    json_array_append_new(list, json_pack("{s:o,s:i,s:I,s:o,s:o}", "view", tly_text_json(rows[i].view), "partition",
                                           (int)rows[i].partition, "offset", (json_int_t)rows[i].offset, "sqlstate",
-                                          text_json(rows[i].sqlstate), "message", text_json(rows[i].message)));
+                                          tly_text_json(rows[i].sqlstate), "message", tly_text_json(rows[i].message)));
   return TLY_OK;
 }
 

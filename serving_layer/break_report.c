@@ -5,40 +5,10 @@
 #include <string.h>
 
 #include "common/base/limits.h"
-#include "common/store/run_reader.h"
+#include "common/store/fact_json.h"
 #include "common/wire/request.h"
 
 enum { RECONCILIATIONS_SHOWN = 20 };
-
-static json_t *time_json(int64_t us) {
-  struct tly_buffer text = {0};
-  if (us == 0)
-    return json_null();
-  tly_timestamp_print_rfc3339(us, true, &text);
-  json_t *out = json_stringn((const char *)text.data, text.size);
-  tly_buffer_free(&text);
-  return out;
-}
-
-/* A text of JSON from the store; NULL: null. */
-static json_t *stored_json(const char *text) {
-  json_t *out = text != NULL ? json_loads(text, JSON_DECODE_ANY, NULL) : NULL;
-  return out != NULL ? out : json_null();
-}
-
-static json_t *count_json(int64_t count) {
-  return count < 0 ? json_null() : json_integer(count);
-}
-
-static json_t *text_json(const char *text) {
-  return text != NULL ? json_string(text) : json_null();
-}
-
-static json_t *hash_json(const struct tly_hash *hash) {
-  char text[33];
-  tly_run_hash_print(hash, text);
-  return json_string(text);
-}
 
 /* ---- breaks ------------------------------------------------------------------------------------------------------ */
 
@@ -49,23 +19,23 @@ static json_t *break_json(const struct tly_break_row *row, int64_t now_us) {
   json_object_set_new(out, "view", json_string(row->view));
   json_object_set_new(out, "against", json_string(row->ledger));
   json_object_set_new(out, "break", json_string(row->kind));
-  json_object_set_new(out, "column", text_json(row->column));
-  json_object_set_new(out, "key", stored_json(row->key));
-  json_object_set_new(out, "tally", stored_json(row->tally));
-  json_object_set_new(out, "ledger", stored_json(row->ledger_side));
-  json_object_set_new(out, "difference", stored_json(row->difference));
+  json_object_set_new(out, "column", tly_text_json(row->column));
+  json_object_set_new(out, "key", tly_stored_json(row->key));
+  json_object_set_new(out, "tally", tly_stored_json(row->tally));
+  json_object_set_new(out, "ledger", tly_stored_json(row->ledger_side));
+  json_object_set_new(out, "difference", tly_stored_json(row->difference));
   json_object_set_new(out, "rows", json_integer(row->ledger_rows));
   json_object_set_new(out, "status", json_string(row->status));
   json_object_set_new(out, "present", json_boolean(row->is_present));
-  json_object_set_new(out, "since", time_json(row->since_us));
-  json_object_set_new(out, "gone_at", time_json(row->gone_at_us));
+  json_object_set_new(out, "since", tly_time_json(row->since_us));
+  json_object_set_new(out, "gone_at", tly_time_json(row->gone_at_us));
   json_object_set_new(out, "age_days", json_integer(days));
   json_object_set_new(out, "age", json_string(tly_break_age_bucket(days)));
   json_object_set_new(out, "times_seen", json_integer(row->times_seen));
   json_object_set_new(out, "first_seen", json_integer(row->first_seen));
-  json_object_set_new(out, "first_seen_at", time_json(row->first_seen_at_us));
+  json_object_set_new(out, "first_seen_at", tly_time_json(row->first_seen_at_us));
   json_object_set_new(out, "last_seen", json_integer(row->last_seen));
-  json_object_set_new(out, "last_seen_at", time_json(row->last_seen_at_us));
+  json_object_set_new(out, "last_seen_at", tly_time_json(row->last_seen_at_us));
   return out;
 }
 
@@ -77,9 +47,10 @@ static enum tly_status add_history(tly_break_reader *reader, int64_t id, struct 
   json_t *history = json_array();
   for (uint32_t i = 0; i < count; i++)
     json_array_append_new(
-        history, json_pack("{s:o,s:s,s:s,s:s,s:s,s:o}", "at", time_json(events[i].at_us), "change", events[i].change,
-                           "status", events[i].status, "by", events[i].who, "reason", events[i].why, "reconciliation",
-                           events[i].reconciliation > 0 ? json_integer(events[i].reconciliation) : json_null()));
+        history,
+        json_pack("{s:o,s:s,s:s,s:s,s:s,s:o}", "at", tly_time_json(events[i].at_us), "change", events[i].change,
+                  "status", events[i].status, "by", events[i].who, "reason", events[i].why, "reconciliation",
+                  events[i].reconciliation > 0 ? json_integer(events[i].reconciliation) : json_null()));
   json_object_set_new(out, "history", history);
   return TLY_OK;
 }
@@ -172,13 +143,13 @@ static void add_counts(const struct tly_reconciliation *row, json_t *out) {
                 {"cleared", row->cleared},
                 {"accepted", row->accepted}};
   for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++)
-    json_object_set_new(out, counts[i].name, count_json(counts[i].count));
+    json_object_set_new(out, counts[i].name, tly_count_json(counts[i].count));
 }
 
 static json_t *reason_json(const struct tly_reconciliation *row) {
   if (row->error == NULL)
     return json_null();
-  return json_pack("{s:o,s:s}", "sqlstate", text_json(row->sqlstate), "message", row->error);
+  return json_pack("{s:o,s:s}", "sqlstate", tly_text_json(row->sqlstate), "message", row->error);
 }
 
 static json_t *reconciliation_json(const struct tly_reconciliation *row) {
@@ -189,17 +160,17 @@ static json_t *reconciliation_json(const struct tly_reconciliation *row) {
   json_object_set_new(out, "result", json_string(row->result));
   json_object_set_new(out, "reason", reason_json(row));
   json_object_set_new(out, "started_by", json_string(row->reason));
-  json_object_set_new(out, "scheduled_for", time_json(row->scheduled_for_us));
-  json_object_set_new(out, "started_at", time_json(row->started_at_us));
-  json_object_set_new(out, "finished_at", time_json(row->finished_at_us));
+  json_object_set_new(out, "scheduled_for", tly_time_json(row->scheduled_for_us));
+  json_object_set_new(out, "started_at", tly_time_json(row->started_at_us));
+  json_object_set_new(out, "finished_at", tly_time_json(row->finished_at_us));
   add_counts(row, out);
   json_object_set_new(out, "tolerance", json_string(row->tolerance));
-  json_object_set_new(out, "columns", stored_json(row->columns));
-  json_object_set_new(out, "definition", hash_json(&row->definition_hash));
-  json_object_set_new(out, "ledger_hash", row->has_ledger_hash ? hash_json(&row->ledger_hash) : json_null());
-  json_object_set_new(out, "as_of", stored_json(row->as_of));
-  json_object_set_new(out, "kinds", stored_json(row->kinds));
-  json_object_set_new(out, "totals", stored_json(row->totals));
+  json_object_set_new(out, "columns", tly_stored_json(row->columns));
+  json_object_set_new(out, "definition", tly_hash_json(&row->definition_hash));
+  json_object_set_new(out, "ledger_hash", row->has_ledger_hash ? tly_hash_json(&row->ledger_hash) : json_null());
+  json_object_set_new(out, "as_of", tly_stored_json(row->as_of));
+  json_object_set_new(out, "kinds", tly_stored_json(row->kinds));
+  json_object_set_new(out, "totals", tly_stored_json(row->totals));
   return out;
 }
 

@@ -13,58 +13,14 @@
 #include "common/base/clock.h"
 #include "common/base/limits.h"
 #include "common/sql/cron.h"
+#include "common/store/fact_json.h"
 #include "serving_layer/batch_queue.h"
 #include "serving_layer/break_report.h"
 #include "serving_layer/store_facts.h"
 
 enum { RUNS_SHOWN = 20, RUNS_SHOWN_MAX = 1000, FOLDER_DEPTH_MAX = 4 };
 
-/* ---- JSON -------------------------------------------------------------------------------------------------------- */
-
-static json_t *time_json(int64_t us) {
-  struct tly_buffer text = {0};
-  if (us == 0)
-    return json_null();
-  tly_timestamp_print_rfc3339(us, true, &text);
-  json_t *out = json_stringn((const char *)text.data, text.size);
-  tly_buffer_free(&text);
-  return out;
-}
-
-/* -1 is "not known". */
-static json_t *count_json(int64_t count) {
-  return count < 0 ? json_null() : json_integer(count);
-}
-
-static json_t *text_json(const char *text) {
-  return text != NULL ? json_string(text) : json_null();
-}
-
-static json_t *hash_json(const struct tly_hash *hash) {
-  char text[2 * TLY_HASH_BYTES + 1];
-  for (int i = 0; i < TLY_HASH_BYTES; i++)
-    snprintf(text + 2 * i, 3, "%02x", hash->bytes[i]);
-  return json_string(text);
-}
-
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
-
-/* The cut as in as_of: {"payments":[120000]}. */
-static json_t *cut_json(const struct tly_run *run) {
-  json_t *out = json_object();
-  for (uint32_t i = 0; i < run->position_count; i++) {
-    const struct tly_position *position = &run->positions[i];
-    json_t *offsets = json_object_get(out, position->stream);
-    if (offsets == NULL) {
-      json_object_set_new(out, position->stream, json_array());
-      offsets = json_object_get(out, position->stream);
-    }
-    while (json_array_size(offsets) <= position->partition)
-      json_array_append_new(offsets, json_integer(0));
-    json_array_set_new(offsets, position->partition, json_integer(position->next_offset));
-  }
-  return out;
-}
 
 /* Milliseconds, and events that were folded in a second, of a run that has ended. */
 static void add_speed(const struct tly_run *run, json_t *out) {
@@ -118,7 +74,7 @@ static void add_checks(const struct tly_run *run, json_t *out) {
 static json_t *released_json(const struct tly_run *run) {
   if (run->released_at_us == 0)
     return json_null();
-  return json_pack("{s:s,s:o,s:s}", "by", run->released_by, "at", time_json(run->released_at_us), "reason",
+  return json_pack("{s:s,s:o,s:s}", "by", run->released_by, "at", tly_time_json(run->released_at_us), "reason",
                    run->released_reason);
 }
 
@@ -131,8 +87,9 @@ static json_t *rejected_json(const struct tly_run *run) {
       continue;
     if (list == NULL)
       list = json_array();
-    json_array_append_new(list, json_pack("{s:s,s:o,s:s,s:s}", "view", run->views[i].view, "at",
-                                          time_json(rollback->at_us), "by", rollback->by, "reason", rollback->reason));
+    json_array_append_new(list,
+                          json_pack("{s:s,s:o,s:s,s:s}", "view", run->views[i].view, "at",
+                                    tly_time_json(rollback->at_us), "by", rollback->by, "reason", rollback->reason));
   }
   return list != NULL ? list : json_null();
 }
@@ -151,24 +108,24 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "run", json_integer(run->id));
   json_object_set_new(out, "state", json_string(run->state));
   json_object_set_new(out, "reason", json_string(run->reason));
-  json_object_set_new(out, "job", text_json(run->job));
+  json_object_set_new(out, "job", tly_text_json(run->job));
   json_object_set_new(out, "views", views);
-  json_object_set_new(out, "scheduled_at", time_json(scheduled_at_us));
+  json_object_set_new(out, "scheduled_at", tly_time_json(scheduled_at_us));
   json_object_set_new(out, "attempt", run->attempt > 0 ? json_integer(run->attempt) : json_null());
-  json_object_set_new(out, "started_at", time_json(run->started_at_us));
-  json_object_set_new(out, "finished_at", time_json(run->finished_at_us));
+  json_object_set_new(out, "started_at", tly_time_json(run->started_at_us));
+  json_object_set_new(out, "finished_at", tly_time_json(run->finished_at_us));
   add_speed(run, out);
-  json_object_set_new(out, "cut", cut_json(run));
-  json_object_set_new(out, "events", count_json(run->events));
-  json_object_set_new(out, "reused", count_json(run->reused));
+  json_object_set_new(out, "cut", tly_positions_json(run->positions, run->position_count));
+  json_object_set_new(out, "events", tly_count_json(run->events));
+  json_object_set_new(out, "reused", tly_count_json(run->reused));
   json_object_set_new(out, "full", json_boolean(run->is_full));
   json_object_set_new(out, "groups", json_integer(groups));
-  json_object_set_new(out, "drift", count_json(run->drift));
+  json_object_set_new(out, "drift", tly_count_json(run->drift));
   json_object_set_new(out, "set_aside", json_integer(set_aside));
-  json_object_set_new(out, "error", text_json(run->error));
-  json_object_set_new(out, "sqlstate", text_json(run->sqlstate));
-  json_object_set_new(out, "note", text_json(run->note));
-  json_object_set_new(out, "hold", text_json(run->hold));
+  json_object_set_new(out, "error", tly_text_json(run->error));
+  json_object_set_new(out, "sqlstate", tly_text_json(run->sqlstate));
+  json_object_set_new(out, "note", tly_text_json(run->note));
+  json_object_set_new(out, "hold", tly_text_json(run->hold));
   json_object_set_new(out, "released", released_json(run));
   add_checks(run, out);
   json_object_set_new(out, "rejected", rejected_json(run));
@@ -216,14 +173,14 @@ static void add_schedule(const struct tly_view *view, const struct tly_schedule_
   bool is_paused = schedule != NULL && schedule->paused_at_us != 0;
   if (view->recompute != NULL && !is_paused && tly_cron_of_view(view, &cron, NULL) == TLY_OK)
     next = tly_cron_next(&cron, tly_clock_now_us(&tly_clock_real));
-  json_object_set_new(out, "job", text_json(view->job));
-  json_object_set_new(out, "recompute", text_json(view->recompute));
-  json_object_set_new(out, "time_zone", text_json(view->time_zone));
-  json_object_set_new(out, "next_at", next != INT64_MAX ? time_json(next) : json_null());
-  json_object_set_new(out, "paused_at", is_paused ? time_json(schedule->paused_at_us) : json_null());
-  json_object_set_new(out, "paused_by", is_paused ? text_json(schedule->paused_by) : json_null());
-  json_object_set_new(out, "reconcile", text_json(view->reconcile));
-  json_object_set_new(out, "reconcile_with", text_json(view->reconcile_with));
+  json_object_set_new(out, "job", tly_text_json(view->job));
+  json_object_set_new(out, "recompute", tly_text_json(view->recompute));
+  json_object_set_new(out, "time_zone", tly_text_json(view->time_zone));
+  json_object_set_new(out, "next_at", next != INT64_MAX ? tly_time_json(next) : json_null());
+  json_object_set_new(out, "paused_at", is_paused ? tly_time_json(schedule->paused_at_us) : json_null());
+  json_object_set_new(out, "paused_by", is_paused ? tly_text_json(schedule->paused_by) : json_null());
+  json_object_set_new(out, "reconcile", tly_text_json(view->reconcile));
+  json_object_set_new(out, "reconcile_with", tly_text_json(view->reconcile_with));
 }
 
 static json_t *view_json(const struct tly_view_facts *facts) {
@@ -234,14 +191,14 @@ static json_t *view_json(const struct tly_view_facts *facts) {
   json_object_set_new(out, "view", json_string(view->name));
   json_object_set_new(out, "stream", json_string(view->stream->name));
   json_object_set_new(out, "state", json_string(published->is_ready ? "ready" : "building"));
-  json_object_set_new(out, "definition", hash_json(&view->hash));
+  json_object_set_new(out, "definition", tly_hash_json(&view->hash));
   json_object_set_new(out, "run", published->run > 0 ? json_integer(published->run) : json_null());
   json_object_set_new(out, "cut", published->cut > 0 ? json_integer(published->cut) : json_null());
-  json_object_set_new(out, "groups", count_json(run->groups));
+  json_object_set_new(out, "groups", tly_count_json(run->groups));
   json_object_set_new(out, "folded", json_integer(run->folded + (int64_t)published->live_folded));
   json_object_set_new(out, "filtered", json_integer(run->filtered + (int64_t)published->live_filtered));
   json_object_set_new(out, "set_aside", json_integer(run->set_aside + (int64_t)published->live_set_aside));
-  json_object_set_new(out, "check", text_json(view->check != NULL ? view->check->text : NULL));
+  json_object_set_new(out, "check", tly_text_json(view->check != NULL ? view->check->text : NULL));
   json_object_set_new(out, "held", facts->held > 0 ? json_integer(facts->held) : json_null());
   add_schedule(view, facts->schedule, out);
   return out;
