@@ -220,6 +220,9 @@ static json_t *view_json(const struct tly_run_view *view, const struct tly_run_v
   json_object_set_new(out, "filtered", tly_count_json(view->filtered));
   json_object_set_new(out, "set_aside", tly_count_json(view->set_aside));
   json_object_set_new(out, "drift", tly_count_json(view->drift));
+  json_object_set_new(out, "check", tly_text_json(view->check));
+  json_object_set_new(out, "verdict", tly_text_json(view->verdict));
+  json_object_set_new(out, "found", tly_text_json(view->found));
   json_object_set_new(out, "scheduled_for", tly_time_json(view->scheduled_at_us));
   json_object_set_new(out, "definition_hash", tly_hash_json(&view->definition_hash));
   json_object_set_new(out, "content_hash", facts->has_content_hash ? tly_hash_json(&facts->content_hash) : json_null());
@@ -240,6 +243,7 @@ static json_t *cut_json(const struct tly_run *run) {
 
 static const char *result_of(const struct tly_run *run) {
   return strcmp(run->state, "failed") == 0 ? "FAILED"
+         : run->hold != NULL               ? "HELD"
          : run->drift < 0                  ? "NOT COMPARED"
          : run->drift > 0                  ? "DRIFT"
                                            : "NO DRIFT";
@@ -251,6 +255,7 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "number", json_integer(run->id));
   json_object_set_new(out, "result", json_string(result_of(run)));
   json_object_set_new(out, "reason", error_json(run->sqlstate, run->error));
+  json_object_set_new(out, "hold", tly_text_json(run->hold));
   json_object_set_new(out, "note", tly_text_json(run->note));
   json_object_set_new(out, "started_by", tly_text_json(run->reason));
   json_object_set_new(out, "job", tly_text_json(run->job));
@@ -260,6 +265,7 @@ static json_t *run_json(const struct tly_run *run) {
   json_object_set_new(out, "duration_ms",
                       json_integer((run->finished_at_us - run->started_at_us) / MICROSECONDS_A_MILLISECOND));
   json_object_set_new(out, "events", tly_count_json(run->events));
+  json_object_set_new(out, "reused", tly_count_json(run->reused));
   json_object_set_new(out, "drift", tly_count_json(run->drift));
   json_object_set_new(out, "cut", cut_json(run));
   return out;
@@ -286,9 +292,10 @@ static enum tly_status add_drift(tly_batch_reader *reader, int64_t run, struct t
   json_object_set_new(out, "drift_rows", list);
   TLY_TRY(tly_batch_reader_drift(reader, run, arena, &rows, &count, error));
   for (uint32_t i = 0; i < count; i++)
-    json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o}", "view", tly_text_json(rows[i].view), "key",
+    json_array_append_new(list, json_pack("{s:o,s:o,s:o,s:o,s:o}", "view", tly_text_json(rows[i].view), "key",
                                           tly_stored_json(rows[i].key), "live", tly_stored_json(rows[i].live),
-                                          "recomputed", tly_stored_json(rows[i].recomputed)));
+                                          "recomputed", tly_stored_json(rows[i].recomputed), "explanation",
+                                          tly_stored_json(rows[i].explanation)));
   return TLY_OK;
 }
 

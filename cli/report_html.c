@@ -472,9 +472,14 @@ static void print_run_verdict(const json_t *report, struct tly_buffer *out) {
     print_value(json_object_get(report, "note"), out);
     tly_buffer_append_text(out, "</p>\n");
   }
+  if (strcmp(result, "HELD") == 0) {
+    tly_buffer_append_text(out, "<p>When it ended its control totals did not hold, and nothing of it was published: ");
+    print_value(json_object_get(report, "hold"), out);
+    tly_buffer_append_text(out, "</p>\n");
+  }
   if (strcmp(result, "FAILED") == 0)
     tly_buffer_append_text(out, "<p>Nothing of this run was published.</p>\n");
-  else if (strcmp(result, "NOT COMPARED") == 0)
+  else if (json_is_null(json_object_get(report, "drift")))
     tly_buffer_append_text(out, "<p>There was nothing under these definitions that the result could be compared "
                                 "with.</p>\n");
   else
@@ -491,8 +496,32 @@ static void print_run_facts(const json_t *report, struct tly_buffer *out) {
   print_fact("Started", json_object_get(report, "started_at"), "", out);
   print_fact("Finished", json_object_get(report, "finished_at"), "", out);
   print_fact("Duration in ms", json_object_get(report, "duration_ms"), "", out);
-  print_fact("Events read", json_object_get(report, "events"), "", out);
+  print_fact("Events", json_object_get(report, "events"), "", out);
+  print_fact("Of these, folded by earlier runs", json_object_get(report, "reused"), "", out);
   tly_buffer_append_text(out, "</dl>\n");
+}
+
+static bool has_checks(const json_t *views) {
+  size_t i;
+  json_t *view;
+  json_array_foreach((json_t *)(uintptr_t)views, i, view) {
+    if (json_is_string(json_object_get(view, "check")))
+      return true;
+  }
+  return false;
+}
+
+static void print_checks(const json_t *report, struct tly_buffer *out) {
+  static const struct column checks[] = {{"View", "view", TEXT, NULL},
+                                         {"Must be true", "check", LONG, NULL},
+                                         {"Is", "verdict", TEXT, NULL},
+                                         {"Found", "found", LONG, NULL}};
+  const json_t *views = json_object_get(report, "views");
+  print_heading("Control totals", out);
+  if (has_checks(views))
+    PRINT_TABLE(checks, views, out);
+  else
+    print_nothing("The views have none but their drift.", out);
 }
 
 static void print_run_tables(const json_t *report, struct tly_buffer *out) {
@@ -514,6 +543,7 @@ static void print_run_tables(const json_t *report, struct tly_buffer *out) {
                                         {"Message", "message", LONG, NULL}};
   print_heading("Views", out);
   PRINT_TABLE(views, json_object_get(report, "views"), out);
+  print_checks(report, out);
   print_heading("Drift", out);
   if (json_array_size(json_object_get(report, "drift_rows")) == 0)
     print_nothing("No key is listed.", out);
