@@ -252,11 +252,25 @@ static const char *type_of_member(const json_t *objects, const char *name) {
   return type;
 }
 
-static json_t *columns_of(const json_t *objects) {
+/* Is the member null in all of them? */
+static bool is_empty(const json_t *objects, const char *name) {
+  size_t i;
+  const json_t *object;
+  json_array_foreach(objects, i, object) {
+    if (!json_is_null(json_object_get(object, name)))
+      return false;
+  }
+  return true;
+}
+
+/* The form for people leaves out what nobody has a value for. */
+static json_t *columns_of(const json_t *objects, enum tly_output_format format) {
   json_t *columns = json_array(), *first = json_array_get(objects, 0);
   const char *name;
   json_t *value;
   json_object_foreach(first, name, value) {
+    if (format == TLY_OUTPUT_TABLE && is_empty(objects, name))
+      continue;
     json_array_append_new(columns, json_pack("{s:s,s:s}", "name", name, "type", type_of_member(objects, name)));
   }
   return columns;
@@ -268,7 +282,7 @@ void tly_table_print_objects(const json_t *objects, enum tly_output_format forma
     fputc('\n', out);
     return;
   }
-  json_t *columns = columns_of(objects);
+  json_t *columns = columns_of(objects, format);
   tly_table *table = tly_table_begin(columns, format, out);
   size_t i, c;
   json_t *object, *column;

@@ -19,7 +19,8 @@ void tly_table_row(tly_table *table, const json_t *row);
 /* Print what is left and free; a table form ends with "(n rows)". */
 void tly_table_end(tly_table *table);
 
-/* An array of objects (runs, views, ...) as a table whose columns are the members of the first one; json: as it is. */
+/* An array of objects (runs, views, ...) as a table whose columns are the members of the first one; json: as it is. In
+ * table form a member that is null in all of them has no column. */
 void tly_table_print_objects(const json_t *objects, enum tly_output_format format, FILE *out);
 
 #endif
