@@ -18,7 +18,7 @@ struct order {
   int64_t run;
   bool is_released; /* ready now; the speed layer is waited for */
   bool views[TLY_VIEWS_MAX];
-  int64_t deadline_us, positions_seen;
+  struct tly_speed_patience patience; /* once it is released */
 };
 
 struct tly_publish_orders {
@@ -161,10 +161,6 @@ static enum tly_status examine(const tly_publish_orders *orders, struct order *o
   return refuse_older(orders, order->run, order->views, arena, error);
 }
 
-static void await(const tly_publish_orders *orders, struct order *order) {
-  order->deadline_us = monotonic(orders) + (int64_t)orders->options.publish_wait_ms * 1000;
-}
-
 /* *is_over: it was refused, and answered. */
 static enum tly_status carry_out(tly_publish_orders *orders, struct order *order, bool *is_over,
                                  struct tly_error *error) {
@@ -184,8 +180,7 @@ static enum tly_status carry_out(tly_publish_orders *orders, struct order *order
           order->reason);
   tly_definition_watch_covered(orders->options.definitions, order->views);
   order->is_released = true;
-  order->positions_seen = -1;
-  await(orders, order);
+  tly_speed_patience_begin(&order->patience, orders->options.publish_wait_ms, monotonic(orders));
   tly_doorbell_ring(orders->options.directory, "speed");
   return TLY_OK;
 }
@@ -198,11 +193,8 @@ static bool look(const tly_publish_orders *orders, struct order *order) {
     reply_published(orders, order);
     return true;
   }
-  int64_t sum = tly_speed_watch_progress(orders->options.speed);
-  if (sum != order->positions_seen)
-    await(orders, order);
-  order->positions_seen = sum;
-  if (monotonic(orders) < order->deadline_us)
+  int64_t progress = tly_speed_watch_progress(orders->options.speed);
+  if (!tly_speed_patience_is_over(&order->patience, progress, monotonic(orders)))
     return false;
   (void)TLY_FAIL(&why, TLY_E_NOT_READY, "run %" PRId64 " is ready, but the speed layer does not publish it",
                  order->run);

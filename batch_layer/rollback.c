@@ -37,8 +37,9 @@ struct rollback {
   int64_t to;          /* 0: each view's newest older run */
   struct going *views; /* NULL: not decided yet */
   uint32_t view_count;
-  json_t *rejected; /* an array of runs a view of `views`: those above its target */
-  int64_t deadline_us, told_us, progress_seen;
+  json_t *rejected;                   /* an array of runs a view of `views`: those above its target */
+  struct tly_speed_patience patience; /* once it is recorded */
+  int64_t told_us;
 };
 
 struct tly_rollbacks {
@@ -123,8 +124,7 @@ enum tly_status tly_rollbacks_add(tly_rollbacks *rollbacks, uint64_t client, con
     return TLY_FAIL(error, TLY_E_TOO_MANY, "%d rollbacks are under way already", TLY_ROLLBACKS_MAX);
   struct rollback rollback = {.client = client,
                               .id = tly_strdup(request->id),
-                              .wanted = tly_calloc(project->view_count, sizeof *rollback.wanted),
-                              .progress_seen = -1};
+                              .wanted = tly_calloc(project->view_count, sizeof *rollback.wanted)};
   enum tly_status status = take_params(project, request->params, &rollback, error);
   if (status == TLY_OK)
     rollbacks->waiting[rollbacks->count++] = rollback;
@@ -369,16 +369,12 @@ static enum tly_status note_rejected(const tly_rollbacks *rollbacks, struct roll
   return TLY_OK;
 }
 
-static void await(const tly_rollbacks *rollbacks, struct rollback *rollback) {
-  rollback->deadline_us = monotonic(rollbacks) + (int64_t)rollbacks->options.publish_wait_ms * 1000;
-}
-
 static enum tly_status carry_out(const tly_rollbacks *rollbacks, struct rollback *rollback, struct tly_arena *arena,
                                  struct tly_error *error) {
   TLY_ASSERT(rollback->views != NULL && rollback->view_count > 0); /* they were planned */
   TLY_TRY(record(rollbacks, rollback, error));
   TLY_TRY(note_rejected(rollbacks, rollback, arena, error));
-  await(rollbacks, rollback);
+  tly_speed_patience_begin(&rollback->patience, rollbacks->options.publish_wait_ms, monotonic(rollbacks));
   tly_doorbell_ring(rollbacks->options.directory, "speed");
   return TLY_OK;
 }
@@ -488,11 +484,8 @@ static bool look(tly_rollbacks *rollbacks, struct rollback *rollback) {
   }
   measure(rollbacks, rollback, &done, &all);
   int64_t progress = done + tly_speed_watch_progress(rollbacks->options.speed);
-  if (progress != rollback->progress_seen)
-    await(rollbacks, rollback);
-  rollback->progress_seen = progress;
   tell_progress(rollbacks, rollback, done, all);
-  if (monotonic(rollbacks) < rollback->deadline_us)
+  if (!tly_speed_patience_is_over(&rollback->patience, progress, monotonic(rollbacks)))
     return false;
   give_up(rollbacks, rollback);
   return true;

@@ -54,16 +54,16 @@ struct tly_run_stages {
   enum stage stage;
   struct tly_run_job *job;
   tly_client *archiver;
-  int64_t deadline_us;                  /* monotonic, of the stage */
+  int64_t deadline_us;                  /* monotonic, while CUTTING */
   int64_t run, started_at_us, began_us; /* began: monotonic */
   struct tly_recompute_child child;
   int64_t next_child_us;  /* monotonic: no child is started ahead of its run before */
   struct tly_arena arena; /* of the run under way */
   struct tly_run_result result;
-  char progress_stage[32]; /* as the child has said last */
-  int64_t done, all;       /* of it */
-  int64_t stage_began_us;  /* monotonic */
-  int64_t positions_seen;  /* while PUBLISHING, to see that the speed layer moves */
+  char progress_stage[32];            /* as the child has said last */
+  int64_t done, all;                  /* of it */
+  int64_t stage_began_us;             /* monotonic */
+  struct tly_speed_patience patience; /* while PUBLISHING */
 };
 
 static void check_invariants(const tly_run_stages *stages) {
@@ -323,8 +323,7 @@ static enum tly_status make_ready(tly_run_stages *stages, struct tly_error *erro
           "run=%" PRId64 " events=%" PRIu64 " drift=%" PRId64, stages->run, stages->result.events, drift);
   stages->stage = PUBLISHING;
   begin_stage(stages, "publish");
-  stages->positions_seen = -1;
-  stages->deadline_us = monotonic(stages) + (int64_t)stages->options.publish_wait_ms * 1000;
+  tly_speed_patience_begin(&stages->patience, stages->options.publish_wait_ms, monotonic(stages));
   tly_doorbell_ring(stages->options.settings->directory, "speed");
   return TLY_OK;
 }
@@ -382,11 +381,8 @@ static enum tly_status go_on_publishing(tly_run_stages *stages, struct tly_run_e
     end_job(stages, TLY_RUN_PUBLISHED, end);
     return TLY_OK;
   }
-  int64_t sum = tly_speed_watch_progress(stages->options.speed);
-  if (sum != stages->positions_seen)
-    stages->deadline_us = monotonic(stages) + (int64_t)stages->options.publish_wait_ms * 1000;
-  stages->positions_seen = sum;
-  if (monotonic(stages) < stages->deadline_us)
+  int64_t progress = tly_speed_watch_progress(stages->options.speed);
+  if (!tly_speed_patience_is_over(&stages->patience, progress, monotonic(stages)))
     return TLY_OK;
   (void)TLY_FAIL(&why, TLY_E_NOT_READY, "run %" PRId64 " is ready, but the speed layer does not publish it",
                  stages->run);

@@ -63,3 +63,15 @@ int64_t tly_speed_watch_progress(struct tly_speed_watch *watch) {
   tly_arena_free(&arena);
   return sum;
 }
+
+void tly_speed_patience_begin(struct tly_speed_patience *patience, int wait_ms, int64_t now_us) {
+  *patience =
+      (struct tly_speed_patience){.wait_ms = wait_ms, .until_us = now_us + (int64_t)wait_ms * 1000, .progress = -1};
+}
+
+bool tly_speed_patience_is_over(struct tly_speed_patience *patience, int64_t progress, int64_t now_us) {
+  if (progress != patience->progress)
+    patience->until_us = now_us + (int64_t)patience->wait_ms * 1000;
+  patience->progress = progress;
+  return now_us >= patience->until_us;
+}

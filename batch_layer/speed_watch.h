@@ -25,4 +25,15 @@ bool tly_speed_watch_going_back(struct tly_speed_watch *watch, const struct tly_
 /* The sum of the offsets up to which events are folded: it grows while the speed layer moves. */
 int64_t tly_speed_watch_progress(struct tly_speed_watch *watch);
 
+/* Patience with the speed layer: however much it has to do, it is waited for while it moves, and no longer than
+ * `wait_ms` once it stands still. Times are monotonic. */
+struct tly_speed_patience {
+  int wait_ms;
+  int64_t until_us, progress;
+};
+
+void tly_speed_patience_begin(struct tly_speed_patience *patience, int wait_ms, int64_t now_us);
+/* Whether it is over. `progress` is any number that changes when the speed layer moves. */
+bool tly_speed_patience_is_over(struct tly_speed_patience *patience, int64_t progress, int64_t now_us);
+
 #endif
