@@ -89,6 +89,41 @@ static void ranges_of_event_time_are_exact(void **state) {
   check_times();
 }
 
+/* What the scan gives before anybody looks at an event: those of the blocks that may have some in the range. */
+static uint32_t count_given(const struct tly_stream_range *range) {
+  struct tly_source seam = tly_store_source_of(source);
+  struct tly_stream_use use = {.stream = archive.stream};
+  struct tly_control control;
+  struct tly_arena arena;
+  tly_stream_scan *scan;
+  bool wanted[TLY_COLUMNS_MAX] = {false}, has_event = true;
+  uint32_t given = 0;
+  tly_arena_init(&arena);
+  tly_control_init(&control, 10000, 64 << 20);
+  assert_int_equal(seam.heads(seam.context, &arena, &use.heads, &use.head_count, NULL), TLY_OK);
+  assert_int_equal(tly_stream_scan_open(&use, &seam, &control, range, wanted, &scan, NULL), TLY_OK);
+  while (tly_stream_scan_next(scan, &has_event, NULL) == TLY_OK && has_event)
+    given++;
+  tly_stream_scan_close(scan);
+  tly_arena_free(&arena);
+  return given;
+}
+
+static void blocks_outside_of_the_range_are_not_decoded(void **state) {
+  struct tly_stream_range range = tly_stream_range_all();
+  (void)state;
+  assert_int_equal(count_given(&range), 4000);
+  tly_stream_range_time(&range, '<',
+                        INT64_C(1772323200000000) + 60000000); /* the first minute: the first block of each */
+  assert_int_equal(count_given(&range), 2000);
+  tly_stream_range_partition(&range, '=', 2);
+  assert_int_equal(count_given(&range), 1000);
+  tly_stream_range_offset(&range, 'l', 9);
+  assert_int_equal(count_given(&range), 10);
+  tly_stream_range_time(&range, '<', 0);
+  assert_int_equal(count_given(&range), 0);
+}
+
 static void parameters_narrow_a_scan_as_constants_do(void **state) {
   static const char *const range[] = {"998", "1001"}, *const none[] = {NULL, "5"};
   (void)state;
@@ -137,6 +172,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(ranges_of_positions_are_exact),
       cmocka_unit_test(ranges_of_event_time_are_exact),
+      cmocka_unit_test(blocks_outside_of_the_range_are_not_decoded),
       cmocka_unit_test(parameters_narrow_a_scan_as_constants_do),
       cmocka_unit_test(positions_are_named_and_not_starred),
       cmocka_unit_test(a_stream_joins_with_itself_and_with_what_is_known_of_it),
