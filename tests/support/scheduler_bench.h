@@ -21,6 +21,7 @@ extern struct bench {
   char project_folder[300];
   struct tly_settings settings;
   struct tly_clock clock;
+  int64_t skipped_us; /* the monotonic clock is so far ahead of the real one: time that a test need not wait for */
   int64_t now_us;
   tly_scheduler *scheduler;
   int archiver; /* a socket that cuts; -1: nobody is there */
